@@ -1,0 +1,417 @@
+"""The commands: parse, call, print. The only room that talks to the terminal.
+
+Results go to standard output, talk and progress to standard error. What is slow to import is imported by the command
+that needs it: `kcnn --help` must come at once, and `fetch`, `look`, `runs` and `submit` never import Keras.
+"""
+
+import errno
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.workspace import Workspace
+
+app = typer.Typer(
+    name="kcnn",
+    help="From a competition's name to an honest, high score: fetch, train, submit.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich help takes twice as long to come
+    pretty_exceptions_enable=False,
+)
+
+CompetitionOption = Annotated[
+    str | None, typer.Option("--competition", "-c", help="A fetched competition; else the current one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+RunsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Runs, by id or its beginning; else the newest.", metavar="[RUN]...")
+]
+BackendOption = Annotated[
+    str | None, typer.Option(help="tensorflow, jax or torch; else KERAS_BACKEND, else tensorflow.")
+]
+
+
+def main() -> None:
+    """The entry point: runs a command; a user's mistake ends in `error:` and `hint:` lines and exit code 1."""
+    try:
+        app()
+    except KcnnError as error:
+        fail(error.message, error.hint)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            fail(
+                f"no room left to write {error.filename or 'to this disk'}",
+                "make room and run it again; nothing is lost",
+            )
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            fail(f"not allowed to use {error.filename}", "check its owner and permissions")
+        raise
+
+
+def fail(message: str, hint: str) -> None:
+    for word, text in (("error", message), ("hint", hint)):
+        print(f"{word}: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(1)
+
+
+def consoles():
+    """For results and for talk."""
+    from rich.console import Console
+
+    return Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+def show(value) -> None:
+    """One result as JSON."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Made if it is not there.", metavar="[DIR]")] = Path(".")) -> None:
+    """Make a workspace: recipes to edit and kcnn.toml. Files that exist stay as they are."""
+    from kaggle_cnn.learn.recipe import shipped_recipes
+
+    (folder / "recipes").mkdir(parents=True, exist_ok=True)
+    for source in shipped_recipes():
+        target = folder / "recipes" / source.name
+        print(f"{target}{' is there already' if target.exists() else ''}")
+        if not target.exists():
+            shutil.copyfile(source, target)
+    if not (folder / "kcnn.toml").exists():
+        Workspace(folder).make_current(None)
+
+
+@app.command()
+def fetch(
+    competition: Annotated[
+        str | None, typer.Argument(help="demo, or a folder or zip; else the current one, and demo where there is none.")
+    ] = None,
+) -> None:
+    """Bring a competition's files to data/ and make it the current one."""
+    from kaggle_cnn.competition import local_host
+    from kaggle_cnn.insight.progress import track_on
+
+    out, talk = consoles()
+    workspace = Workspace.find()
+    if competition is None:
+        current = workspace.current()
+        talk.print(
+            f"fetching the current competition, {current}" if current else "no competition named: fetching the demo"
+        )
+        competition = local_host.source_of(workspace, current) if current else "demo"
+    fetched, new = local_host.fetch(competition, workspace, track_on(talk))
+    workspace.make_current(fetched.name)
+    if not new:
+        talk.print(f"{fetched.name} is here already, nothing was downloaded", markup=False)
+    from kaggle_cnn.data.dataset import load_dataset
+
+    dataset = load_dataset(fetched)
+    for note in dataset.notes:
+        talk.print(f"note: {note}", markup=False, soft_wrap=True)
+    tests = f"{len(dataset.test_ids):,} test images" if len(dataset.test_ids) else "no test images"
+    out.print(
+        f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} classes, {tests}",
+        markup=False,
+        soft_wrap=True,
+    )
+    out.print(f"in {fetched.folder}\nnext: kcnn look, or kcnn train recipes/baseline.py", markup=False, soft_wrap=True)
+
+
+@app.command()
+def look(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
+    """Show what a competition holds: classes and counts, sizes, colours, what is corrupt or double."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.data.dataset import load_dataset
+    from kaggle_cnn.data.survey import survey
+    from kaggle_cnn.insight import tables
+    from kaggle_cnn.insight.progress import track_on
+
+    out, talk = consoles()
+    found = survey(load_dataset(open_competition(Workspace.find(), competition)), track_on(talk))
+    if as_json:
+        return show(found)
+    out.print(*tables.survey_tables(found, out.width), sep="\n")
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes with their first lines and their knobs."""
+    from kaggle_cnn.learn.recipe import read_outline, shipped_recipes
+
+    here = sorted((Workspace.find().root / "recipes").glob("*.py"))
+    out, talk = consoles()
+    if not here:
+        talk.print("no recipes/ here; these come with kcnn, and kcnn init puts them here")
+    for path in here or shipped_recipes():
+        try:
+            first_line, knobs = read_outline(path)
+        except (SyntaxError, ValueError) as error:
+            first_line, knobs = f"not valid Python: {error}", {}
+        out.print(f"[bold]{path.stem}[/]")
+        out.print(f"  {first_line}", markup=False)
+        out.print(f"  {' '.join(f'{name}={value}' for name, value in knobs.items())}", markup=False, style="dim")
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe file, such as recipes/vgg.py.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A knob, as name=value; may be repeated.")] = None,
+    fold: Annotated[int, typer.Option(min=0, max=4, help="The fold to validate on.")] = 0,
+    folds: Annotated[str | None, typer.Option(help="'all': one model for each fold.", metavar="all")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with this recipe's newest unfinished run.")] = False,
+    backend: BackendOption = None,
+    competition: CompetitionOption = None,
+) -> None:
+    """Train a recipe; ends with the confusion table of the validation images and a submission."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.data.dataset import FOLDS, load_dataset
+    from kaggle_cnn.insight.progress import TrainingProgress, track_on
+    from kaggle_cnn.learn.backend import find_device, start_backend
+    from kaggle_cnn.learn.recipe import compile_recipe, load_recipe, parse_settings, require_same, set_knobs
+    from kaggle_cnn.learn.run import open_unfinished
+
+    workspace = Workspace.find()
+    found = open_competition(workspace, competition)
+    values = parse_settings(settings or [])
+    if folds not in (None, "all"):
+        raise KcnnError(f"--folds should be all, got '{folds}'", "for one fold: --fold N")
+    run = open_unfinished(workspace, found.name, recipe.stem) if resume else None
+    path = run.folder / "recipe.py" if run else recipe
+    compile_recipe(path)  # its mistakes are told before Keras takes its seconds to start
+    dataset = load_dataset(found)
+
+    start_backend(backend or (run.record["backend"] if run else None))
+    chosen = set_knobs(load_recipe(path), run.record["knobs"] if run else values)
+    if run:
+        require_same(chosen, set_knobs(chosen, values))
+    device = find_device()
+
+    out, talk = consoles()
+    talk.print(f"training {recipe.stem} on '{found.name}': {device.name}", markup=False, soft_wrap=True)
+    for note in dataset.notes:
+        talk.print(f"note: {note}", markup=False, soft_wrap=True)
+    from kaggle_cnn.learn.train import train as train_run
+
+    wanted = run.record["folds"] if run else list(range(FOLDS)) if folds else [fold]
+    try:
+        with TrainingProgress(talk) as progress:
+            run = train_run(workspace, dataset, chosen, recipe, wanted, device, progress, track_on(talk), run)
+    except KeyboardInterrupt:
+        talk.print(
+            f"\nstopped; the best model so far is kept. To go on: kcnn train {recipe} --resume",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from None
+    report(workspace, run, out)
+    if len(dataset.test_ids):
+        out.print(f"submission  {write_submission(workspace, found, [run])}", markup=False, soft_wrap=True)
+    out.print(f"run         {run.folder}", markup=False, soft_wrap=True)
+    if len(dataset.test_ids):
+        talk.print("next: kcnn submit", markup=False)
+
+
+def report(workspace: Workspace, run, out) -> None:
+    """Measures a finished run, keeps its scores in run.json and prints the tables."""
+    from kaggle_cnn.insight.metrics import measure
+    from kaggle_cnn.learn.predictions import Predictions
+
+    validation = Predictions.read(run.folder / "validation.npz")
+    classes = run.record["classes"]
+    by_views = {
+        views: measure(validation.labels, values, classes) for views, values in validation.probabilities.items()
+    }
+    kept = ("accuracy", "macro_f1", "log_loss", "top5_accuracy")
+    run.updated(scores={views: {name: numbers[name] for name in kept} for views, numbers in by_views.items()})
+    print_measures(by_views, classes, len(validation.ids), out)
+
+
+def print_measures(by_views: dict[int, dict], classes: list[str], images: int, out) -> None:
+    from kaggle_cnn.insight import tables
+
+    views, numbers = max(by_views.items())
+    out.print(f"\nconfusion of {images:,} validation images, {views} view{'s' if views > 1 else ''}, true class down\n")
+    out.print(tables.confusion_table(numbers["confusion"], classes, out.width), "")
+    out.print(tables.class_table(numbers, out.width), "")
+    out.print(tables.summary_table(by_views), "")
+
+
+def write_submission(workspace: Workspace, competition, runs: list) -> Path:
+    """submissions/<name>/<run>.csv from the test predictions of `runs`, their mean where there are several."""
+    from kaggle_cnn.competition import submission
+    from kaggle_cnn.learn.predictions import Predictions, mean
+
+    predictions = mean([Predictions.read(run.folder / "test.npz") for run in runs])
+    path = workspace.submissions(competition.name) / f"{'+'.join(run.id for run in runs)}.csv"
+    table = submission.make(competition, predictions.ids, predictions.best()[1])
+    submission.check(competition, table, predictions.ids)
+    submission.write(path, table)
+    return path
+
+
+@app.command()
+def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
+    """List the runs, best first."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.insight import tables
+    from kaggle_cnn.learn.run import list_runs
+
+    workspace = Workspace.find()
+    found = list_runs(workspace, open_competition(workspace, competition).name)
+    found = sorted(found, key=lambda run: run.best_score()[1] or -1, reverse=True)
+    if as_json:
+        return show([{"id": run.id, **run.record} for run in found])
+    consoles()[0].print(tables.runs_table(found))
+
+
+@app.command()
+def evaluate(
+    names: RunsArgument = None,
+    views: Annotated[
+        list[int] | None, typer.Option(help="1, 2 or 10; may be repeated; else all that are kept.")
+    ] = None,
+    competition: CompetitionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the confusion table and per-class report of a run, or of the mean of several."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.insight.metrics import measure
+    from kaggle_cnn.learn.predictions import Predictions, mean
+    from kaggle_cnn.learn.run import open_run
+
+    workspace = Workspace.find()
+    found = open_competition(workspace, competition)
+    chosen = [open_run(workspace, found.name, name) for name in names or [None]]
+    parts = [Predictions.read(run.folder / "validation.npz") for run in chosen]
+    if lacking := [n for n in views or [] if any(n not in part.probabilities for part in parts)]:
+        parts = [validate_again(run, found, require_views(max(lacking))) for run in chosen]
+    validation = mean(parts)
+    classes = chosen[0].record["classes"]
+    kept = {n: values for n, values in validation.probabilities.items() if not views or n in views}
+    by_views = {n: measure(validation.labels, values, classes) for n, values in kept.items()}
+    if not as_json:
+        return print_measures(by_views, classes, len(validation.ids), consoles()[0])
+    show(
+        {
+            "runs": [run.id for run in chosen],
+            "images": len(validation.ids),
+            "classes": list(classes),
+            **max(by_views.items())[1],  # at the top: the numbers of the most views
+            "views": by_views,
+        }
+    )
+
+
+def require_views(views: int) -> int:
+    if views not in (1, 2, 10):
+        raise KcnnError(f"--views should be 1, 2 or 10, got {views}", "10: four corners and centre, each mirrored too")
+    return views
+
+
+def validate_again(run, competition, views: int):
+    from kaggle_cnn.data.dataset import load_dataset
+    from kaggle_cnn.insight.progress import track_on
+    from kaggle_cnn.learn.backend import start_backend
+
+    start_backend(run.record["backend"])
+    from kaggle_cnn.learn.predict import validate_run
+
+    predictions = validate_run(run, load_dataset(competition), views, track_on(consoles()[1]))
+    predictions.write(run.folder / "validation.npz")
+    return predictions
+
+
+@app.command()
+def predict(
+    names: RunsArgument = None,
+    views: Annotated[int | None, typer.Option(help="1, 2 or 10; else as many as the recipe says.")] = None,
+    backend: BackendOption = None,
+    competition: CompetitionOption = None,
+) -> None:
+    """Predict the test images with a run, or with the mean of several, and write a submission."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.data.dataset import load_dataset
+    from kaggle_cnn.insight.progress import track_on
+    from kaggle_cnn.learn.backend import start_backend
+    from kaggle_cnn.learn.run import open_run
+
+    workspace = Workspace.find()
+    found = open_competition(workspace, competition)
+    chosen = [open_run(workspace, found.name, name) for name in names or [None]]
+    if views is not None:
+        require_views(views)
+    dataset = load_dataset(found)
+    if not len(dataset.test_ids):
+        raise KcnnError(
+            f"'{found.name}' has no test images, so there is nothing to predict", "kcnn evaluate shows the validation"
+        )
+    for run in chosen:
+        run.models  # noqa: B018  raises where one is gone, before Keras takes its seconds to start
+    start_backend(backend or chosen[0].record["backend"])
+    from kaggle_cnn.learn.predict import predict_run
+
+    out, talk = consoles()
+    for run in chosen:
+        predictions, notes = predict_run(run, dataset, views or run.record["knobs"]["views"], track_on(talk))
+        predictions.write(run.folder / "test.npz")
+        for note in notes + dataset.notes:
+            talk.print(f"note: {note}", markup=False, soft_wrap=True)
+    out.print(write_submission(workspace, found, chosen), markup=False, soft_wrap=True)
+
+
+@app.command()
+def submit(
+    csv: Annotated[Path | None, typer.Argument(help="A submission; else the newest run's.", metavar="[CSV]")] = None,
+    message: Annotated[str, typer.Option("--message", "-m", help="Kept with the score.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    competition: CompetitionOption = None,
+) -> None:
+    """Check a submission, ask, send it to the host and show its score."""
+    from kaggle_cnn.competition import ledger, local_host, submission
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.data.dataset import load_dataset
+    from kaggle_cnn.learn.run import list_runs, open_run
+
+    out, _ = consoles()
+    workspace = Workspace.find()
+    found = open_competition(workspace, competition)
+    if csv is None:
+        csv = write_submission(workspace, found, [open_run(workspace, found.name)])
+    run = next((run for run in list_runs(workspace, found.name) if run.id == csv.stem), None)
+    table = submission.read_table(csv)
+    submission.check(found, table, load_dataset(found).test_ids)
+    views, accuracy = run.best_score() if run else (None, None)
+    out.print(
+        f"competition  {found.name}\nfile         {csv}, {len(table):,} rows, checked", markup=False, soft_wrap=True
+    )
+    if accuracy is not None:
+        out.print(f"validation   {accuracy:.4f}")
+    if not yes and not typer.confirm("submit it?", err=True):
+        raise KcnnError("not submitted, as you said", "kcnn submit --yes does not ask")
+    score = local_host.submit(found, table)
+    entry = {"file": csv.name, "run": run.id if run else None, "views": views, "validation": accuracy, "public": score}
+    ledger.enter(workspace.submissions(found.name), **entry, status="complete", message=message)
+    out.print(f"public score {score:.4f}", style="bold")
+
+
+@app.command()
+def scores(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
+    """List what was submitted: validation score beside the host's."""
+    from kaggle_cnn.competition import ledger
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.insight import tables
+
+    workspace = Workspace.find()
+    table = ledger.read(workspace.submissions(open_competition(workspace, competition).name))
+    if as_json:
+        return show(table.to_dict("records"))
+    shown = [name for name in table.columns if table[name].any()] or list(table.columns)
+    consoles()[0].print(
+        tables.plain_table(shown, table[shown].to_numpy().tolist(), right=("validation", "public", "private", "views"))
+    )

@@ -1,0 +1,1 @@
+"""What a competition is and where it lives: files, layout, sample, host."""

@@ -1,0 +1,61 @@
+"""Competition: what is known of a task. Read from and written to data/<name>/competition.toml."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.workspace import Workspace, read_toml, write_toml
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Competition:
+    """One task. Paths inside are relative to `folder`, with forward slashes; an empty string means there is none."""
+
+    folder: Path
+    name: str
+    host: str  # "local"; where the files came from and where submissions go
+    source: str  # what `kcnn fetch` was given: "demo", or a folder or zip, absolute
+    layout: str  # how labels are carried: "folders"
+    classes: tuple[str, ...]
+    train: str  # the folder whose subfolders are the classes
+    test: str = ""  # the folder with the test images
+    sample: str = ""  # the sample submission
+    id_column: str = "id"
+    label_column: str = "label"
+    answers: str = ""  # a CSV like the sample with the true labels, for local scoring
+    metric: str = "accuracy"
+
+    def write(self) -> None:
+        content = {key: value for key, value in asdict(self).items() if key != "folder"}
+        content["classes"] = list(self.classes)
+        write_toml(
+            self.folder / "competition.toml", content, "What kcnn guessed of this competition; yours to correct."
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> "Competition":
+        """Raises KcnnError where the file is missing, not TOML, or not what `write` wrote."""
+        path = folder / "competition.toml"
+        if not path.is_file():
+            raise KcnnError(f"there is no {path}", f"fetch it again: kcnn fetch (what you gave for {folder.name})")
+        content = read_toml(path)
+        try:
+            return cls(folder=folder, **{**content, "classes": tuple(content.get("classes", ()))})
+        except TypeError as error:
+            raise KcnnError(f"{path}: {error}", "compare it with one that `kcnn fetch demo` writes") from None
+
+
+def open_competition(workspace: Workspace, name: str | None) -> Competition:
+    """The competition called `name`, or the current one.
+
+    Raises KcnnError where there is none, or none of that name.
+    """
+    name = name or workspace.current()
+    if name is None:
+        raise KcnnError("there is no competition here yet", "kcnn fetch demo, or kcnn fetch PATH for a folder or zip")
+    if name not in (fetched := workspace.fetched()):
+        known = f"fetched so far: {', '.join(fetched)}" if fetched else "nothing has been fetched yet: kcnn fetch"
+        raise KcnnError(f"no competition '{name}' under {workspace.root / 'data'}", known)
+    return Competition.read(workspace.data(name))

@@ -1,0 +1,152 @@
+"""Any image file -> one cached uint8 array. What is corrupt is listed, never fatal."""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+from PIL import Image, ImageOps
+
+from kaggle_cnn.workspace import whole_file
+
+CACHE_VERSION = 1  # raise when the same file and size would give other pixels
+GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+
+
+@dataclass(frozen=True)
+class Images:
+    """`pixels` (N, size, size, channels) uint8, memory-mapped; `problems`: row -> why that file could not be read."""
+
+    pixels: np.ndarray
+    problems: dict[int, str]
+
+
+def load_images(files: list[Path], size: int, channels: int | None, cache: Path, track: Callable) -> Images:
+    """All `files` as one array of squares, decoded once and kept below the folder `cache`.
+
+    The shorter side is resized to `size` (bilinear, antialiased), then the centre is cut out, for training and test
+    images alike. `channels` 1 or 3; None takes 1 where every file is grey, else 3. A file that cannot be read is a
+    row of zeros and stands in `problems`. The cache's key is each file's path, size and modification time, and
+    `size` and `channels`. `track(iterable, description, total)` shows progress.
+    """
+    target = cache / f"{fingerprint(files, size, channels)}.npy"
+    listed = target.with_suffix(".json")
+    if not target.is_file():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is in `problems`
+            if channels is None:
+                channels = 1 if all_grey(files) else 3
+            problems = write_pixels(target, listed, files, size, channels, track)
+    else:
+        problems = {int(row): reason for row, reason in json.loads(listed.read_text(encoding="utf-8")).items()}
+    return Images(np.load(target, mmap_mode="r"), problems)
+
+
+def fingerprint(files: list[Path], size: int, channels: int | None) -> str:
+    digest = hashlib.blake2b(f"{CACHE_VERSION} {size} {channels}".encode(), digest_size=12)
+    for path in files:
+        status = path.stat()
+        digest.update(f"\n{path}\t{status.st_size}\t{status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def write_pixels(target: Path, listed: Path, files: list[Path], size: int, channels: int, track: Callable) -> dict:
+    """Decodes into `target` (.npy) and `listed` (.json, the problems, written first), both renamed when whole.
+
+    Written as a stream and not through a memory map: on a full disk a stream raises OSError, a map kills the process.
+    """
+    blank, problems = np.zeros((size, size, channels), np.uint8), {}
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, channels)}
+    with whole_file(target) as temporary:
+        squares = in_parallel(lambda path: attempt(lambda: square(path, size, channels)), files)
+        with temporary.open("wb") as stream, closing(squares):
+            npy.write_array_header_1_0(stream, header)
+            for row, (pixels, problem) in enumerate(track(squares, f"decoding to {size}x{size}", len(files))):
+                stream.write((blank if problem else pixels).tobytes())
+                if problem:
+                    problems[row] = problem
+        with whole_file(listed) as temporary_list:
+            temporary_list.write_text(json.dumps(problems), encoding="utf-8")
+    return problems
+
+
+def in_parallel(function: Callable, items: list) -> Iterator:
+    """`function` of each item in order, on all cores; ends at once when closed. Pillow decodes outside the GIL."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for start in range(0, len(items), 1024):  # in portions: a slow reader must not let results pile up in memory
+            yield from pool.map(function, items[start : start + 1024])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def attempt(decode: Callable) -> tuple:
+    """What `decode` returns and "", or None and the reason why the file could not be read."""
+    try:
+        return decode(), ""
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
+        return None, " ".join(str(error).split()) or type(error).__name__
+
+
+def square(path: Path, size: int, channels: int) -> np.ndarray:
+    """One file as (size, size, channels) uint8: shorter side resized to `size`, centre cut out.
+
+    EXIF rotation is honoured; transparent pixels lie on white; 16-bit and float grey is scaled to 8 bits; of an
+    animation the first frame counts. Raises whatever Pillow raises on a file that is empty, cut short or no image.
+    """
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty")
+    with Image.open(path) as image:
+        # JPEGs are decoded at the smallest power-of-two fraction that is still twice the size wanted.
+        fraction = 2 * size / min(image.size)
+        image.draft(None, (int(image.width * fraction), int(image.height * fraction)))
+        image = flatten(ImageOps.exif_transpose(image), channels)
+        image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        return np.asarray(image).reshape(size, size, channels)
+
+
+def flatten(image: Image.Image, channels: int) -> Image.Image:
+    """Any Pillow mode as "L" (`channels` 1) or "RGB" (3)."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        # 16-bit files use their whole range; 32-bit and float ones come with a range of their own.
+        low, high = (0, 65535) if image.mode.startswith("I;16") else (values.min(), values.max())
+        image = Image.fromarray(np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def all_grey(files: Iterable[Path]) -> bool:
+    """Whether every file that can be opened is of a grey mode; reads headers only."""
+    modes = (attempt(lambda path=path: read_header(path)[2])[0] for path in files)
+    return all(mode in GREY_MODES for mode in modes if mode is not None)
+
+
+def read_header(path: Path) -> tuple[int, int, str]:
+    """Width and height after EXIF rotation, and Pillow's mode."""
+    with Image.open(path) as image:
+        sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return (image.height, image.width, image.mode) if sideways else (image.width, image.height, image.mode)
+
+
+def inspect(files: list[Path], track: Callable) -> list[tuple[tuple[int, int, str] | None, str]]:
+    """For each file its (width, height, mode) and "", or None and why it cannot be read. Decodes every file whole."""
+
+    def examine(path: Path) -> tuple[int, int, str]:
+        square(path, 1, 3)
+        return read_header(path)
+
+    with warnings.catch_warnings(), closing(in_parallel(lambda path: attempt(lambda: examine(path)), files)) as results:
+        warnings.simplefilter("ignore")
+        return list(track(results, "looking at the images", len(files)))

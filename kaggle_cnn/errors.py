@@ -1,0 +1,13 @@
+"""The one error that is shown to the user."""
+
+
+class KcnnError(Exception):
+    """A mistake the user can mend: `message` says what was expected and what came, `hint` what to do.
+
+    The command line prints it as one `error:` line and one `hint:` line and exits with 1.
+    """
+
+    def __init__(self, message: str, hint: str):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint

@@ -1,0 +1,101 @@
+"""How training goes, on a rich console: a live bar and a line an epoch on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class TrainingProgress:
+    """What learn.train calls as it goes. Use as a context, so that the live bar is taken down whatever happens."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+        ]
+        self.bar = Progress(*columns, console=console, transient=True)
+        self.task = None
+
+    def __enter__(self) -> "TrainingProgress":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.bar.stop()
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+            self.task = None
+
+    def say(self, text: str) -> None:
+        self.console.print(Text(text), soft_wrap=True)
+
+    def fold(self, fold: int, images: int, steps: int, epochs: int, done: int) -> None:
+        """Training begins, or goes on after `done` epochs."""
+        resumed = f", going on after epoch {done}" if done else ""
+        self.say(f"fold {fold}: training on {images:,} images, {epochs} epochs of {steps} steps{resumed}")
+        self.steps, self.epochs, self.best = steps, epochs, None
+        self.begun, self.first_epoch, self.epoch_begun = time.monotonic(), done, time.monotonic()
+        if self.console.is_terminal:
+            self.task = self.bar.add_task("", total=steps * epochs, completed=steps * done)
+            self.bar.start()
+
+    def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
+        """`epoch` from 0, `step` from 1."""
+        if self.task is not None:
+            description = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.4f}  accuracy {accuracy:.4f}"
+            self.bar.update(self.task, completed=epoch * self.steps + step, description=description)
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """An epoch has ended; `row` as in history.csv."""
+        now, epoch = time.monotonic(), int(row["epoch"])
+        left = (now - self.begun) / (epoch - self.first_epoch) * (self.epochs - epoch)
+        better = self.best is None or row["val_accuracy"] > self.best
+        self.best = row["val_accuracy"] if better else self.best
+        line = Text(f"epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}  ")
+        line.append(f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  ")
+        line.append(f"validation {row['val_accuracy']:.4f}", style="bold green" if better else "")
+        line.append(f"  {now - self.epoch_begun:.0f} s")
+        line.append(f", {clock(left)} left" if epoch < self.epochs else "", style="dim")
+        self.epoch_begun = now
+        self.console.print(line, soft_wrap=True)
+        if epoch == self.epochs:
+            self.close()
+
+
+def clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def track_on(console: Console):
+    """A function track(iterable, description, total) that shows a bar while what it wraps is gone through.
+
+    On a terminal a live bar, gone when done; elsewhere one line, and only where there is much to do.
+    """
+
+    def track(iterable: Iterable, description: str, total: int) -> Iterator:
+        if not console.is_terminal:
+            if total >= 1000:
+                console.print(Text(f"{description}, {total:,} to go"), soft_wrap=True)
+            yield from iterable
+            return
+        columns = [
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        ]
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield from progress.track(iterable, total=total, description=description)
+
+    return track

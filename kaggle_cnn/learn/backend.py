@@ -1,0 +1,110 @@
+"""Before Keras is imported: which backend, and quiet. After: which device, and which precision it likes."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kaggle_cnn.errors import KcnnError
+
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}  # Keras' name -> the package it imports
+SETTINGS = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "GRPC_VERBOSITY": "ERROR",
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # off by default on some CPUs, where it makes batch normalisation nets twice as fast
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # leave memory to others on a shared GPU
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+}
+
+
+@dataclass(frozen=True)
+class Device:
+    """`name` for people; `precision` is the Keras dtype policy that suits it."""
+
+    name: str
+    precision: str
+
+
+def start_backend(backend: str | None) -> None:
+    """Imports Keras on `backend`, or on KERAS_BACKEND, or on TensorFlow; what the libraries print meanwhile is dropped.
+
+    Raises KcnnError where the backend is unknown or not installed.
+    """
+    backend = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend not in BACKENDS:
+        raise KcnnError(f"there is no backend '{backend}'", f"expected one of {', '.join(BACKENDS)}")
+    if "keras" in sys.modules:
+        if importlib.import_module("keras").backend.backend() != backend:
+            raise KcnnError(
+                f"Keras already runs, and not on {backend}", f"set KERAS_BACKEND={backend} before it starts"
+            )
+        return
+    os.environ["KERAS_BACKEND"] = backend
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if not first_gpu():  # the same seed gives the same weights; on a GPU this would cost speed, and some operations
+        os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+    try:
+        with silent_stderr():
+            importlib.import_module(BACKENDS[backend])
+            importlib.import_module("keras")
+    except ImportError as error:
+        hint = "pip install tensorflow" if backend == "tensorflow" else f"pip install 'kcnn[{backend}]'"
+        raise KcnnError(
+            f"the backend {backend} cannot be imported: {error}", f"{hint}, or choose another: --backend"
+        ) from None
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Sends file descriptor 2 to a file meanwhile, since TensorFlow's C++ lines ignore Python's sys.stderr. What was
+    written is shown after all where the block fails with anything but an ImportError."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except ImportError:
+            raise
+        except BaseException:
+            file.seek(0)
+            os.write(kept, file.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def find_device() -> Device:
+    """The GPU that the running backend uses, named by the driver's own nvidia-smi, or the CPU.
+
+    Volta and Turing (compute capability 7) have fast float16, Ampere and later (8 and up) bfloat16 too, which needs no
+    loss scaling. A CPU gets float32: bfloat16 measured ten times slower there without AVX-512 BF16 or AMX.
+    """
+    import keras
+
+    with silent_stderr():
+        place = str(keras.ops.zeros(1).device).lower()  # ".../device:CPU:0", "cuda:0"
+    if "gpu" not in place and "cuda" not in place:
+        return Device(f"CPU, {os.cpu_count()} cores", "float32")
+    name, _, capability = first_gpu().partition(", ")
+    generation = float(capability or 0)
+    precision = "mixed_bfloat16" if generation >= 8 else "mixed_float16" if generation >= 7 else "float32"
+    return Device(name or "GPU", precision)
+
+
+def first_gpu() -> str:
+    """For example "NVIDIA H100, 9.0"; "" where nvidia-smi does not say."""
+    if not shutil.which("nvidia-smi"):
+        return ""
+    query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    return answer.stdout.strip().split("\n")[0] if answer.returncode == 0 else ""

@@ -1,0 +1,205 @@
+"""Recipe: a model and its knobs. Loading a recipe file, setting its knobs. Works without Keras."""
+
+import ast
+import difflib
+import functools
+import inspect
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from kaggle_cnn.errors import KcnnError
+
+Scalar = bool | int | float | str
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe file calls `recipe`. Every scalar here, and every keyword of `model`, is a knob.
+
+    model: `model(shape, classes, **knobs)` returns an uncompiled keras.Model from uint8 (height, width, channels) to
+        float32 probabilities (classes,); rescaling is the model's own first layer.
+    size, crop: images are kept at size x size; training and prediction cut crop x crop out of them, crop <= size.
+    augment: `augment(crop)` returns an Albumentations pipeline from (size, size) to (crop, crop); None cuts the centre.
+    optimizer: `optimizer(learning_rate, steps)` returns a Keras optimizer, `steps` being those of the whole training;
+        None is Adam at a constant rate.
+    learning_rate: what `optimizer` is given.
+    epochs, batch: passes over the training images, and images in a step.
+    label_smoothing: in [0, 1): the share of the target spread evenly over all classes (Szegedy et al. 2016).
+    precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": mixed on a GPU that has it, else float32.
+    views: how many views of an image are averaged after training: 1, 2 or 10.
+    seed: of weights, batches, augmentation and dropout.
+
+    Raises KcnnError where a value is out of its range.
+    """
+
+    model: Callable[..., Any]
+    size: int = 64
+    crop: int = 64
+    augment: Callable[..., Any] | None = None
+    optimizer: Callable[..., Any] | None = None
+    learning_rate: float = 1e-3
+    epochs: int = 30
+    batch: int = 32
+    label_smoothing: float = 0.0
+    precision: str = "auto"
+    views: int = 10
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("model", "augment", "optimizer"):
+            function = getattr(self, name)
+            if not callable(function) and not (function is None and name != "model"):
+                raise KcnnError(f"{name} should be a function, got {function!r}", "name a function, without calling it")
+        for name in ("size", "crop", "epochs", "batch"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("crop", self.crop <= self.size, f"at most size, which is {self.size}")
+        self._require("seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
+        self._require("learning_rate", self.learning_rate > 0, "above 0")
+        self._require("label_smoothing", 0 <= self.label_smoothing < 1, "from 0 to below 1")
+        self._require("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        self._require("views", self.views in (1, 2, 10), "1, 2 or 10")
+
+    def _require(self, name: str, fine: bool, expected: str) -> None:
+        if not fine:
+            raise KcnnError(f"{name} should be {expected}, got {getattr(self, name)!r}", f"--set {name}=VALUE sets it")
+
+
+def model_knobs(model: Callable) -> dict[str, Scalar]:
+    """The keywords of a model function beyond shape and classes, with the values they have."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(model).parameters.items()}
+    return {name: value for name, value in defaults.items() if isinstance(value, Scalar)}
+
+
+def knobs(recipe: Recipe) -> dict[str, Scalar]:
+    """Every knob of `recipe` with its value, the model's own first."""
+    own = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    return {**model_knobs(recipe.model), **{name: value for name, value in own.items() if isinstance(value, Scalar)}}
+
+
+def set_knobs(recipe: Recipe, values: dict[str, str | Scalar]) -> Recipe:
+    """`recipe` with some knobs changed; text is read as the type of the value that is there.
+
+    Raises KcnnError for an unknown knob, naming the nearest known one, and for a value of the wrong type.
+    """
+    known = knobs(recipe)
+    changed = {}
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"its knobs are: {', '.join(known)}"
+            raise KcnnError(f"the recipe has no knob '{name}'", hint)
+        changed[name] = convert(name, value, type(known[name]))
+    own = {name: value for name, value in changed.items() if name not in model_knobs(recipe.model)}
+    of_model = {name: value for name, value in changed.items() if name not in own}
+    return replace(recipe, model=functools.partial(recipe.model, **of_model), **own)
+
+
+def require_same(kept: Recipe, wanted: Recipe) -> None:
+    """Raises KcnnError where a knob of `wanted` differs from that of `kept`, a run that is to be gone on with."""
+    for name, value in knobs(kept).items():
+        if knobs(wanted)[name] != value:
+            raise KcnnError(
+                f"the run to go on with has {name}={value}, not {knobs(wanted)[name]}",
+                "leave --set out to go on with it, or leave --resume out to begin another",
+            )
+
+
+def convert(name: str, value: str | Scalar, kind: type) -> Scalar:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    try:
+        if kind is bool:
+            return words[str(value).lower()]
+        if kind is int and "e" in str(value).lower() and float(value).is_integer():
+            return int(float(value))  # 1e3
+        return kind(value)
+    except (ValueError, KeyError):
+        word = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise KcnnError(f"{name} should be {word}, got '{value}'", f"for example: --set {name}=1") from None
+
+
+def parse_settings(settings: list[str]) -> dict[str, str]:
+    """["width=32"] -> {"width": "32"}; raises KcnnError where one has no name or no equals sign."""
+    pairs = [setting.partition("=") for setting in settings]
+    for setting, (name, equals, _) in zip(settings, pairs, strict=True):
+        if not name.strip() or not equals:
+            raise KcnnError(f"--set should be name=value, got '{setting}'", "for example: --set epochs=5")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Runs a recipe file and returns its `recipe`.
+
+    Raises KcnnError where the file is missing, does not compile, fails while it runs, has no Recipe called `recipe`,
+    or has a model function whose keyword is called as one of Recipe's own knobs.
+    """
+    code = compile_recipe(path)
+    namespace = {"__name__": path.stem, "__file__": str(path)}
+    try:
+        exec(code, namespace)
+    except KcnnError as error:
+        raise KcnnError(f"{path}: {error.message}", error.hint) from None
+    except Exception as error:
+        raise KcnnError(
+            f"{path}{line_in(path, error)}: {describe(error)}", "mend the recipe, then run it again"
+        ) from error
+    recipe = namespace.get("recipe")
+    if not isinstance(recipe, Recipe):
+        found = f"`recipe` is a {type(recipe).__name__}" if "recipe" in namespace else "there is no `recipe`"
+        raise KcnnError(f"{path}: expected `recipe = Recipe(...)`, and {found}", "see recipes/baseline.py for the form")
+    if twice := set(model_knobs(recipe.model)) & {field.name for field in fields(Recipe)}:
+        raise KcnnError(
+            f"{path}: the model's keyword '{twice.pop()}' is a knob of Recipe too", "give the model's another name"
+        )
+    return recipe
+
+
+def compile_recipe(path: Path):
+    try:
+        return compile(path.read_text(encoding="utf-8"), path, "exec")
+    except OSError as error:
+        here = sorted(Path("recipes").glob("*.py"))
+        hint = f"there are: {', '.join(map(str, here))}" if here else "kcnn init puts recipes here to start from"
+        raise KcnnError(f"cannot read the recipe {path}: {(error.strerror or str(error)).lower()}", hint) from None
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+        raise KcnnError(f"{path}{line}: not valid Python: {getattr(error, 'msg', error)}", "mend that line") from None
+
+
+def line_in(path: Path, error: Exception) -> str:
+    """ ", line 12" where `error` passed through a line of `path`, else ""."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def describe(error: Exception) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
+def read_outline(path: Path) -> tuple[str, dict[str, str]]:
+    """A recipe file's first line and its knobs as they are written, by reading alone: no Keras, nothing is run."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
+    written = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Recipe":
+            own = {keyword.arg: keyword.value for keyword in node.keywords}
+            signature = functions.get(own["model"].id) if isinstance(own.get("model"), ast.Name) else None
+            if signature:
+                defaults = zip(
+                    signature.args[len(signature.args) - len(signature.defaults) :], signature.defaults, strict=True
+                )
+                written.update({argument.arg: ast.unparse(value) for argument, value in defaults})
+            written.update({name: ast.unparse(value) for name, value in own.items() if name != "model"})
+    return (ast.get_docstring(tree) or "").partition("\n")[0], written
+
+
+def shipped_recipes() -> list[Path]:
+    """The recipe files that come with kcnn: inside an installed package, beside it in a clone."""
+    package = Path(__file__).parents[1]
+    folder = package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
+    return sorted(folder.glob("*.py"))
