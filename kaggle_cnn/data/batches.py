@@ -1,9 +1,31 @@
-"""Batches for `model.fit`: endless generators, each batch a pure function of the seed and the step."""
+"""Arrays -> batches for `model.fit`, each batch a pure function of the seed and the step.
 
-from collections.abc import Iterator
+Keras is given endless PyDatasets with one worker. A plain generator will not do: Keras 3.15 replays its first two
+batches at the start of every epoch. A finite one, or several workers, shift the steps on one backend or the other.
+"""
+
+from collections.abc import Callable
 
 import albumentations as A
+import keras
 import numpy as np
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+
+class Endless(keras.utils.PyDataset):
+    """`batch_at(step)` for step = `first_step`, `first_step` + 1, ... without end."""
+
+    def __init__(self, batch_at: Callable[[int], Batch], first_step: int = 0):
+        super().__init__(workers=1)
+        self.batch_at, self.first_step = batch_at, first_step
+
+    @property
+    def num_batches(self):
+        return None
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batch_at(self.first_step + index)
 
 
 def steps_per_epoch(images: int, batch: int) -> int:
@@ -13,7 +35,7 @@ def steps_per_epoch(images: int, batch: int) -> int:
 
 def training_batch(
     pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, pipeline: A.Compose, batch: int, seed: int, step: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Batch:
     """Batch number `step`, counted from 0 over all epochs: the same for the same arguments, whenever it is asked for.
 
     `pixels` (N, size, size, channels) uint8, `rows` (n,) the rows to train on, `targets` (n, classes) float32 aligned
@@ -27,20 +49,11 @@ def training_batch(
     return np.stack(images), targets[chosen]
 
 
-def training_batches(first_step: int, **arguments) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """`training_batch` from `first_step` on, without end."""
-    step = first_step
-    while True:
-        yield training_batch(step=step, **arguments)
-        step += 1
-
-
-def validation_batches(
-    pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, crop: int, batch: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The centre of each image in order, ceil(n / batch) batches a round, round after round."""
+def validation_batch(
+    pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, crop: int, batch: int, step: int
+) -> Batch:
+    """The centres of the images of batch `step`, in order, ceil(n / batch) batches a round, round after round."""
     edge = (pixels.shape[1] - crop) // 2
-    while True:
-        for start in range(0, len(rows), batch):
-            part = slice(start, start + batch)
-            yield pixels[rows[part], edge : edge + crop, edge : edge + crop], targets[part]
+    start = step % -(-len(rows) // batch) * batch
+    part = slice(start, start + batch)
+    return pixels[rows[part], edge : edge + crop, edge : edge + crop], targets[part]

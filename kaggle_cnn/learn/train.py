@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -14,7 +15,7 @@ import numpy as np
 
 from kaggle_cnn import __version__
 from kaggle_cnn.data import augment
-from kaggle_cnn.data.batches import steps_per_epoch, training_batches, validation_batches
+from kaggle_cnn.data.batches import Endless, steps_per_epoch, training_batch, validation_batch
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.images import Images, load_images
 from kaggle_cnn.errors import KcnnError
@@ -188,20 +189,17 @@ def fit_fold(run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: i
     done = checkpoint.restore(model)
     progress.fold(fold, len(trained), steps, recipe.epochs, done)
     if done < recipe.epochs:
+        pipeline = (recipe.augment or augment.centre)(recipe.crop)
+        training = partial(
+            training_batch, images.pixels, trained, targets[trained], pipeline, recipe.batch, recipe.seed
+        )
+        validation = partial(validation_batch, images.pixels, validated, targets[validated], recipe.crop, recipe.batch)
         model.fit(
-            training_batches(
-                first_step=done * steps,
-                pixels=images.pixels,
-                rows=trained,
-                targets=targets[trained],
-                pipeline=(recipe.augment or augment.centre)(recipe.crop),
-                batch=recipe.batch,
-                seed=recipe.seed,
-            ),
+            Endless(training, first_step=done * steps),
             steps_per_epoch=steps,
             epochs=recipe.epochs,
             initial_epoch=done,
-            validation_data=validation_batches(images.pixels, validated, targets[validated], recipe.crop, recipe.batch),
+            validation_data=Endless(validation),
             validation_steps=-(-len(validated) // recipe.batch),
             shuffle=False,
             verbose=0,
