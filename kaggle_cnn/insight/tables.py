@@ -1,9 +1,11 @@
 """Rich tables. Each function returns something for a rich Console to print, made to fit the width it is given."""
 
 from collections.abc import Iterable
+from itertools import chain, product
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,59 +16,75 @@ from kaggle_cnn.insight.metrics import confused_pairs
 def confusion_table(confusion: list[list[int]], classes: list[str], width: int) -> RenderableType:
     """True class down, predicted across; the diagonal and the errors coloured by their share of the row.
 
-    Columns bear the classes' names where they fit into `width`, else abbreviations, which the rows bear too with the
-    name behind. Where even those do not fit, only the classes with the most errors are shown. The most confused
-    pairs follow.
+    Columns bear the classes' names where they fit into `width`, else abbreviations, with a legend below where the rows
+    have no room for the names either. Where counts do not fit they become percentages of the row, and where those do
+    not, only the classes with the most errors are shown. The most confused pairs follow.
     """
-    shown, heads = list(range(len(classes))), list(classes)
-    digits = max(len(str(count)) for row in confusion for count in row)
-    name_width = min(max(map(cell_len, classes)), 24)
-    if fitting_columns(width, name_width, max(digits, *map(cell_len, classes))) < len(classes):
-        heads = abbreviations(classes)
-        room = fitting_columns(width, 9, max(digits, *map(cell_len, heads)))
-        if room < len(classes):
-            errors = [
-                sum(row) - row[i] + sum(other[i] for other in confusion) - row[i] for i, row in enumerate(confusion)
-            ]
-            shown = sorted(sorted(shown, key=lambda i: -errors[i])[: max(room, 2)])
-        column = max(digits, *map(cell_len, heads))
-        name_width = min(name_width, max(width - len(shown) * (column + 1) - column - 3, 0))
-    column = max(digits, *(cell_len(heads[i]) for i in shown))
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, title_justify="left")
-    abbreviated = heads != list(classes)
-    table.add_column(
-        Text("true \\ predicted" if name_width > 15 else "true"),
-        width=name_width + (column + 1) * abbreviated,
-        no_wrap=True,
-    )
+    counts = [[str(count or "·") for count in row] for row in confusion]
+    longest = max(map(cell_len, classes))
+    label = max(min(longest, 24), 4)
+    if label + len(classes) * (max(longest, widest(counts)) + 1) <= width:
+        rows = [fit(name, label) for name in classes]
+        table = confusion_grid(confusion, counts, list(classes), rows, label, range(len(classes)))
+        return Group(table, *pair_lines(confusion, classes))
+    forms = [(counts, 3, ""), (counts, 2, ""), (percentages(confusion), 2, "in percent of the row, ✓ is all of it")]
+    fitting = [form for form in forms if room(width, *form[:2]) >= len(classes)]
+    cells, short, note = fitting[0] if fitting else forms[0]
+    shown, notes = range(len(classes)), [note] if note else []
+    if not fitting:
+        shown = most_errors(confusion, room(width, cells, short))
+        notes = [f"the {len(shown)} of {len(classes)} classes with the most errors; more do not fit {width} columns"]
+    heads = abbreviations(classes, short)
+    spare = width - short - len(shown) * (max(short, widest(cells)) + 1) - 1
+    names = min(longest, 24, spare) if spare >= 8 else 0
+    whole = [fit(name, width - short - 1) for name in classes]
+    rows = [f"{set_cell_size(heads[i], short)} {fit(classes[i], names)}".rstrip() for i in range(len(classes))]
+    table = confusion_grid(confusion, cells, heads, rows, short + (names + 1 if names else 0), shown)
+    legend = Columns([Text(f"{heads[i]} {whole[i]}") for i in shown] if names < longest else [], padding=(0, 2))
+    return Group(table, *(Text(note, "dim") for note in notes), legend, *pair_lines(confusion, classes))
+
+
+def confusion_grid(confusion, cells: list[list[str]], heads: list[str], rows: list[str], label: int, shown) -> Table:
+    """The table itself: `cells` of the classes `shown`, under `heads`, beside `rows` of width `label`."""
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)  # the box leaves one space between columns
+    table.add_column("true" if label >= 4 else "", width=label, no_wrap=True)
     for i in shown:
-        table.add_column(Text(heads[i]), width=column, justify="right", no_wrap=True)
+        table.add_column(Text(heads[i]), width=max(cell_len(heads[i]), widest(cells)), justify="right", no_wrap=True)
     for i in shown:
-        name = Text(set_cell_size(heads[i], column) + " " if abbreviated else "", style="bold")
-        name.append(fit(classes[i], name_width), style="not bold")
-        total = sum(confusion[i])
-        table.add_row(name, *(count_cell(confusion[i][j], total, i == j) for j in shown))
-    notes = [
-        Text(
-            f"the {len(shown)} of {len(classes)} classes with the most errors; the others do not fit {width} columns",
-            "dim",
-        )
-    ]
-    parts = [table, *(notes if len(shown) < len(classes) else []), *pair_lines(confusion, classes)]
-    return Group(*parts)
+        shares = [count / max(sum(confusion[i]), 1) for count in confusion[i]]
+        table.add_row(Text(rows[i], "bold"), *(Text(cells[i][j], cell_style(shares[j], i == j)) for j in shown))
+    return table
 
 
-def fitting_columns(width: int, name_width: int, column: int) -> int:
-    return (width - name_width - 1) // (column + 1)
+def widest(cells: list[list[str]]) -> int:
+    return max(len(cell) for row in cells for cell in row)
 
 
-def count_cell(count: int, total: int, correct: bool) -> Text:
-    if not count:
-        return Text("·", style="bright_black")
-    share = count / total
+def room(width: int, cells: list[list[str]], short: int) -> int:
+    """How many columns of `cells` fit beside and under abbreviations of `short` letters."""
+    return (width - short) // (max(short, widest(cells)) + 1)
+
+
+def percentages(confusion: list[list[int]]) -> list[list[str]]:
+    """Shares of the row in at most two characters; ✓ for the whole row, · for nothing at all."""
+    shares = [[100 * count / max(sum(row), 1) for count in row] for row in confusion]
+    return [["·" if not share else "✓" if share == 100 else f"{min(share, 99):.0f}" for share in row] for row in shares]
+
+
+def most_errors(confusion: list[list[int]], count: int) -> list[int]:
+    """The `count` classes that are most often taken for others or others for them, in their own order."""
+    taken_for = [sum(column) for column in zip(*confusion, strict=True)]
+    wrong = [sum(row) + taken_for[i] - 2 * row[i] for i, row in enumerate(confusion)]
+    return sorted(sorted(range(len(wrong)), key=lambda i: -wrong[i])[:count])
+
+
+def cell_style(share: float, correct: bool) -> str:
+    """`share` of the row's images in [0, 1]."""
+    if not share:
+        return "bright_black"
     if correct:
-        return Text(str(count), style="bold green" if share >= 0.9 else "green" if share >= 0.7 else "yellow")
-    return Text(str(count), style="bold red" if share >= 0.1 else "red" if share >= 0.03 else "")
+        return "bold green" if share >= 0.9 else "green" if share >= 0.7 else "yellow"
+    return "bold red" if share >= 0.1 else "red" if share >= 0.03 else ""
 
 
 def fit(name: str, width: int) -> str:
@@ -74,17 +92,16 @@ def fit(name: str, width: int) -> str:
     return name if cell_len(name) <= width else set_cell_size(name, max(width - 1, 0)).rstrip() + "…" * (width > 0)
 
 
-def abbreviations(classes: Iterable[str], length: int = 3) -> list[str]:
-    """A different short name for each: its first letters, or its first ones with a later letter, or a number."""
+def abbreviations(classes: Iterable[str], length: int) -> list[str]:
+    """A different short name for each, at most `length` terminal cells wide: its first letters, or its first ones and a
+    later one, or, where those are taken, the number of the class in letters and digits."""
     taken: dict[str, None] = {}
-    for number, name in enumerate(classes, 1):
-        letters = [letter for letter in name if letter.isalnum()] or ["?"]
-        candidates = [
-            "".join(letters[:length]),
-            *("".join([*letters[: length - 1], letter]) for letter in letters[length:]),
-        ]
-        fresh = (short for short in candidates if short not in taken and cell_len(short) <= length + 1)
-        taken[next(fresh, str(number))] = None
+    for name in classes:
+        letters = "".join(letter for letter in name if letter.isalnum())
+        first = [letters[:length], *(letters[: length - 1] + letter for letter in letters[length:])]
+        counted = map("".join, product("0123456789abcdefghijklmnopqrstuvwxyz", repeat=length))
+        fitting = (short for short in chain(first, counted) if short and cell_len(short) <= length)
+        taken[next(short for short in fitting if short not in taken)] = None
     return list(taken)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 from kaggle_cnn.errors import KcnnError
 
 Scalar = bool | int | float | str
+FUNCTIONS = ("model", "augment", "optimizer")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a recipe file calls `recipe`. Every scalar here, and every keyword of `model`, is a knob.
+    """What a recipe file calls `recipe`. Every scalar here, and every scalar keyword of its functions, is a knob.
 
     model: `model(shape, classes, **knobs)` returns an uncompiled keras.Model from uint8 (height, width, channels) to
         float32 probabilities (classes,); rescaling is the model's own first layer.
@@ -50,7 +51,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("model", "augment", "optimizer"):
+        for name in FUNCTIONS:
             function = getattr(self, name)
             if not callable(function) and not (function is None and name != "model"):
                 raise KcnnError(f"{name} should be a function, got {function!r}", "name a function, without calling it")
@@ -68,16 +69,18 @@ class Recipe:
             raise KcnnError(f"{name} should be {expected}, got {getattr(self, name)!r}", f"--set {name}=VALUE sets it")
 
 
-def model_knobs(model: Callable) -> dict[str, Scalar]:
-    """The keywords of a model function beyond shape and classes, with the values they have."""
-    defaults = {name: parameter.default for name, parameter in inspect.signature(model).parameters.items()}
+def own_knobs(function: Callable | None) -> dict[str, Scalar]:
+    """The keywords of a recipe's function that have a scalar default, with the values they have."""
+    parameters = inspect.signature(function).parameters if function else {}
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
     return {name: value for name, value in defaults.items() if isinstance(value, Scalar)}
 
 
 def knobs(recipe: Recipe) -> dict[str, Scalar]:
-    """Every knob of `recipe` with its value, the model's own first."""
+    """Every knob of `recipe` with its value, those of its functions first."""
+    of_functions = {name: value for place in FUNCTIONS for name, value in own_knobs(getattr(recipe, place)).items()}
     own = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
-    return {**model_knobs(recipe.model), **{name: value for name, value in own.items() if isinstance(value, Scalar)}}
+    return {**of_functions, **{name: value for name, value in own.items() if isinstance(value, Scalar)}}
 
 
 def set_knobs(recipe: Recipe, values: dict[str, str | Scalar]) -> Recipe:
@@ -93,9 +96,11 @@ def set_knobs(recipe: Recipe, values: dict[str, str | Scalar]) -> Recipe:
             hint = f"did you mean '{near[0]}'?" if near else f"its knobs are: {', '.join(known)}"
             raise KcnnError(f"the recipe has no knob '{name}'", hint)
         changed[name] = convert(name, value, type(known[name]))
-    own = {name: value for name, value in changed.items() if name not in model_knobs(recipe.model)}
-    of_model = {name: value for name, value in changed.items() if name not in own}
-    return replace(recipe, model=functools.partial(recipe.model, **of_model), **own)
+    for place in FUNCTIONS:
+        function = getattr(recipe, place)
+        if own := {name: changed.pop(name) for name in own_knobs(function) if name in changed}:
+            changed[place] = functools.partial(function, **own)
+    return replace(recipe, **changed)
 
 
 def require_same(kept: Recipe, wanted: Recipe) -> None:
@@ -134,7 +139,7 @@ def load_recipe(path: Path) -> Recipe:
     """Runs a recipe file and returns its `recipe`.
 
     Raises KcnnError where the file is missing, does not compile, fails while it runs, has no Recipe called `recipe`,
-    or has a model function whose keyword is called as one of Recipe's own knobs.
+    or has two knobs of one name, such as a keyword of its model called `size`.
     """
     code = compile_recipe(path)
     namespace = {"__name__": path.stem, "__file__": str(path)}
@@ -150,10 +155,10 @@ def load_recipe(path: Path) -> Recipe:
     if not isinstance(recipe, Recipe):
         found = f"`recipe` is a {type(recipe).__name__}" if "recipe" in namespace else "there is no `recipe`"
         raise KcnnError(f"{path}: expected `recipe = Recipe(...)`, and {found}", "see recipes/baseline.py for the form")
-    if twice := set(model_knobs(recipe.model)) & {field.name for field in fields(Recipe)}:
-        raise KcnnError(
-            f"{path}: the model's keyword '{twice.pop()}' is a knob of Recipe too", "give the model's another name"
-        )
+    names = [name for place in FUNCTIONS for name in own_knobs(getattr(recipe, place))]
+    names += [field.name for field in fields(Recipe)]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise KcnnError(f"{path}: there are two knobs '{min(twice)}'", "give the keyword of one function another name")
     return recipe
 
 

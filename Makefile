@@ -1,0 +1,37 @@
+# `make demo` and `make test` need nothing but Python 3.11 to 3.13 and make: they set up .venv/ themselves.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+
+.PHONY: demo test lint format clean
+
+demo: .venv/installed
+	$(BIN)/kcnn fetch demo
+	$(BIN)/kcnn train recipes/vgg.py -c demo --set size=28 --set crop=28 --set epochs=12
+	$(BIN)/kcnn submit -c demo --yes
+
+test: .venv/installed-dev lint
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 found"; \
+	  echo "hint: install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv data runs kcnn.toml submissions/*/

@@ -1,0 +1,181 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+
+# Three filters and a dense layer: trains on 16x16 images in a blink. It has what resuming must carry over: dropout
+# (a seed that moves), batch normalisation (weights that no gradient moves), a schedule, an optimizer with slots.
+TINY = '''"""Tiny: for tests."""
+from keras import Input, Model, layers, optimizers
+
+from kaggle_cnn import Recipe
+from kaggle_cnn.data.augment import shift_rotate_flip
+
+
+def tiny(shape, classes, width=4):
+    inputs = Input(shape, dtype="uint8")
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Conv2D(width, 3, activation="relu")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.GlobalMaxPooling2D()(layers.Dropout(0.2)(x))
+    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
+
+
+def falling(learning_rate, steps):
+    return optimizers.Adam(optimizers.schedules.CosineDecay(learning_rate, steps))
+
+
+recipe = Recipe(
+    model=tiny, size=20, crop=16, augment=shift_rotate_flip, optimizer=falling, learning_rate=0.01, epochs=2, batch=8
+)
+'''
+COLOURS = {"red one": (200, 40, 40), "grün": (40, 200, 40), "blue": (40, 40, 200)}
+
+
+@pytest.fixture
+def make_images():
+    return make_images_in
+
+
+def make_images_in(folder: Path, per_class: int = 15, tests: int = 6) -> Path:
+    """A class competition of coloured noise: train/colours-3/<class>/pic_0001.jpg, test/test/1.jpg, a sample."""
+    draw = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / "train" / "colours-3" / name).mkdir(parents=True)
+        for number in range(per_class):
+            save_noise(folder / "train" / "colours-3" / name / f"pic_{number:04}.jpg", colour, draw)
+    (folder / "test" / "test").mkdir(parents=True)
+    names = list(COLOURS)
+    for number in range(1, tests + 1):
+        save_noise(folder / "test" / "test" / f"{number}.jpg", COLOURS[names[number % 3]], draw)
+    rows = "".join(f"{number},blue\n" for number in range(tests, 0, -1))  # not in the order of the files
+    (folder / "sample_submission.csv").write_text(f"id,character\n{rows}")
+    truth = "".join(f"{number},{names[number % 3]}\n" for number in range(1, tests + 1))
+    (folder / "truth.csv").write_text(f"id,character\n{truth}", encoding="utf-8")
+    return folder
+
+
+def save_noise(path: Path, colour: tuple[int, int, int], draw: np.random.Generator) -> None:
+    height, width = draw.integers(18, 40, 2)
+    pixels = np.clip(np.array(colour) + draw.integers(-40, 40, (height, width, 3)), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path, quality=90)
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """That of a new user: no KERAS_ or TF_ settings, an empty HOME."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KERAS_", "TF_", "KCNN_"))}
+    return {**kept, "COLUMNS": "100", **extra}
+
+
+@pytest.fixture
+def kcnn(tmp_path):
+    """Runs the command as its user would, in `cwd` (default: this test's folder)."""
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def run(*arguments, cwd=tmp_path, code=0, timeout=240, **extra):
+        done = subprocess.run(
+            [sys.executable, "-m", "kaggle_cnn", *map(str, arguments)],
+            cwd=cwd,
+            env=environment(HOME=str(home), **extra),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def refused(kcnn):
+    """Runs the command and expects exit 1 with just one `error:` and one `hint:` line; returns the error."""
+
+    def run(*arguments, **options):
+        done = kcnn(*arguments, code=1, **options)
+        lines = done.stderr.strip().splitlines()
+        assert lines[-1].startswith("hint: "), done.stderr
+        assert lines[-2].startswith("error: "), done.stderr
+        assert sum(line.startswith(("error:", "hint:")) for line in lines) == 2
+        return lines[-2].removeprefix("error: ")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Keras on TensorFlow, started as the command line starts it."""
+    from kaggle_cnn.learn.backend import start_backend
+
+    start_backend("tensorflow")
+    import keras
+
+    return keras
+
+
+class Quiet:
+    """A training progress that keeps what it is told."""
+
+    def __init__(self):
+        self.said, self.rows = [], []
+
+    def say(self, text):
+        self.said.append(text)
+
+    def fold(self, fold, images, steps, epochs, done):
+        self.said.append(f"fold {fold} from epoch {done}")
+
+    def step(self, epoch, step, loss, accuracy):
+        pass
+
+    def epoch(self, row):
+        self.rows.append(row)
+
+
+@pytest.fixture
+def tiny_workspace(tmp_path, make_images):
+    """A workspace in which `colours` has been fetched and recipes/tiny.py stands."""
+    from kaggle_cnn.competition import local_host
+    from kaggle_cnn.workspace import Workspace
+
+    workspace = Workspace(tmp_path / "work")
+    source = make_images(tmp_path / "colours")
+    competition, _ = local_host.fetch(str(source), workspace, untracked)
+    workspace.make_current(competition.name)
+    (workspace.root / "recipes").mkdir()
+    (workspace.root / "recipes" / "tiny.py").write_text(TINY)
+    return workspace
+
+
+def untracked(iterable, description, total):
+    return iterable
+
+
+@pytest.fixture
+def train_tiny(tiny_workspace, keras):
+    """Trains recipes/tiny.py in this process, with knobs; returns the run."""
+
+    def run(folds=(0,), progress=None, run=None, recipe="tiny.py", **knobs):
+        from kaggle_cnn.competition.competition import open_competition
+        from kaggle_cnn.data.dataset import load_dataset
+        from kaggle_cnn.learn.backend import find_device
+        from kaggle_cnn.learn.recipe import load_recipe, set_knobs
+        from kaggle_cnn.learn.train import train
+
+        path = tiny_workspace.root / "recipes" / recipe
+        dataset = load_dataset(open_competition(tiny_workspace, None))
+        chosen = set_knobs(load_recipe(path), knobs)
+        return train(
+            tiny_workspace, dataset, chosen, path, list(folds), find_device(), progress or Quiet(), untracked, run
+        )
+
+    return run

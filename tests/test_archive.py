@@ -1,0 +1,116 @@
+import io
+import stat
+import zipfile
+
+import pytest
+from conftest import make_images_in, untracked
+
+from kaggle_cnn.competition.archive import unpack
+from kaggle_cnn.errors import KcnnError
+
+
+def zip_of(path, entries: dict[str, bytes], **options):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, **options) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return path
+
+
+def unpacked(archive, tmp_path):
+    target = tmp_path / "out"
+    target.mkdir()
+    unpack(archive, target, untracked)
+    return {path.relative_to(target).as_posix(): path.read_bytes() for path in target.rglob("*") if path.is_file()}
+
+
+def test_names_with_spaces_unicode_and_backslashes(tmp_path):
+    entries = {"a b/ü.txt": b"1", "c\\d.txt": b"2", "__MACOSX/._x": b"3"}
+    assert unpacked(zip_of(tmp_path / "a.zip", entries), tmp_path) == {"a b/ü.txt": b"1", "c/d.txt": b"2"}
+
+
+def test_utf8_names_without_the_utf8_mark(tmp_path):
+    """As some tools write them; Python alone reads them as cp437, "grün" then becomes "gr├╝n"."""
+    archive = zip_of(tmp_path / "a.zip", {"grXXn.txt": b"1"})
+    archive.write_bytes(archive.read_bytes().replace(b"grXXn", "grün".encode()))
+    assert unpacked(archive, tmp_path) == {"grün.txt": b"1"}
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "a/../../evil.txt", "/etc/evil.txt", "..\\evil.txt", "C:\\evil.txt"])
+def test_a_path_that_would_leave_the_folder_is_refused(tmp_path, name):
+    archive = zip_of(tmp_path / "a.zip", {"good.txt": b"1", name: b"2"})
+    with pytest.raises(KcnnError, match="leave its folder"):
+        unpacked(archive, tmp_path)
+    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "evil.txt").exists()
+
+
+def test_links_are_not_made(tmp_path):
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr(link, "/etc/passwd")
+        writer.writestr("file", "1")
+    assert unpacked(archive, tmp_path) == {"file": b"1"}
+
+
+def test_an_absurd_size_is_refused(tmp_path):
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer, writer.open("zeros", "w") as stream:
+        for _ in range(128):
+            stream.write(bytes(2**20))
+    with pytest.raises(KcnnError, match="would unpack to 128 MiB"):
+        unpacked(archive, tmp_path)
+
+
+def test_what_is_no_whole_zip_is_refused(tmp_path):
+    noise = bytes(range(256)) * 400
+    whole = zip_of(tmp_path / "a.zip", {"a": noise, "b": noise}).read_bytes()
+    damaged = bytearray(whole)
+    damaged[60] ^= 255
+    for number, content in enumerate([whole[: len(whole) // 2], whole[:-30], b"", b"PK", bytes(damaged)]):
+        archive = tmp_path / f"{number}.zip"
+        archive.write_bytes(content)
+        (tmp_path / f"out{number}").mkdir()
+        with pytest.raises(KcnnError, match="not a whole zip"):
+            unpack(archive, tmp_path / f"out{number}", untracked)
+
+
+def test_an_encrypted_zip_is_refused(tmp_path):
+    archive = zip_of(tmp_path / "a.zip", {"a": b"1"})
+    content = archive.read_bytes()
+    # Bit 0 of the flags, in the local header and in the central directory, says "encrypted".
+    local, central = content.index(b"PK\x03\x04") + 6, content.index(b"PK\x01\x02") + 8
+    marked = bytearray(content)
+    marked[local] |= 1
+    marked[central] |= 1
+    archive.write_bytes(marked)
+    with pytest.raises(KcnnError, match="cannot be unpacked"):
+        unpacked(archive, tmp_path)
+
+
+@pytest.mark.parametrize("broken", ["../", "truncated", "bomb", "nothing"])
+def test_fetch_of_a_bad_zip_leaves_nothing(refused, tmp_path, broken):
+    archive = tmp_path / "mine.zip"
+    if broken == "../":
+        zip_of(archive, {"train/a/1.png": b"1", "../b.png": b"2"})
+    elif broken == "bomb":
+        zip_of(archive, {"zeros": bytes(200 * 2**20)})
+    elif broken == "truncated":
+        source = make_images_in(tmp_path / "mine", 3)
+        whole = zip_of(
+            archive, {str(p.relative_to(source)): p.read_bytes() for p in source.rglob("*.jpg")}
+        ).read_bytes()
+        archive.write_bytes(whole[: len(whole) // 2])
+    else:
+        zip_of(archive, {"readme.txt": b"no images"})
+    refused("fetch", archive)
+    assert not (tmp_path / "data").exists() or not list((tmp_path / "data").iterdir())
+    assert not (tmp_path / "kcnn.toml").exists()
+
+
+def test_io_error_is_not_swallowed(tmp_path):
+    archive = zip_of(tmp_path / "a.zip", {"a": b"1"})
+    with pytest.raises(FileNotFoundError):
+        unpack(archive, tmp_path / "not there", untracked)
+    assert zipfile.is_zipfile(io.BytesIO(archive.read_bytes()))

@@ -1,0 +1,175 @@
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import environment, untracked
+from PIL import Image
+
+from kaggle_cnn.data.images import inspect, load_images, square
+
+RED, HALF = (230, 20, 30), slice(0, 16)
+
+
+def red_left(height=32, width=32):
+    """Left half red, right half blue."""
+    pixels = np.full((height, width, 3), (20, 30, 230), np.uint8)
+    pixels[:, : width // 2] = RED
+    return Image.fromarray(pixels)
+
+
+def near(pixels, colour, within=12):
+    return np.abs(pixels.reshape(-1, 3).mean(axis=0) - colour).max() < within
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "bmp", "gif", "webp", "tif"])
+def test_every_format(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    red_left().save(path, **({"quality": 95} if suffix in ("jpg", "JPEG", "webp") else {}))
+    pixels = square(path, 32, 3)
+    assert pixels.dtype == np.uint8
+    assert near(pixels[:, 2:14], RED)
+    assert near(pixels[:, 18:30], (20, 30, 230))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
+def test_every_mode(tmp_path, mode):
+    """White on the left, black on the right, whatever the mode; read as colour and as grey."""
+    ramp = np.zeros((8, 8), np.uint8)
+    ramp[:, :4] = 255
+    if mode in ("I;16", "I", "F"):
+        path = tmp_path / "a.tif"
+        Image.fromarray(
+            (ramp.astype(np.float64) * 257).astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode])
+        ).save(path)
+    else:
+        path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
+        Image.fromarray(ramp).convert("RGB").convert(mode).save(path)
+    for channels in (1, 3):
+        pixels = square(path, 8, channels)
+        assert pixels.shape == (8, 8, channels)
+        assert pixels[:, :4].min() > 250
+        assert pixels[:, 4:].max() < 5
+
+
+def test_sixteen_bit_png_and_jpeg_cmyk(tmp_path):
+    Image.fromarray(np.full((8, 8), 32768, np.uint16)).save(tmp_path / "a.png")
+    assert set(square(tmp_path / "a.png", 8, 1).ravel()) == {128}
+    red_left().convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    assert near(square(tmp_path / "a.jpg", 32, 3)[:, 2:14], RED)
+
+
+def test_transparent_lies_on_white(tmp_path):
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:, 4:] = (*RED, 255)
+    Image.fromarray(pixels).save(tmp_path / "rgba.png")
+    palette = Image.new("P", (8, 8), 0)
+    palette.putpalette([0, 0, 0, *RED])
+    palette.paste(1, (4, 0, 8, 8))
+    palette.save(tmp_path / "palette.png", transparency=0)
+    for name in ("rgba.png", "palette.png"):
+        read = square(tmp_path / name, 8, 3)
+        assert (read[:, :4] == 255).all()
+        assert (read[:, 4:] == RED).all()
+
+
+def test_exif_rotation(tmp_path):
+    """Orientation 6: shown turned a quarter to the right, so what is left in the file is on top."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    red_left(32, 48).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    pixels = square(tmp_path / "a.jpg", 32, 3)
+    assert near(pixels[4:12], RED)
+    assert inspect([tmp_path / "a.jpg"], untracked) == [((32, 48, "RGB"), "")]
+
+
+def test_shorter_side_then_centre(tmp_path):
+    pixels = np.zeros((30, 90, 3), np.uint8)
+    pixels[:, 30:60] = RED
+    for image, name in [
+        (Image.fromarray(pixels), "wide.png"),
+        (Image.fromarray(pixels.transpose(1, 0, 2)), "high.png"),
+    ]:
+        image.save(tmp_path / name)
+        assert (square(tmp_path / name, 30, 3) == RED).all()
+        assert near(square(tmp_path / name, 10, 3), RED, 30)
+
+
+def test_large_jpeg_is_read_as_well_scaled(tmp_path):
+    """The scaled decoding of JPEGs must not shift or blur what the whole decoding gives."""
+    cells = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(cells).resize((750, 1000), Image.Resampling.BICUBIC).save(tmp_path / "a.jpg", quality=95)
+    Image.open(tmp_path / "a.jpg").save(tmp_path / "a.png")  # decoded whole, then kept without loss
+    difference = square(tmp_path / "a.jpg", 64, 3).astype(int) - square(tmp_path / "a.png", 64, 3)
+    assert np.abs(difference).mean() < 2
+
+
+def broken_files(folder):
+    red_left().save(folder / "0 good.jpg")
+    (folder / "1 empty.jpg").write_bytes(b"")
+    red_left(200, 200).save(folder / "whole.png")
+    (folder / "2 short.png").write_bytes((folder / "whole.png").read_bytes()[:200])
+    (folder / "3 text.png").write_text("this is no image")
+    red_left(300, 300).save(folder / "whole.jpg")
+    (folder / "4 short.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:1500])
+    return sorted(folder.glob("[0-9]*"))
+
+
+def test_broken_files_are_listed_not_fatal(tmp_path):
+    files = broken_files(tmp_path)
+    images = load_images(files, 16, None, tmp_path / "cache", untracked)
+    assert sorted(images.problems) == [1, 2, 3, 4]
+    assert images.problems[1] == "the file is empty"
+    assert images.pixels[0].any()
+    assert not images.pixels[1:].any()
+    assert [bool(reason) for _, reason in inspect(files, untracked)] == [False, True, True, True, True]
+
+
+def test_cache_is_used_and_renewed(tmp_path):
+    red_left().convert("L").save(tmp_path / "a.png")
+    cache = tmp_path / "cache"
+    first = load_images([tmp_path / "a.png"], 16, None, cache, untracked)
+    assert first.pixels.shape == (1, 16, 16, 1)  # all grey: one channel
+    assert isinstance(first.pixels, np.memmap)
+    written = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    load_images([tmp_path / "a.png"], 16, None, cache, untracked)
+    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == written
+    red_left().save(tmp_path / "a.png")  # another file of the same name
+    os.utime(tmp_path / "a.png", ns=(1, 1))
+    assert load_images([tmp_path / "a.png"], 16, None, cache, untracked).pixels.shape == (1, 16, 16, 3)
+    assert load_images([tmp_path / "a.png"], 8, 1, cache, untracked).pixels.shape == (1, 8, 8, 1)
+    assert load_images([], 8, 1, cache, untracked).pixels.shape == (0, 8, 8, 1)
+
+
+def test_an_interrupted_decode_leaves_nothing(tmp_path):
+    files = broken_files(tmp_path) * 10
+
+    def interrupted(iterable, description, total):
+        for number, item in enumerate(iterable):
+            if number == 20:
+                raise KeyboardInterrupt
+            yield item
+
+    with pytest.raises(KeyboardInterrupt):
+        load_images(files, 16, 3, tmp_path / "cache", interrupted)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tiny_workspace, tmp_path):
+    """The system's limit on file sizes stands in for the disk: a write past it fails just so, in the middle."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kaggle_cnn", "train", "recipes/tiny.py", "--set", "size=200"],
+        cwd=tiny_workspace.root,
+        env=environment(HOME=str(tmp_path), KERAS_BACKEND="jax"),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000)),
+    )
+    assert done.returncode == 1, done.stderr
+    error, hint = done.stderr.strip().splitlines()[-2:]
+    assert error.startswith("error: no room left to write")
+    assert hint.startswith("hint: make room")
+    assert not list((tiny_workspace.root / "data" / "colours" / ".cache").iterdir())
+    assert not (tiny_workspace.root / "runs").exists()

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from conftest import REPOSITORY, TINY
+
+from kaggle_cnn import KcnnError, Recipe
+from kaggle_cnn.learn.recipe import knobs, load_recipe, parse_settings, read_outline, require_same, set_knobs
+
+
+def model(shape, classes, width=8, bias=True, activation="relu", optional=None):
+    return width, bias, activation
+
+
+def test_knobs_are_scalars_of_the_recipe_and_its_functions():
+    recipe = Recipe(model=model, augment=lambda crop, degrees=10.0: degrees, epochs=3)
+    known = knobs(recipe)
+    assert {name: known[name] for name in ("width", "bias", "activation", "degrees", "epochs")} == {
+        "width": 8, "bias": True, "activation": "relu", "degrees": 10.0, "epochs": 3,
+    }  # fmt: skip
+    assert not {"shape", "classes", "optional", "model", "augment"} & set(known)
+    changed = set_knobs(recipe, parse_settings(["width=16", "bias=no", "activation=tanh", "degrees=5", "epochs=1e2"]))
+    assert changed.model((8, 8, 1), 2) == (16, False, "tanh")
+    assert changed.augment(4) == 5.0
+    assert changed.epochs == 100
+    again = set_knobs(recipe, knobs(changed))  # as a run's own record sets them
+    assert knobs(again) == knobs(changed)
+    require_same(changed, again)
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "hint"),
+    [
+        ("widht=3", "no knob 'widht'", "did you mean 'width'"),
+        ("zzz=3", "no knob 'zzz'", "its knobs are: width"),
+        ("epochs=abc", "epochs should be a whole number, got 'abc'", "--set epochs"),
+        ("epochs=2.5", "epochs should be a whole number", ""),
+        ("epochs=0", "epochs should be at least 1, got 0", ""),
+        ("learning_rate=fast", "learning_rate should be a number", ""),
+        ("learning_rate=nan", "learning_rate should be above 0", ""),
+        ("bias=perhaps", "bias should be true or false", ""),
+        ("crop=65", "crop should be at most size, which is 64", ""),
+        ("views=3", "views should be 1, 2 or 10", ""),
+        ("precision=float8", "precision should be one of", ""),
+        ("epochs", "--set should be name=value, got 'epochs'", ""),
+        ("=5", "--set should be name=value", ""),
+    ],
+)
+def test_bad_settings(setting, error, hint):
+    with pytest.raises(KcnnError) as caught:
+        set_knobs(Recipe(model=model), parse_settings([setting]))
+    assert error in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("recipe = (", "line 1: not valid Python"),
+        ("\0", "not valid Python"),
+        ("x = 1", "there is no `recipe`"),
+        ("recipe = 3", "`recipe` is a int"),
+        ("\nimport nowhere_at_all", "line 2: ModuleNotFoundError"),
+        ("from kaggle_cnn import Recipe\nrecipe = Recipe(model=3)", "model should be a function"),
+        ("from kaggle_cnn import Recipe\nrecipe = Recipe()", "TypeError"),
+        ("from kaggle_cnn import Recipe\ndef m(s, c, size=1): pass\nrecipe = Recipe(model=m)", "two knobs 'size'"),
+        ("1 / 0", "line 1: ZeroDivisionError"),
+    ],
+)
+def test_bad_recipe_files(tmp_path, text, error):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(KcnnError) as caught:
+        load_recipe(tmp_path / "mine.py")
+    assert error in caught.value.message
+    assert "mine.py" in caught.value.message
+
+
+def test_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(KcnnError, match="no such file"):
+        load_recipe(tmp_path / "none.py")
+
+
+def test_outline_is_read_without_running(tmp_path):
+    (tmp_path / "tiny.py").write_text(TINY + "\nraise SystemExit\n")
+    first_line, written = read_outline(tmp_path / "tiny.py")
+    assert first_line == "Tiny: for tests."
+    assert list(written.items())[:3] == [("width", "4"), ("size", "20"), ("crop", "16")]
+
+
+# Worked out by hand from the layers; a recipe that drifts from its description shows here.
+@pytest.mark.parametrize(
+    ("name", "shape", "classes", "parameters"),
+    [
+        ("baseline", (64, 64, 3), 18, 3_281_074),
+        ("baseline", (28, 28, 1), 10, 477_418),
+        ("vgg", (64, 64, 3), 18, 1_178_802),
+        ("vgg", (28, 28, 1), 10, 1_176_170),
+    ],
+)
+def test_shipped_recipes_build_for_grey_and_colour(keras, name, shape, classes, parameters):
+    recipe = load_recipe(REPOSITORY / "recipes" / f"{name}.py")
+    built = recipe.model(shape, classes)
+    assert built.count_params() == parameters
+    assert built.input.dtype == "uint8"
+    answer = built.predict_on_batch(np.zeros((2, *shape), np.uint8))
+    assert answer.shape == (2, classes)
+    assert np.allclose(answer.sum(axis=1), 1, atol=1e-5)
+
+
+def test_baseline_is_as_published(keras):
+    recipe = load_recipe(REPOSITORY / "recipes" / "baseline.py")
+    assert (recipe.size, recipe.crop, recipe.batch, recipe.epochs) == (64, 64, 32, 30)
+    optimizer = recipe.optimizer(recipe.learning_rate, 1000)
+    assert isinstance(optimizer, keras.optimizers.RMSprop)
+    assert float(optimizer.learning_rate) == pytest.approx(1e-4)
+    optimizer.iterations.assign(1_000_000)  # decay 1e-6: halved after a million steps
+    assert float(optimizer.learning_rate) == pytest.approx(5e-5)
+    layers = [type(layer).__name__ for layer in recipe.model((64, 64, 3), 18).layers]
+    stage = ["Conv2D", "Conv2D", "MaxPooling2D", "Dropout"]
+    assert layers == ["InputLayer", "Rescaling", *stage, *stage, "Flatten", "Dense", "Dropout", "Dense"]
