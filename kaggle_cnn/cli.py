@@ -408,10 +408,7 @@ def scores(competition: CompetitionOption = None, as_json: JsonOption = False) -
     from kaggle_cnn.insight import tables
 
     workspace = Workspace.find()
-    table = ledger.read(workspace.submissions(open_competition(workspace, competition).name))
+    entries = ledger.read(workspace.submissions(open_competition(workspace, competition).name)).to_dict("records")
     if as_json:
-        return show(table.to_dict("records"))
-    shown = [name for name in table.columns if table[name].any()] or list(table.columns)
-    consoles()[0].print(
-        tables.plain_table(shown, table[shown].to_numpy().tolist(), right=("validation", "public", "private", "views"))
-    )
+        return show(entries)
+    consoles()[0].print(tables.scores_table(entries))

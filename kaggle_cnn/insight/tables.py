@@ -146,9 +146,9 @@ def summary_table(by_views: dict[int, dict]) -> Table:
     return table
 
 
-def plain_table(columns: list[str], rows: Iterable[Iterable[str]], right: Iterable[str] = ()) -> Table:
-    """A table of strings, one line each row; the columns named in `right` stand to the right."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+def plain_table(columns: list[str], rows: Iterable[Iterable[str]], right: Iterable[str] = (), gap: int = 2) -> Table:
+    """A table of strings, a line a row, `gap` (1 or 2) spaces between columns; those named in `right` stand there."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
@@ -157,26 +157,26 @@ def plain_table(columns: list[str], rows: Iterable[Iterable[str]], right: Iterab
 
 
 def runs_table(runs: list) -> Table:
-    """`runs` as learn.run.Run, in the order given."""
+    """`runs` as learn.run.Run, in the order given. Accuracy and the like are of the most views there are."""
     rows = []
     for run in runs:
         record, (views, accuracy) = run.record, run.best_score()
         numbers = record["scores"][str(views)] if accuracy is not None else {}
-        rows.append(
-            [
-                run.id,
-                f"{accuracy:.4f}" if numbers else record["status"],
-                f"{numbers['macro_f1']:.4f}" if numbers else "",
-                f"{numbers['log_loss']:.4f}" if numbers else "",
-                str(views or ""),
-                str(len(record["folds"])),
-                str(record["knobs"]["epochs"]),
-                f"{record['seconds']:,.0f} s",
-                record["created"][:16].replace("T", " "),
-            ]
-        )
+        scores = [f"{numbers[name]:.4f}" if numbers else "" for name in ("accuracy", "macro_f1", "log_loss")]
+        settings = [str(views or ""), str(len(record["folds"])), str(record["knobs"]["epochs"])]
+        begun = record["created"][5:16].replace("T", " ")
+        status = f"{record['seconds']:,.0f} s" if run.finished else record["status"]
+        rows.append([run.id, *scores, *settings, status, begun])
     columns = ["run", "accuracy", "macro F1", "log loss", "views", "folds", "epochs", "trained", "begun (UTC)"]
-    return plain_table(columns, rows, right=columns[1:8])
+    return plain_table(columns, rows, right=columns[1:], gap=1)
+
+
+def scores_table(entries: list[dict[str, str]]) -> Table:
+    """The ledger's lines; a column that no line fills is left out."""
+    columns = ["date", "file", "validation", "public", "private", "status", "message"]
+    columns = [name for name in columns if any(entry[name] for entry in entries)] or columns
+    rows = [[entry[name][:16] if name == "date" else entry[name] for name in columns] for entry in entries]
+    return plain_table(columns, rows, right=("validation", "public", "private"), gap=1)
 
 
 def survey_tables(found: dict, width: int) -> list[RenderableType]:
