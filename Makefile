@@ -8,7 +8,7 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/kcnn fetch demo
-	$(BIN)/kcnn train recipes/vgg.py -c demo --set size=28 --set crop=28 --set epochs=12
+	$(BIN)/kcnn train recipes/vgg.py -c demo --set size=28 --set crop=28 --set shift=0 --set degrees=0 --set epochs=12
 	$(BIN)/kcnn submit -c demo --yes
 
 test: .venv/installed-dev lint

@@ -22,7 +22,7 @@ def tiny(shape, classes, width=4):
     inputs = Input(shape, dtype="uint8")
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.Conv2D(width, 3, activation="relu")(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0.8)(x)
     x = layers.GlobalMaxPooling2D()(layers.Dropout(0.2)(x))
     return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
 

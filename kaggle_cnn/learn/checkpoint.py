@@ -1,6 +1,7 @@
 """What training leaves on disk after each epoch, so that a killed one goes on as if nothing had happened."""
 
 import math
+import time
 from pathlib import Path
 
 import keras
@@ -19,11 +20,12 @@ class Checkpoint(keras.callbacks.Callback):
     Keras' own ModelCheckpoint and BackupAndRestore write in place, where a kill leaves half a file, forget the best
     score, and save no dropout seeds. Here every file is renamed when whole, and state.npz, written after model.keras,
     holds every variable there is: weights, seeds, optimizer, and with them the place in the learning-rate schedule.
+    When all is written, `progress.epoch(row)` is told, row as in history.csv.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, progress):
         super().__init__()
-        self.folder = folder
+        self.folder, self.progress = folder, progress
         self.history: list[dict[str, float]] = []
 
     @property
@@ -58,6 +60,7 @@ class Checkpoint(keras.callbacks.Callback):
             np.savez(temporary, history=table.to_numpy(float), columns=np.array(table.columns, dtype=str), **values)
         with whole_file(self.folder / "history.csv") as temporary:
             table.astype({"epoch": int}).to_csv(temporary, index=False)
+        self.progress.epoch(row)
 
 
 def variables(model: keras.Model) -> dict:
@@ -67,29 +70,26 @@ def variables(model: keras.Model) -> dict:
 
 
 class Watch(keras.callbacks.Callback):
-    """Tells `progress` how training goes, a few times a second, and stops it when the loss is no number any more.
-
-    `progress` has the methods step(epoch, step, loss, accuracy) and epoch(row), row as in history.csv.
+    """Tells `progress.step(epoch, step, loss, accuracy)` how training goes, a few times a second, and stops it when
+    the loss is no number any more: before Checkpoint, if it stands before it, has written such a model.
     """
 
-    def __init__(self, progress, checkpoint: Checkpoint, clock):
+    def __init__(self, progress):
         super().__init__()
-        self.progress, self.checkpoint, self.clock = progress, checkpoint, clock
-        self.epoch, self.last = 0, -math.inf
+        self.progress, self.epoch, self.last = progress, 0, -math.inf
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         # Reading a metric waits for the device, so not at every step.
-        if self.clock() - self.last > 0.25:
-            self.last = self.clock()
+        if time.monotonic() - self.last > 0.25:
+            self.last = time.monotonic()
             self.require_number(logs)
             self.progress.step(self.epoch, batch + 1, float(logs["loss"]), float(logs["accuracy"]))
 
     def on_epoch_end(self, epoch, logs=None):
         self.require_number(logs)
-        self.progress.epoch(self.checkpoint.history[-1])
 
     def require_number(self, logs):
         if not math.isfinite(float(logs["loss"])):

@@ -185,7 +185,7 @@ def fit_fold(run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: i
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
     )
-    checkpoint = Checkpoint(folder)
+    checkpoint = Checkpoint(folder, progress)
     done = checkpoint.restore(model)
     progress.fold(fold, len(trained), steps, recipe.epochs, done)
     if done < recipe.epochs:
@@ -203,7 +203,7 @@ def fit_fold(run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: i
             validation_steps=-(-len(validated) // recipe.batch),
             shuffle=False,
             verbose=0,
-            callbacks=[checkpoint, Watch(progress, checkpoint, time.monotonic)],
+            callbacks=[Watch(progress), checkpoint],
         )
     return run.updated(seconds=round(run.record["seconds"] + time.monotonic() - begun, 1))
 
