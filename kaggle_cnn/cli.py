@@ -264,7 +264,7 @@ def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> 
 
     workspace = Workspace.find()
     found = list_runs(workspace, open_competition(workspace, competition).name)
-    found = sorted(found, key=lambda run: run.best_score()[1] or -1, reverse=True)
+    found = sorted(found, key=lambda run: run.best_score()[1].get("accuracy", -1), reverse=True)
     if as_json:
         return show([{"id": run.id, **run.record} for run in found])
     consoles()[0].print(tables.runs_table(found))
@@ -282,16 +282,15 @@ def evaluate(
     """Show the confusion table and per-class report of a run, or of the mean of several."""
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.insight.metrics import measure
-    from kaggle_cnn.learn.predictions import Predictions, mean
+    from kaggle_cnn.learn.predictions import mean
     from kaggle_cnn.learn.run import open_run
 
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     chosen = [open_run(workspace, found.name, name) for name in names or [None]]
-    parts = [Predictions.read(run.folder / "validation.npz") for run in chosen]
-    if lacking := [n for n in views or [] if any(n not in part.probabilities for part in parts)]:
-        parts = [validate_again(run, found, require_views(max(lacking))) for run in chosen]
-    validation = mean(parts)
+    for count in views or []:
+        require_views(count)
+    validation = mean([validated(run, found, max(views or [1])) for run in chosen])
     classes = chosen[0].record["classes"]
     kept = {n: values for n, values in validation.probabilities.items() if not views or n in views}
     by_views = {n: measure(validation.labels, values, classes) for n, values in kept.items()}
@@ -308,22 +307,28 @@ def evaluate(
     )
 
 
-def require_views(views: int) -> int:
+def require_views(views: int) -> None:
     if views not in (1, 2, 10):
         raise KcnnError(f"--views should be 1, 2 or 10, got {views}", "10: four corners and centre, each mirrored too")
-    return views
 
 
-def validate_again(run, competition, views: int):
+def validated(run, competition, views: int):
+    """A run's out-of-fold predictions; made anew, by its models, where they are gone or of fewer views than `views`."""
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.insight.progress import track_on
     from kaggle_cnn.learn.backend import start_backend
+    from kaggle_cnn.learn.predictions import Predictions
 
+    path = run.folder / "validation.npz"
+    if path.is_file() and (kept := Predictions.read(path)).best()[0] >= views:
+        return kept
+    run.models  # noqa: B018  raises where one is gone, before Keras takes its seconds to start
     start_backend(run.record["backend"])
     from kaggle_cnn.learn.predict import validate_run
 
+    views = max(views, run.record["knobs"]["views"])
     predictions = validate_run(run, load_dataset(competition), views, track_on(consoles()[1]))
-    predictions.write(run.folder / "validation.npz")
+    predictions.write(path)
     return predictions
 
 
@@ -378,7 +383,7 @@ def submit(
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.learn.run import list_runs, open_run
 
-    out, _ = consoles()
+    out, talk = consoles()
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     if csv is None:
@@ -386,18 +391,31 @@ def submit(
     run = next((run for run in list_runs(workspace, found.name) if run.id == csv.stem), None)
     table = submission.read_table(csv)
     submission.check(found, table, load_dataset(found).test_ids)
-    views, accuracy = run.best_score() if run else (None, None)
+    views, accuracy = submitted_score(run) if run else (None, None)
     out.print(
         f"competition  {found.name}\nfile         {csv}, {len(table):,} rows, checked", markup=False, soft_wrap=True
     )
     if accuracy is not None:
         out.print(f"validation   {accuracy:.4f}")
-    if not yes and not typer.confirm("submit it?", err=True):
-        raise KcnnError("not submitted, as you said", "kcnn submit --yes does not ask")
+    try:
+        agreed = yes or typer.confirm("submit it?", err=True)
+    except typer.Abort:  # Ctrl-C, or nobody there to answer
+        agreed = False
+        talk.print()
+    if not agreed:
+        raise KcnnError("not submitted, since the answer was not yes", "kcnn submit --yes does not ask")
     score = local_host.submit(found, table)
     entry = {"file": csv.name, "run": run.id if run else None, "views": views, "validation": accuracy, "public": score}
     ledger.enter(workspace.submissions(found.name), **entry, status="complete", message=message)
     out.print(f"public score {score:.4f}", style="bold")
+
+
+def submitted_score(run) -> tuple[int, float | None]:
+    """How many views a run's test predictions average, and the validation accuracy for as many."""
+    from kaggle_cnn.learn.predictions import Predictions
+
+    views = Predictions.read(run.folder / "test.npz").best()[0]
+    return views, run.scores().get(views, {}).get("accuracy")
 
 
 @app.command()

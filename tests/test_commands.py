@@ -81,7 +81,7 @@ def test_a_folder_of_ones_own(kcnn, refused, work, tmp_path):
     settings.write_text(
         settings.read_text(encoding="utf-8").replace('answers = ""', 'answers = "truth.csv"'), encoding="utf-8"
     )
-    assert "not submitted, as you said" in refused("submit", cwd=work)
+    assert "not submitted, since the answer was not yes" in refused("submit", cwd=work)
     submitted = kcnn("submit", "--yes", "-m", "first try", cwd=work)
     truth = dict(rows_of(source / "truth.csv")[1:])
     right = np.mean([truth[name] == label for name, label in rows_of(sheet)[1:]])

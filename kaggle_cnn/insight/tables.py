@@ -160,8 +160,7 @@ def runs_table(runs: list) -> Table:
     """`runs` as learn.run.Run, in the order given. Accuracy and the like are of the most views there are."""
     rows = []
     for run in runs:
-        record, (views, accuracy) = run.record, run.best_score()
-        numbers = record["scores"][str(views)] if accuracy is not None else {}
+        record, (views, numbers) = run.record, run.best_score()
         scores = [f"{numbers[name]:.4f}" if numbers else "" for name in ("accuracy", "macro_f1", "log_loss")]
         settings = [str(views or ""), str(len(record["folds"])), str(record["knobs"]["epochs"])]
         begun = record["created"][5:16].replace("T", " ")

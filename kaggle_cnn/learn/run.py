@@ -36,10 +36,13 @@ class Run:
                 raise KcnnError(f"run {self.id} has no {model.relative_to(self.folder)}", hint)
         return models
 
-    def best_score(self) -> tuple[int | None, float | None]:
-        """The most views that were measured, and the validation accuracy; None and None before a run is finished."""
-        scores = {int(views): numbers["accuracy"] for views, numbers in self.record.get("scores", {}).items()}
-        return max(scores.items(), default=(None, None))
+    def scores(self) -> dict[int, dict[str, float]]:
+        """Number of views -> accuracy, macro_f1, log_loss and top5_accuracy; empty before a run is finished."""
+        return {int(views): numbers for views, numbers in self.record.get("scores", {}).items()}
+
+    def best_score(self) -> tuple[int | None, dict[str, float]]:
+        """The most views that were measured, and their scores; None and {} before a run is finished."""
+        return max(self.scores().items(), default=(None, {}))
 
     def fold_folder(self, fold: int) -> Path:
         return self.folder / f"fold-{fold}"
