@@ -60,16 +60,26 @@ def fail(message: str, hint: str) -> None:
     sys.exit(1)
 
 
-def consoles():
-    """For results and for talk."""
+def console(stderr: bool = False):
+    """Where tables go; with `stderr`, where progress goes."""
     from rich.console import Console
 
-    return Console(highlight=False), Console(stderr=True, highlight=False)
+    return Console(stderr=stderr, highlight=False)
+
+
+def say(text: str = "") -> None:
+    """Talk, which is no result."""
+    typer.echo(text, err=True)
+
+
+def say_notes(notes: list[str]) -> None:
+    for note in notes:
+        say(f"note: {note}")
 
 
 def show(value) -> None:
     """One result as JSON."""
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 @app.command()
@@ -80,7 +90,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Made if it is not there.",
     (folder / "recipes").mkdir(parents=True, exist_ok=True)
     for source in shipped_recipes():
         target = folder / "recipes" / source.name
-        print(f"{target}{' is there already' if target.exists() else ''}")
+        typer.echo(f"{target}{' is there already' if target.exists() else ''}")
         if not target.exists():
             shutil.copyfile(source, target)
     if not (folder / "kcnn.toml").exists():
@@ -93,69 +103,54 @@ def fetch(
         str | None, typer.Argument(help="demo, or a folder or zip; else the current one, and demo where there is none.")
     ] = None,
 ) -> None:
-    """Bring a competition's files to data/ and make it the current one."""
+    """Bring a competition's files to data/ and make it current."""
     from kaggle_cnn.competition import local_host
+    from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.insight.progress import track_on
 
-    out, talk = consoles()
     workspace = Workspace.find()
     if competition is None:
         current = workspace.current()
-        talk.print(
-            f"fetching the current competition, {current}" if current else "no competition named: fetching the demo"
-        )
+        say(f"fetching the current competition, {current}" if current else "no competition named: fetching the demo")
         competition = local_host.source_of(workspace, current) if current else "demo"
-    fetched, new = local_host.fetch(competition, workspace, track_on(talk))
+    fetched, new = local_host.fetch(competition, workspace, track_on(console(stderr=True)))
     workspace.make_current(fetched.name)
     if not new:
-        talk.print(f"{fetched.name} is here already, nothing was downloaded", markup=False)
-    from kaggle_cnn.data.dataset import load_dataset
-
+        say(f"{fetched.name} is here already, nothing was downloaded")
     dataset = load_dataset(fetched)
-    for note in dataset.notes:
-        talk.print(f"note: {note}", markup=False, soft_wrap=True)
+    say_notes(dataset.notes)
     tests = f"{len(dataset.test_ids):,} test images" if len(dataset.test_ids) else "no test images"
-    out.print(
-        f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} classes, {tests}",
-        markup=False,
-        soft_wrap=True,
-    )
-    out.print(f"in {fetched.folder}\nnext: kcnn look, or kcnn train recipes/baseline.py", markup=False, soft_wrap=True)
+    typer.echo(f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} classes, {tests}")
+    typer.echo(f"in {fetched.folder}")
+    say("next: kcnn look, then kcnn train recipes/vgg.py" if Path("recipes").is_dir() else "next: kcnn init")
 
 
 @app.command()
 def look(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
-    """Show what a competition holds: classes and counts, sizes, colours, what is corrupt or double."""
+    """Show classes, counts, sizes, what is corrupt or double."""
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.data.survey import survey
     from kaggle_cnn.insight import tables
     from kaggle_cnn.insight.progress import track_on
 
-    out, talk = consoles()
-    found = survey(load_dataset(open_competition(Workspace.find(), competition)), track_on(talk))
+    dataset = load_dataset(open_competition(Workspace.find(), competition))
+    found = survey(dataset, track_on(console(stderr=True)))
     if as_json:
         return show(found)
-    out.print(*tables.survey_tables(found, out.width), sep="\n")
+    console().print(*tables.survey_tables(found), sep="\n")
 
 
 @app.command()
 def recipes() -> None:
     """List the recipes with their first lines and their knobs."""
+    from kaggle_cnn.insight import tables
     from kaggle_cnn.learn.recipe import read_outline, shipped_recipes
 
     here = sorted((Workspace.find().root / "recipes").glob("*.py"))
-    out, talk = consoles()
     if not here:
-        talk.print("no recipes/ here; these come with kcnn, and kcnn init puts them here")
-    for path in here or shipped_recipes():
-        try:
-            first_line, knobs = read_outline(path)
-        except (SyntaxError, ValueError) as error:
-            first_line, knobs = f"not valid Python: {error}", {}
-        out.print(f"[bold]{path.stem}[/]")
-        out.print(f"  {first_line}", markup=False)
-        out.print(f"  {' '.join(f'{name}={value}' for name, value in knobs.items())}", markup=False, style="dim")
+        say("no recipes/ here; these come with kcnn, and kcnn init puts them here")
+    console().print(tables.recipes_table([(path.stem, *read_outline(path)) for path in here or shipped_recipes()]))
 
 
 @app.command()
@@ -168,11 +163,13 @@ def train(
     backend: BackendOption = None,
     competition: CompetitionOption = None,
 ) -> None:
-    """Train a recipe; ends with the confusion table of the validation images and a submission."""
+    """Train a recipe; ends with a confusion table and a submission."""
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.data.dataset import FOLDS, load_dataset
+    from kaggle_cnn.insight.metrics import measure_views, summary
     from kaggle_cnn.insight.progress import TrainingProgress, track_on
     from kaggle_cnn.learn.backend import find_device, start_backend
+    from kaggle_cnn.learn.predictions import Predictions
     from kaggle_cnn.learn.recipe import compile_recipe, load_recipe, parse_settings, require_same, set_knobs
     from kaggle_cnn.learn.run import open_unfinished
 
@@ -191,55 +188,36 @@ def train(
     if run:
         require_same(chosen, set_knobs(chosen, values))
     device = find_device()
-
-    out, talk = consoles()
-    talk.print(f"training {recipe.stem} on '{found.name}': {device.name}", markup=False, soft_wrap=True)
-    for note in dataset.notes:
-        talk.print(f"note: {note}", markup=False, soft_wrap=True)
+    say(f"training {recipe.stem} on '{found.name}': {device.name}")
+    say_notes(dataset.notes)
     from kaggle_cnn.learn.train import train as train_run
 
     wanted = run.record["folds"] if run else list(range(FOLDS)) if folds else [fold]
+    screen = console(stderr=True)
     try:
-        with TrainingProgress(talk) as progress:
-            run = train_run(workspace, dataset, chosen, recipe, wanted, device, progress, track_on(talk), run)
+        with TrainingProgress(screen) as progress:
+            run = train_run(workspace, dataset, chosen, recipe, wanted, device, progress, track_on(screen), run)
     except KeyboardInterrupt:
-        talk.print(
-            f"\nstopped; the best model so far is kept. To go on: kcnn train {recipe} --resume",
-            markup=False,
-            soft_wrap=True,
-        )
+        say()
+        go_on = f"epochs that were done are kept. To go on: kcnn train {recipe} --resume"
+        say(f"stopped; {go_on if progress.steps else 'training had not begun'}")
         raise typer.Exit(130) from None
-    report(workspace, run, out)
-    if len(dataset.test_ids):
-        out.print(f"submission  {write_submission(workspace, found, [run])}", markup=False, soft_wrap=True)
-    out.print(f"run         {run.folder}", markup=False, soft_wrap=True)
-    if len(dataset.test_ids):
-        talk.print("next: kcnn submit", markup=False)
-
-
-def report(workspace: Workspace, run, out) -> None:
-    """Measures a finished run, keeps its scores in run.json and prints the tables."""
-    from kaggle_cnn.insight.metrics import measure
-    from kaggle_cnn.learn.predictions import Predictions
-
     validation = Predictions.read(run.folder / "validation.npz")
-    classes = run.record["classes"]
-    by_views = {
-        views: measure(validation.labels, values, classes) for views, values in validation.probabilities.items()
-    }
-    kept = ("accuracy", "macro_f1", "log_loss", "top5_accuracy")
-    run.updated(scores={views: {name: numbers[name] for name in kept} for views, numbers in by_views.items()})
-    print_measures(by_views, classes, len(validation.ids), out)
+    by_views = measure_views(validation, run.record["classes"])
+    run.updated(scores=summary(by_views))
+    print_measures(by_views, run.record["classes"])
+    if len(dataset.test_ids):
+        typer.echo(f"submission  {write_submission(workspace, found, [run])}")
+    typer.echo(f"run         {run.folder}")
+    if len(dataset.test_ids):
+        say("next: kcnn submit")
 
 
-def print_measures(by_views: dict[int, dict], classes: list[str], images: int, out) -> None:
+def print_measures(by_views: dict[int, dict], classes: list[str]) -> None:
     from kaggle_cnn.insight import tables
 
-    views, numbers = max(by_views.items())
-    out.print(f"\nconfusion of {images:,} validation images, {views} view{'s' if views > 1 else ''}, true class down\n")
-    out.print(tables.confusion_table(numbers["confusion"], classes, out.width), "")
-    out.print(tables.class_table(numbers, out.width), "")
-    out.print(tables.summary_table(by_views), "")
+    screen = console()
+    screen.print("", tables.measures(by_views, classes, screen.width), "", sep="\n")
 
 
 def write_submission(workspace: Workspace, competition, runs: list) -> Path:
@@ -248,6 +226,10 @@ def write_submission(workspace: Workspace, competition, runs: list) -> Path:
     from kaggle_cnn.learn.predictions import Predictions, mean
 
     predictions = mean([Predictions.read(run.folder / "test.npz") for run in runs])
+    if not len(predictions.ids):
+        raise KcnnError(
+            f"'{competition.name}' has no test images: nothing to submit", "kcnn evaluate shows the validation"
+        )
     path = workspace.submissions(competition.name) / f"{'+'.join(run.id for run in runs)}.csv"
     table = submission.make(competition, predictions.ids, predictions.best()[1])
     submission.check(competition, table, predictions.ids)
@@ -267,7 +249,7 @@ def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> 
     found = sorted(found, key=lambda run: run.best_score()[1].get("accuracy", -1), reverse=True)
     if as_json:
         return show([{"id": run.id, **run.record} for run in found])
-    consoles()[0].print(tables.runs_table(found))
+    console().print(tables.runs_table(found))
 
 
 @app.command()
@@ -279,32 +261,25 @@ def evaluate(
     competition: CompetitionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the confusion table and per-class report of a run, or of the mean of several."""
+    """Show the confusion table of a run, or of the mean of several."""
     from kaggle_cnn.competition.competition import open_competition
-    from kaggle_cnn.insight.metrics import measure
+    from kaggle_cnn.insight.metrics import measure_views
     from kaggle_cnn.learn.predictions import mean
-    from kaggle_cnn.learn.run import open_run
+    from kaggle_cnn.learn.run import open_runs
 
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
-    chosen = [open_run(workspace, found.name, name) for name in names or [None]]
+    chosen = open_runs(workspace, found, names)
     for count in views or []:
         require_views(count)
     validation = mean([validated(run, found, max(views or [1])) for run in chosen])
-    classes = chosen[0].record["classes"]
-    kept = {n: values for n, values in validation.probabilities.items() if not views or n in views}
-    by_views = {n: measure(validation.labels, values, classes) for n, values in kept.items()}
+    by_views = {
+        n: numbers for n, numbers in measure_views(validation, found.classes).items() if not views or n in views
+    }
     if not as_json:
-        return print_measures(by_views, classes, len(validation.ids), consoles()[0])
-    show(
-        {
-            "runs": [run.id for run in chosen],
-            "images": len(validation.ids),
-            "classes": list(classes),
-            **max(by_views.items())[1],  # at the top: the numbers of the most views
-            "views": by_views,
-        }
-    )
+        return print_measures(by_views, found.classes)
+    best = max(by_views.items())[1]  # at the top: the numbers of the most views
+    show({"runs": [run.id for run in chosen], "classes": list(found.classes), **best, "views": by_views})
 
 
 def require_views(views: int) -> None:
@@ -327,7 +302,7 @@ def validated(run, competition, views: int):
     from kaggle_cnn.learn.predict import validate_run
 
     views = max(views, run.record["knobs"]["views"])
-    predictions = validate_run(run, load_dataset(competition), views, track_on(consoles()[1]))
+    predictions = validate_run(run, load_dataset(competition), views, track_on(console(stderr=True)))
     predictions.write(path)
     return predictions
 
@@ -339,35 +314,31 @@ def predict(
     backend: BackendOption = None,
     competition: CompetitionOption = None,
 ) -> None:
-    """Predict the test images with a run, or with the mean of several, and write a submission."""
+    """Predict the test images with a run, or the mean of several."""
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.insight.progress import track_on
     from kaggle_cnn.learn.backend import start_backend
-    from kaggle_cnn.learn.run import open_run
+    from kaggle_cnn.learn.run import open_runs
 
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
-    chosen = [open_run(workspace, found.name, name) for name in names or [None]]
+    chosen = open_runs(workspace, found, names)
     if views is not None:
         require_views(views)
     dataset = load_dataset(found)
-    if not len(dataset.test_ids):
-        raise KcnnError(
-            f"'{found.name}' has no test images, so there is nothing to predict", "kcnn evaluate shows the validation"
-        )
+    say_notes(dataset.notes)
     for run in chosen:
         run.models  # noqa: B018  raises where one is gone, before Keras takes its seconds to start
     start_backend(backend or chosen[0].record["backend"])
     from kaggle_cnn.learn.predict import predict_run
 
-    out, talk = consoles()
     for run in chosen:
-        predictions, notes = predict_run(run, dataset, views or run.record["knobs"]["views"], track_on(talk))
+        wanted = views or run.record["knobs"]["views"]
+        predictions, notes = predict_run(run, dataset, wanted, track_on(console(stderr=True)))
         predictions.write(run.folder / "test.npz")
-        for note in notes + dataset.notes:
-            talk.print(f"note: {note}", markup=False, soft_wrap=True)
-    out.print(write_submission(workspace, found, chosen), markup=False, soft_wrap=True)
+        say_notes(notes)
+    typer.echo(write_submission(workspace, found, chosen))
 
 
 @app.command()
@@ -381,33 +352,30 @@ def submit(
     from kaggle_cnn.competition import ledger, local_host, submission
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.data.dataset import load_dataset
-    from kaggle_cnn.learn.run import list_runs, open_run
+    from kaggle_cnn.learn.run import list_runs, open_runs
 
-    out, talk = consoles()
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     if csv is None:
-        csv = write_submission(workspace, found, [open_run(workspace, found.name)])
+        csv = write_submission(workspace, found, open_runs(workspace, found))
     run = next((run for run in list_runs(workspace, found.name) if run.id == csv.stem), None)
     table = submission.read_table(csv)
     submission.check(found, table, load_dataset(found).test_ids)
     views, accuracy = submitted_score(run) if run else (None, None)
-    out.print(
-        f"competition  {found.name}\nfile         {csv}, {len(table):,} rows, checked", markup=False, soft_wrap=True
-    )
+    typer.echo(f"competition  {found.name}\nfile         {csv}, {len(table):,} rows, checked")
     if accuracy is not None:
-        out.print(f"validation   {accuracy:.4f}")
+        typer.echo(f"validation   {accuracy:.4f}")
     try:
         agreed = yes or typer.confirm("submit it?", err=True)
     except typer.Abort:  # Ctrl-C, or nobody there to answer
         agreed = False
-        talk.print()
+        say()
     if not agreed:
         raise KcnnError("not submitted, since the answer was not yes", "kcnn submit --yes does not ask")
     score = local_host.submit(found, table)
     entry = {"file": csv.name, "run": run.id if run else None, "views": views, "validation": accuracy, "public": score}
     ledger.enter(workspace.submissions(found.name), **entry, status="complete", message=message)
-    out.print(f"public score {score:.4f}", style="bold")
+    typer.echo(f"public score {score:.4f}")
 
 
 def submitted_score(run) -> tuple[int, float | None]:
@@ -429,4 +397,4 @@ def scores(competition: CompetitionOption = None, as_json: JsonOption = False) -
     entries = ledger.read(workspace.submissions(open_competition(workspace, competition).name)).to_dict("records")
     if as_json:
         return show(entries)
-    consoles()[0].print(tables.scores_table(entries))
+    console().print(tables.scores_table(entries))

@@ -47,9 +47,8 @@ def test_labels_stay_with_their_images(keras, arrays):
     for image, target in zip(images, targets, strict=True):
         assert (image == arrays["pixels"][arrays["rows"][target.argmax()], 2:18, 2:18]).all()
     fixed = (arrays["pixels"], arrays["rows"], arrays["targets"], 16, 8)
-    parts = [validation_batch(*fixed, step)[1].argmax(1) for step in range(8)]
-    assert np.concatenate(parts[:4]).tolist() == list(range(25))
-    assert [part.tolist() for part in parts[4:]] == [part.tolist() for part in parts[:4]]
+    parts = [validation_batch(*fixed, step)[1].argmax(1) for step in range(4)]
+    assert np.concatenate(parts).tolist() == list(range(25))
 
 
 def test_keras_sees_every_step_once_and_in_order(keras):
@@ -71,18 +70,11 @@ def test_keras_sees_every_step_once_and_in_order(keras):
             self.steps.append(round(float(self.sum - (self.before if batch else 0))))
             self.before = self.sum
 
-        def on_epoch_end(self, epoch, logs=None):
-            self.validation.append(logs["val_loss"])
-
     inputs = keras.Input((1,))
     model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
     model.compile(keras.optimizers.SGD(0.0), Target())
-    model.fit(
-        Endless(batch_at, 10), steps_per_epoch=4, epochs=3, validation_data=Endless(lambda step: batch_at(step % 3)),
-        validation_steps=3, shuffle=False, verbose=0, callbacks=[Seen()],
-    )  # fmt: skip
+    model.fit(Endless(batch_at, 10), steps_per_epoch=4, epochs=3, shuffle=False, verbose=0, callbacks=[Seen()])
     assert Seen.steps == list(range(10, 22))
-    assert Seen.validation == pytest.approx([1, 1, 1])
 
 
 def test_augmentation_moves_little_and_stays_in_the_picture():

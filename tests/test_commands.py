@@ -206,7 +206,8 @@ def test_control_c_keeps_the_best_and_says_how_to_go_on(kcnn, refused, work, tmp
     assert process.wait() == 130
     assert "Traceback" not in rest
     assert (
-        rest.splitlines()[-1] == "stopped; the best model so far is kept. To go on: kcnn train recipes/tiny.py --resume"
+        rest.splitlines()[-1]
+        == "stopped; epochs that were done are kept. To go on: kcnn train recipes/tiny.py --resume"
     )
     assert "400, not 3" in refused("train", "recipes/tiny.py", "--set", "epochs=3", "--resume", cwd=work)
     assert kcnn("predict", cwd=work).stdout.strip().endswith("tiny-001.csv")

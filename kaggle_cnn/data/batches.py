@@ -1,6 +1,6 @@
 """Arrays -> batches for `model.fit`, each batch a pure function of the seed and the step.
 
-Keras is given endless PyDatasets with one worker. A plain generator will not do: Keras 3.15 replays its first two
+Keras is given an endless PyDataset with one worker. A plain generator will not do: Keras 3.15 replays its first two
 batches at the start of every epoch. A finite one, or several workers, shift the steps on one backend or the other.
 """
 
@@ -52,8 +52,7 @@ def training_batch(
 def validation_batch(
     pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, crop: int, batch: int, step: int
 ) -> Batch:
-    """The centres of the images of batch `step`, in order, ceil(n / batch) batches a round, round after round."""
+    """The centres of the images of batch `step`, in order; there are ceil(n / batch) batches, the last may be short."""
     edge = (pixels.shape[1] - crop) // 2
-    start = step % -(-len(rows) // batch) * batch
-    part = slice(start, start + batch)
+    part = slice(step * batch, (step + 1) * batch)
     return pixels[rows[part], edge : edge + crop, edge : edge + crop], targets[part]

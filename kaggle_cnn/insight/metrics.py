@@ -3,12 +3,14 @@
 import numpy as np
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
+from kaggle_cnn.learn.predictions import Predictions
+
 
 def measure(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> dict:
     """Every number of one set of predictions, as plain Python values.
 
-    `labels` (N,) int, `probabilities` (N, len(classes)); N at least 1. Returns accuracy, macro_f1, log_loss (natural
-    logarithm, rows brought to sum 1), top5_accuracy, confusion (list of rows: true class down, predicted across),
+    `labels` (N,) int, `probabilities` (N, len(classes)); N at least 1. Returns images (N), accuracy, macro_f1, log_loss
+    (natural logarithm, rows brought to sum 1), top5_accuracy, confusion (rows: true class, columns: predicted),
     per_class (class -> precision, recall, f1, support) and the averages macro and weighted of the same four. A ratio
     whose denominator is 0 counts as 0, and a class without images counts in no average over classes.
     """
@@ -26,6 +28,7 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -
     }
     each = precision_recall_fscore_support(labels, predicted, labels=range(count), zero_division=0)
     return {
+        "images": len(labels),
         "accuracy": float((predicted == labels).mean()),
         "macro_f1": averages["macro"]["f1"],
         "log_loss": float(log_loss(labels, rows / rows.sum(axis=1, keepdims=True), labels=range(count))),
@@ -38,6 +41,17 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -
         },
         "averages": averages,
     }
+
+
+def measure_views(predictions: Predictions, classes: list[str]) -> dict[int, dict]:
+    """`measure` for each number of views that there is."""
+    return {n: measure(predictions.labels, values, classes) for n, values in predictions.probabilities.items()}
+
+
+def summary(by_views: dict[int, dict]) -> dict[int, dict[str, float]]:
+    """The four numbers of each that a run keeps in its run.json."""
+    kept = ("accuracy", "macro_f1", "log_loss", "top5_accuracy")
+    return {views: {name: numbers[name] for name in kept} for views, numbers in by_views.items()}
 
 
 def scores(values, support: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ class TrainingProgress:
             TimeRemainingColumn(),
         ]
         self.bar = Progress(*columns, console=console, transient=True)
-        self.task = None
+        self.task, self.steps = None, 0
 
     def __enter__(self) -> "TrainingProgress":
         return self

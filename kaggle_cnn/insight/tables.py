@@ -7,10 +7,21 @@ from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.columns import Columns
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from kaggle_cnn.insight.metrics import confused_pairs
+
+
+def measures(by_views: dict[int, dict], classes: list[str], width: int) -> RenderableType:
+    """All of an evaluation: confusion and classes for the most views, then a line for each number of views."""
+    views, numbers = max(by_views.items())
+    line = (
+        f"confusion of {numbers['images']:,} validation images, {views} view{'s' if views > 1 else ''}, true class down"
+    )
+    confusion = confusion_table(numbers["confusion"], classes, width)
+    return Group(Text(line), "", confusion, "", class_table(numbers, width), "", summary_table(by_views))
 
 
 def confusion_table(confusion: list[list[int]], classes: list[str], width: int) -> RenderableType:
@@ -178,7 +189,16 @@ def scores_table(entries: list[dict[str, str]]) -> Table:
     return plain_table(columns, rows, right=("validation", "public", "private"), gap=1)
 
 
-def survey_tables(found: dict, width: int) -> list[RenderableType]:
+def recipes_table(outlines: list[tuple[str, str, dict[str, str]]]) -> RenderableType:
+    """Each recipe's name, first line and knobs as written."""
+    parts = []
+    for name, first_line, knobs in outlines:
+        parts += [Text(name, "bold"), Padding(Text(first_line), (0, 0, 0, 2))]
+        parts += [Padding(Text(" ".join(f"{knob}={value}" for knob, value in knobs.items()), "dim"), (0, 0, 1, 2))]
+    return Group(*parts)
+
+
+def survey_tables(found: dict) -> list[RenderableType]:
     """What data.survey found, as tables and lines."""
     rows = [[name, f"{counts['train']:,}", f"{counts['share']:.1%}"] for name, counts in found["classes"].items()]
     parts: list[RenderableType] = [plain_table(["class", "images", "share"], rows, right=("images", "share"))]

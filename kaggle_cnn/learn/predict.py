@@ -98,13 +98,8 @@ def predict_run(run: Run, dataset: Dataset, views: int, track: Callable) -> tupl
 
 def validate_run(run: Run, dataset: Dataset, views: int, track: Callable) -> Predictions:
     """The out-of-fold predictions of a run, from the models and run.json alone."""
-    images = load_images(
-        dataset.train_files,
-        run.record["knobs"]["size"],
-        run.record["channels"],
-        dataset.competition.folder / ".cache",
-        track,
-    )
+    cache = dataset.competition.folder / ".cache"
+    images = load_images(dataset.train_files, run.record["knobs"]["size"], None, cache, track)
     models = zip(run.record["folds"], run.models, strict=True)
     return joined(
         [predict_validation(run, load_model(run, path), dataset, images, fold, views, track) for fold, path in models]

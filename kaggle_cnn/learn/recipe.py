@@ -186,8 +186,14 @@ def describe(error: Exception) -> str:
 
 
 def read_outline(path: Path) -> tuple[str, dict[str, str]]:
-    """A recipe file's first line and its knobs as they are written, by reading alone: no Keras, nothing is run."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """A recipe file's first line and its knobs as they are written, by reading alone: no Keras, nothing is run.
+
+    Where the file is not Python, that is said in place of the first line.
+    """
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        return f"not valid Python: {error}", {}
     functions = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
     written = {}
     for node in ast.walk(tree):

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace, whole_file
 
@@ -103,6 +104,18 @@ def open_run(workspace: Workspace, competition: str, name: str | None = None) ->
         ids = [run.id for run in matching or runs]
         raise KcnnError(f"{what} '{name}'", f"there are: {', '.join(ids[-8:])}")
     return matching[0]
+
+
+def open_runs(workspace: Workspace, competition: Competition, names: list[str] | None = None) -> list[Run]:
+    """The runs of those names, or the newest. Raises KcnnError where one was trained on other classes."""
+    runs = [open_run(workspace, competition.name, name) for name in names or [None]]
+    for run in runs:
+        if tuple(run.record["classes"]) != competition.classes:
+            raise KcnnError(
+                f"run {run.id} was trained on other classes than those in {competition.folder / 'competition.toml'}",
+                "put `classes` back there, or train again",
+            )
+    return runs
 
 
 def open_unfinished(workspace: Workspace, competition: str, recipe: str) -> Run:

@@ -20,7 +20,7 @@ from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.images import Images, load_images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
-from kaggle_cnn.learn.checkpoint import STATE, Checkpoint, Watch
+from kaggle_cnn.learn.callbacks import STATE, Checkpoint, Validate, Watch
 from kaggle_cnn.learn.predict import load_model, predict_test, predict_validation, readable, test_images
 from kaggle_cnn.learn.predictions import Predictions, joined, mean
 from kaggle_cnn.learn.recipe import Recipe, describe, knobs
@@ -199,11 +199,9 @@ def fit_fold(run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: i
             steps_per_epoch=steps,
             epochs=recipe.epochs,
             initial_epoch=done,
-            validation_data=Endless(validation),
-            validation_steps=-(-len(validated) // recipe.batch),
             shuffle=False,
             verbose=0,
-            callbacks=[Watch(progress), checkpoint],
+            callbacks=[Watch(progress), Validate(validation, -(-len(validated) // recipe.batch)), checkpoint],
         )
     return run.updated(seconds=round(run.record["seconds"] + time.monotonic() - begun, 1))
 
