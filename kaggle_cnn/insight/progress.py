@@ -41,7 +41,7 @@ class TrainingProgress:
     def fold(self, fold: int, images: int, steps: int, epochs: int, done: int) -> None:
         """Training begins, or goes on after `done` epochs."""
         resumed = f", going on after epoch {done}" if done else ""
-        self.say(f"fold {fold}: training on {images:,} images, {epochs} epochs of {steps} steps{resumed}")
+        self.say(f"fold {fold}: training on {images:,} images, {epochs} x {steps} steps{resumed}")
         self.steps, self.epochs, self.best = steps, epochs, None
         self.begun, self.first_epoch, self.epoch_begun = time.monotonic(), done, time.monotonic()
         if self.console.is_terminal:

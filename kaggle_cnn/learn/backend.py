@@ -57,7 +57,7 @@ def start_backend(backend: str | None) -> None:
     except ImportError as error:
         hint = "pip install tensorflow" if backend == "tensorflow" else f"pip install 'kcnn[{backend}]'"
         raise KcnnError(
-            f"the backend {backend} cannot be imported: {error}", f"{hint}, or choose another: --backend"
+            f"the backend {backend} cannot be imported: {error}", f"{hint}, or choose another, such as --backend jax"
         ) from None
 
 
