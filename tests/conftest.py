@@ -69,7 +69,8 @@ def save_noise(path: Path, colour: tuple[int, int, int], draw: np.random.Generat
 
 def environment(**extra: str) -> dict[str, str]:
     """That of a new user: no KERAS_ or TF_ settings, an empty HOME."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KERAS_", "TF_", "KCNN_"))}
+    foreign = ("KERAS_", "TF_", "KCNN_", "KAGGLE_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**kept, "COLUMNS": "100", **extra}
 
 
@@ -144,12 +145,15 @@ class Quiet:
 @pytest.fixture
 def tiny_workspace(tmp_path, make_images):
     """A workspace in which `colours` has been fetched and recipes/tiny.py stands."""
-    from kaggle_cnn.competition import local_host
+    from rich.console import Console
+
+    from kaggle_cnn.competition.fetch import fetch
+    from kaggle_cnn.insight.progress import Talk
     from kaggle_cnn.workspace import Workspace
 
     workspace = Workspace(tmp_path / "work")
     source = make_images(tmp_path / "colours")
-    competition, _ = local_host.fetch(str(source), workspace, untracked)
+    competition, _ = fetch(str(source), workspace, Talk(Console(stderr=True)))
     workspace.make_current(competition.name)
     (workspace.root / "recipes").mkdir()
     (workspace.root / "recipes" / "tiny.py").write_text(TINY)

@@ -12,15 +12,18 @@ import kaggle_cnn
 
 # From the top of the house to the bottom: a file may import files below it, and none above or beside its own name.
 ROOMS = [
-    "__main__", "cli",
+    "__main__", "cli", "cli.competitions", "cli.training", "cli.runs", "cli.submissions", "cli.results",
+    "cli.terminal",
     "insight.tables", "insight.progress", "insight.metrics",
     "learn.train", "learn.callbacks", "learn.predict", "learn.layers", "learn.backend",
     "__init__", "learn.recipe", "learn.run", "learn.predictions",
     "data.batches", "data.augment", "data.survey", "data.images", "data.dataset",
+    "competition.fetch", "competition.kaggle_host", "competition.download", "competition.kaggle_client",
     "competition.local_host", "competition.ledger", "competition.submission", "competition.archive",
     "competition.layout", "competition.competition",
     "workspace", "errors",
 ]  # fmt: skip
+FLOORS = {"insight", "learn", "data", "competition"}  # packages that hold rooms and nothing else
 HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "pandas", "sklearn", "cv2", "kaggle", "albumentations", "PIL"}
 
 
@@ -28,9 +31,8 @@ def sources():
     package = REPOSITORY / "kaggle_cnn"
     for path in sorted(package.rglob("*.py")):
         name = ".".join(path.relative_to(package).with_suffix("").parts)
-        if not name.startswith(("competition.demo", "recipes.")) and (
-            name == "__init__" or not name.endswith("__init__")
-        ):
+        name = name if name == "__init__" else name.removesuffix(".__init__")
+        if not name.startswith(("competition.demo", "recipes.")) and name not in FLOORS:
             yield name, ast.parse(path.read_text(encoding="utf-8"))
 
 

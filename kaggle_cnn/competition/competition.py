@@ -15,8 +15,8 @@ class Competition:
 
     folder: Path
     name: str
-    host: str  # "local"; where the files came from and where submissions go
-    source: str  # what `kcnn fetch` was given: "demo", or a folder or zip, absolute
+    host: str  # "kaggle" or "local": where the files came from and where submissions go
+    source: str  # what was fetched: the competition's URL, "demo", or a folder or zip, absolute
     layout: str  # how labels are carried: "folders"
     classes: tuple[str, ...]
     train: str  # the folder whose subfolders are the classes
@@ -26,6 +26,10 @@ class Competition:
     label_column: str = "label"
     answers: str = ""  # a CSV like the sample with the true labels, for local scoring
     metric: str = "accuracy"
+    title: str = ""
+    deadline: str = ""  # UTC
+    daily_limit: int = 0  # submissions a day; 0 where that is not known
+    only: str = ""  # the files that were fetched, where not all were
 
     def write(self) -> None:
         content = {key: value for key, value in asdict(self).items() if key != "folder"}

@@ -48,7 +48,7 @@ def class_of(image: str, train: str) -> str:
     return unicodedata.normalize("NFC", PurePosixPath(image).relative_to(train or ".").parts[0])
 
 
-def guess(folder: Path) -> dict:
+def guess(folder: Path, metric: str = "") -> dict:
     """The fields of a Competition that the files under `folder` tell: layout, classes, train, test, sample, columns.
 
     Raises KcnnError where there are no images, fewer than two classes, or labels that are not folders.

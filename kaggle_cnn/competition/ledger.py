@@ -1,27 +1,76 @@
-"""submissions/<name>/scores.csv: each submission's validation score beside the host's."""
+"""submissions/<name>/scores.csv: each submission's validation score beside the host's, and the file last sent."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.submission import read_table, write
 
-COLUMNS = ["date", "file", "run", "views", "validation", "public", "private", "status", "message"]
+COLUMNS = ["date", "ref", "file", "run", "views", "validation", "public", "private", "status", "message"]
+LAST_SENT = ".last-sent.csv"
 
 
 def read(folder: Path) -> pd.DataFrame:
     """The ledger in `folder`, oldest first, as strings; empty where nothing has been submitted."""
     path = folder / "scores.csv"
-    return read_table(path) if path.is_file() else pd.DataFrame(columns=COLUMNS, dtype=str)
+    lines = read_table(path) if path.is_file() else pd.DataFrame(columns=COLUMNS, dtype=str)
+    return lines.reindex(columns=COLUMNS).fillna("")
 
 
 def enter(folder: Path, **entry: str | float | None) -> None:
-    """Adds one line, dated now (UTC). Scores are accuracies in [0, 1], written with five digits; None is left empty."""
-    texts = {
+    """Adds one line, dated now (UTC). Scores are numbers, written with five digits, or texts; None is left empty."""
+    line = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), **texts(entry)}
+    write(folder / "scores.csv", pd.concat([read(folder), pd.DataFrame([line])]).reindex(columns=COLUMNS).fillna(""))
+
+
+def texts(entry: dict) -> dict[str, str]:
+    return {
         key: f"{value:.5f}" if isinstance(value, float) else str(value)
         for key, value in entry.items()
         if value is not None
     }
-    line = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), **texts}
-    write(folder / "scores.csv", pd.concat([read(folder), pd.DataFrame([line])]).reindex(columns=COLUMNS).fillna(""))
+
+
+def update(folder: Path, listed: list) -> list[dict[str, str]]:
+    """Brings the ledger's scores up to what the host lists, and returns all there is, oldest first.
+
+    `listed`: kaggle_host.Submitted. Submissions that were made elsewhere are returned too, but not written.
+    """
+    lines = read(folder)
+    for each in listed:
+        own = lines["ref"] == str(each.ref)
+        lines.loc[own, ["public", "private", "status"]] = [each.public, each.private, each.status]
+    if len(lines):
+        write(folder / "scores.csv", lines)
+    known = set(lines["ref"])
+    elsewhere = [
+        {
+            **dict.fromkeys(COLUMNS, ""),
+            **texts({name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}),
+        }
+        for each in listed
+        if str(each.ref) not in known
+    ]
+    return sorted([*lines.to_dict("records"), *elsewhere], key=lambda entry: entry["date"])
+
+
+def correlation(entries: list[dict[str, str]]) -> tuple[float, int] | None:
+    """Pearson's r of validation and public score, and over how many; None below three or where one is constant."""
+    pairs = [(entry["validation"], entry["public"]) for entry in entries if entry["validation"] and entry["public"]]
+    values = np.array(pairs, dtype=float).reshape(-1, 2)
+    if len(values) < 3 or (values == values[0]).all(axis=0).any():
+        return None
+    return float(np.corrcoef(values.T)[0, 1]), len(values)
+
+
+def keep_sent(folder: Path, csv: Path) -> None:
+    """Remembers what was sent, to say of the next one what changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(csv, folder / LAST_SENT)
+
+
+def last_sent(folder: Path) -> pd.DataFrame | None:
+    return read_table(folder / LAST_SENT) if (folder / LAST_SENT).is_file() else None

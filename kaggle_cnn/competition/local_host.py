@@ -1,71 +1,34 @@
 """The local host: competitions from the embedded demo, a folder or a zip, and scores from answers on this disk."""
 
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from kaggle_cnn.competition import layout
-from kaggle_cnn.competition.archive import unpack
-from kaggle_cnn.competition.competition import Competition, open_competition
+from kaggle_cnn.competition.archive import unpack, unpack_nested
+from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.submission import read_table
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import Workspace, whole_folder
 
 DEMO = Path(__file__).parent / "demo"
 
 
-def fetch(given: str, workspace: Workspace, track: Callable) -> tuple[Competition, bool]:
-    """Brings `given` ("demo", or a folder or zip) to data/<name>/ and guesses its layout.
+def bring(source: str, target: Path, track: Callable) -> None:
+    """Puts what `source` holds ("demo", or a folder or zip) into the empty folder `target`.
 
-    Returns the competition and whether anything was brought: a second fetch of the same finds it there.
     A folder's files are hard links where the disk allows, else copies; the originals are never written to.
-    Raises KcnnError where `given` is none of these, or holds no labelled images; data/ is then as it was.
+    Raises KcnnError where `source` is none of these.
     """
-    source = "demo" if given == "demo" else str(Path(given).expanduser().resolve())
-    name = competition_name(source)
-    folder = workspace.data(name)
-    if (folder / "competition.toml").is_file():
-        competition = Competition.read(folder)
-        if competition.source != source:
-            raise KcnnError(
-                f"there already is a competition '{name}', fetched from {competition.source}",
-                f"rename what you fetch, or remove {folder}",
-            )
-        return competition, False
-    if folder.exists():
-        raise KcnnError(f"{folder} exists, but not as a competition", "move it away, then fetch again")
-    with whole_folder(folder) as temporary:
-        bring(DEMO / "demo.zip" if source == "demo" else Path(source), temporary, track)
-        guessed = layout.guess(temporary)
-        Competition(folder=temporary, name=name, host="local", source=source, **guessed).write()
-    return Competition.read(folder), True
-
-
-def source_of(workspace: Workspace, name: str) -> str:
-    """What was given to fetch the competition called `name`."""
-    return open_competition(workspace, name).source
-
-
-def competition_name(source: str) -> str:
-    """A folder name from what was given: letters, digits, dots, dashes and underscores."""
-    path = Path(source)
-    return re.sub(r"[^\w.-]+", "-", path.stem if path.suffix.lower() == ".zip" else path.name).strip("-.") or "mine"
-
-
-def bring(source: Path, target: Path, track: Callable) -> None:
-    if source.is_dir():
-        link_tree(source, target, track)
-    elif source.is_file():
-        unpack(source, target, track)
+    path = DEMO / "demo.zip" if source == "demo" else Path(source)
+    if path.is_dir():
+        link_tree(path, target, track)
+    elif path.is_file():
+        unpack(path, target, track)
     else:
-        raise KcnnError(
-            f"expected 'demo', a folder or a zip, and there is no {source}",
-            "to fetch from Kaggle, download the zip on the competition's Data page, then: kcnn fetch THAT.zip",
-        )
+        raise KcnnError(f"there is no {path}", "expected 'demo', a folder, a zip, or a competition's name on Kaggle")
+    unpack_nested(target, track)
 
 
 def link_tree(source: Path, target: Path, track: Callable) -> None:

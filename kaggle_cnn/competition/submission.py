@@ -3,6 +3,7 @@
 Everything is read as text, so that `007` stays `007` and a class called `NA` stays a class.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pandas as pd
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import whole_file
+
+NUMBERED, QUOTED = r"(?i)\b(row|line)s?\s*#?(\d+)", r"'([^']+)'|\"([^\"]+)\""
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -97,3 +100,24 @@ def complain(wrong, what: str, hint: str) -> None:
     """Raises KcnnError that `wrong` ids, the first named, `what`; not where there are none."""
     if len(wrong):
         raise KcnnError(f"{len(wrong)} of the submission's ids {what}, the first is '{next(iter(wrong))}'", hint)
+
+
+def changed_rows(competition: Competition, before: pd.DataFrame, after: pd.DataFrame) -> int:
+    """In how many rows of `after` the answer is not that of the same id in `before`."""
+    key = competition.id_column
+    if key not in before.columns or list(before.columns) != list(after.columns):
+        return len(after)
+    joined = after.merge(before.drop_duplicates(key), on=key, how="left", suffixes=("", " before"))
+    answers = [name for name in after.columns if name != key]
+    return int(sum((joined[name] != joined[f"{name} before"]) for name in answers).astype(bool).sum())
+
+
+def pointed_at(path: Path, reason: str) -> list[str]:
+    """Lines of a submission that a host's reason speaks of: by line or row number, or by a value in quotes."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    numbers = [int(number) - (word.lower() != "row") for word, number in re.findall(NUMBERED, reason)]
+    quoted = [text for pair in re.findall(QUOTED, reason) for text in pair if text]
+    found = {number for number in numbers if 0 <= number < len(lines)}
+    for text in quoted:
+        found |= {number for number, line in enumerate(lines) if text in line.split(",")}
+    return [f"line {number + 1} of {path.name}: {lines[number]}" for number in sorted(found)[:5]]

@@ -1,10 +1,19 @@
-"""How training goes, on a rich console: a live bar and a line an epoch on a terminal, plain lines elsewhere."""
+"""How training goes, and whatever else takes time, on a rich console: live bars on a terminal, lines elsewhere."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 
@@ -77,16 +86,20 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def track_on(console: Console):
-    """A function track(iterable, description, total) that shows a bar while what it wraps is gone through.
+class Talk:
+    """What takes its time without being training: `say`, `track` what is gone through, `transfer` bytes, `wait`."""
 
-    On a terminal a live bar, gone when done; elsewhere one line, and only where there is much to do.
-    """
+    def __init__(self, console: Console):
+        self.console = console
 
-    def track(iterable: Iterable, description: str, total: int) -> Iterator:
-        if not console.is_terminal:
+    def say(self, text: str) -> None:
+        self.console.print(Text(text), soft_wrap=True)
+
+    def track(self, iterable: Iterable, description: str, total: int) -> Iterator:
+        """On a terminal a live bar, gone when done; elsewhere one line, and only where there is much to do."""
+        if not self.console.is_terminal:
             if total >= 1000:
-                console.print(Text(f"{description}, {total:,} to go"), soft_wrap=True)
+                self.say(f"{description}, {total:,} to go")
             yield from iterable
             return
         columns = [
@@ -95,7 +108,32 @@ def track_on(console: Console):
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         ]
-        with Progress(*columns, console=console, transient=True) as progress:
+        with Progress(*columns, console=self.console, transient=True) as progress:
             yield from progress.track(iterable, total=total, description=description)
 
-    return track
+    @contextmanager
+    def transfer(self, description: str) -> Iterator[Callable[[int, int | None], None]]:
+        """A bar of bytes with speed and time left; call its value with (bytes there, bytes in all)."""
+        if not self.console.is_terminal:
+            yield lambda there, total: None
+            return
+        columns = [
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        ]
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            task = progress.add_task(description, total=None)
+            yield lambda there, total: progress.update(task, completed=there, total=total)
+
+    @contextmanager
+    def wait(self, description: str) -> Iterator[None]:
+        """A spinner meanwhile, or on no terminal one line."""
+        if self.console.is_terminal:
+            with self.console.status(description):
+                yield
+        else:
+            self.say(description)
+            yield

@@ -183,10 +183,19 @@ def runs_table(runs: list) -> Table:
 
 def scores_table(entries: list[dict[str, str]]) -> Table:
     """The ledger's lines; a column that no line fills is left out."""
-    columns = ["date", "file", "validation", "public", "private", "status", "message"]
+    columns = ["date", "file", "run", "validation", "public", "private", "status", "message"]
     columns = [name for name in columns if any(entry[name] for entry in entries)] or columns
     rows = [[entry[name][:16] if name == "date" else entry[name] for name in columns] for entry in entries]
     return plain_table(columns, rows, right=("validation", "public", "private"), gap=1)
+
+
+def leaderboard_table(rows: list[dict]) -> Table:
+    """Places of a leaderboard, the user's own in bold."""
+    cells = [[f"{row['place']:,}", row["team"], f"{row['score']:g}", row["date"][:16]] for row in rows]
+    table = plain_table(["place", "team", "score", "date"], cells, right=("place", "score"))
+    for number, row in enumerate(rows):
+        table.rows[number].style = "bold green" if row["own"] else None
+    return table
 
 
 def recipes_table(outlines: list[tuple[str, str, dict[str, str]]]) -> RenderableType:

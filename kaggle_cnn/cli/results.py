@@ -1,0 +1,31 @@
+"""What several commands end with: the measures of a run on the screen, its submission on the disk."""
+
+from pathlib import Path
+
+from kaggle_cnn.cli.terminal import console
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.workspace import Workspace
+
+
+def print_measures(by_views: dict[int, dict], classes: list[str]) -> None:
+    from kaggle_cnn.insight import tables
+
+    screen = console()
+    screen.print("", tables.measures(by_views, classes, screen.width), "", sep="\n")
+
+
+def write_submission(workspace: Workspace, competition, runs: list) -> Path:
+    """submissions/<name>/<run>.csv from the test predictions of `runs`, their mean where there are several."""
+    from kaggle_cnn.competition import submission
+    from kaggle_cnn.learn.predictions import Predictions, mean
+
+    predictions = mean([Predictions.read(run.folder / "test.npz") for run in runs])
+    if not len(predictions.ids):
+        raise KcnnError(
+            f"'{competition.name}' has no test images: nothing to submit", "kcnn evaluate shows the validation"
+        )
+    path = workspace.submissions(competition.name) / f"{'+'.join(run.id for run in runs)}.csv"
+    table = submission.make(competition, predictions.ids, predictions.best()[1])
+    submission.check(competition, table, predictions.ids)
+    submission.write(path, table)
+    return path

@@ -1,0 +1,122 @@
+"""runs, evaluate, predict: what runs are worth, and their submissions."""
+
+from typing import Annotated
+
+import typer
+
+from kaggle_cnn.cli.results import print_measures, write_submission
+from kaggle_cnn.cli.terminal import (
+    BackendOption,
+    CompetitionOption,
+    JsonOption,
+    RunsArgument,
+    app,
+    console,
+    say_notes,
+    show,
+    talk,
+)
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.workspace import Workspace
+
+
+@app.command()
+def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
+    """List the runs, best first."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.insight import tables
+    from kaggle_cnn.learn.run import list_runs
+
+    workspace = Workspace.find()
+    found = list_runs(workspace, open_competition(workspace, competition).name)
+    found = sorted(found, key=lambda run: run.best_score()[1].get("accuracy", -1), reverse=True)
+    if as_json:
+        return show([{"id": run.id, **run.record} for run in found])
+    console().print(tables.runs_table(found))
+
+
+@app.command()
+def evaluate(
+    names: RunsArgument = None,
+    views: Annotated[
+        list[int] | None, typer.Option(help="1, 2 or 10; may be repeated; else all that are kept.")
+    ] = None,
+    competition: CompetitionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the confusion table of a run, or of the mean of several."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.insight.metrics import measure_views
+    from kaggle_cnn.learn.predictions import mean
+    from kaggle_cnn.learn.run import open_runs
+
+    workspace = Workspace.find()
+    found = open_competition(workspace, competition)
+    chosen = open_runs(workspace, found, names)
+    for count in views or []:
+        require_views(count)
+    validation = mean([validated(run, found, max(views or [1])) for run in chosen])
+    by_views = {
+        n: numbers for n, numbers in measure_views(validation, found.classes).items() if not views or n in views
+    }
+    if not as_json:
+        return print_measures(by_views, found.classes)
+    best = max(by_views.items())[1]  # at the top: the numbers of the most views
+    show({"runs": [run.id for run in chosen], "classes": list(found.classes), **best, "views": by_views})
+
+
+@app.command()
+def predict(
+    names: RunsArgument = None,
+    views: Annotated[int | None, typer.Option(help="1, 2 or 10; else as many as the recipe says.")] = None,
+    backend: BackendOption = None,
+    competition: CompetitionOption = None,
+) -> None:
+    """Predict the test images with a run, or the mean of several."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.data.dataset import load_dataset
+    from kaggle_cnn.learn.backend import start_backend
+    from kaggle_cnn.learn.run import open_runs
+
+    workspace = Workspace.find()
+    found = open_competition(workspace, competition)
+    chosen = open_runs(workspace, found, names)
+    if views is not None:
+        require_views(views)
+    dataset = load_dataset(found)
+    say_notes(dataset.notes)
+    for run in chosen:
+        run.models  # noqa: B018  raises where one is gone, before Keras takes its seconds to start
+    start_backend(backend or chosen[0].record["backend"])
+    from kaggle_cnn.learn.predict import predict_run
+
+    for run in chosen:
+        wanted = views or run.record["knobs"]["views"]
+        predictions, notes = predict_run(run, dataset, wanted, talk().track)
+        predictions.write(run.folder / "test.npz")
+        say_notes(notes)
+    typer.echo(write_submission(workspace, found, chosen))
+
+
+def require_views(views: int) -> None:
+    if views not in (1, 2, 10):
+        raise KcnnError(f"--views should be 1, 2 or 10, got {views}", "10: four corners and centre, each mirrored too")
+
+
+def validated(run, competition, views: int):
+    """A run's out-of-fold predictions; made anew, by its models, where they are gone or of fewer views than `views`."""
+    from kaggle_cnn.data.dataset import load_dataset
+    from kaggle_cnn.learn.backend import start_backend
+    from kaggle_cnn.learn.predictions import Predictions
+
+    path = run.folder / "validation.npz"
+    if path.is_file() and (kept := Predictions.read(path)).best()[0] >= views:
+        return kept
+    run.models  # noqa: B018  raises where one is gone, before Keras takes its seconds to start
+    start_backend(run.record["backend"])
+    from kaggle_cnn.learn.predict import validate_run
+
+    views = max(views, run.record["knobs"]["views"])
+    predictions = validate_run(run, load_dataset(competition), views, talk().track)
+    predictions.write(path)
+    return predictions

@@ -1,0 +1,269 @@
+"""The one door to the `kaggle` package: its import, its credentials, time-outs, patience, and its errors in words.
+
+Importing `kaggle` authenticates, prints help, closes standard input and may wait for ever (2.2.4 and 2.2.5): all of it
+happens in `connect` and nowhere else. The calls go through the package's own SDK, one method a call.
+"""
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from kaggle_cnn.errors import KcnnError
+
+Answer = TypeVar("Answer")
+CONNECT_SECONDS, LONGEST_PAUSE_SECONDS = 10, 900
+PASSING = {408, 429, 500, 502, 503, 504}  # HTTP statuses that a later attempt may not meet again
+SETTINGS_URL = "https://www.kaggle.com/settings"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """`client`: the SDK's competition calls; `storage`: a session without credentials, for the URLs they give out.
+
+    `credential` names what proves who the user is and where it lies, never its value; `secrets` are those values.
+    """
+
+    client: Any
+    storage: requests.Session
+    credential: str
+    secrets: tuple[str, ...]
+    say: Callable[[str], None]
+
+
+def answer_seconds() -> float:
+    """How long one answer may take: the environment's KCNN_TIMEOUT, else 30."""
+    text = os.environ.get("KCNN_TIMEOUT", "30")
+    try:
+        return max(0.1, float(text))
+    except ValueError:
+        raise KcnnError(f"KCNN_TIMEOUT should be a number of seconds, got '{text}'", "KCNN_TIMEOUT=60") from None
+
+
+class Bounded(HTTPAdapter):
+    """Gives every request a time-out, since neither the client nor requests has one."""
+
+    def send(self, request, **options):
+        options["timeout"] = options.get("timeout") or (CONNECT_SECONDS, answer_seconds())
+        return super().send(request, **options)
+
+
+def connect(say: Callable[[str], None]) -> Connection:
+    """Signs in with whatever credential the client knows; `say(text)` is told of every pause.
+
+    Raises KcnnError where there is no credential, or one that Kaggle does not take, or two that conflict.
+    """
+    answer_seconds()
+    with contained():
+        try:
+            api = importlib.import_module("kaggle").api
+        except (OSError, ValueError) as error:  # it makes its folder, and reads its files, while it is imported
+            raise KcnnError(
+                f"the kaggle client cannot start: {error}", "KAGGLE_CONFIG_DIR names another folder for its settings"
+            ) from None
+        environment = importlib.import_module("kagglesdk.kaggle_env")
+        token, token_source = environment.get_access_token_from_env()
+        if not api._authenticated:
+            sign_in(api, token, token_source)
+        values = dict(api.config_values)
+        client = api.build_kaggle_client()
+    method = values.get("auth_method")
+    if method == "LEGACY_API_KEY" and token:
+        raise KcnnError(
+            f"{describe_token(token_source)} is stale or mistyped, and the kaggle client would use it all the same, "
+            f"in place of {describe_legacy(api)}",
+            f"remove that token, or put a new one in its place: {SETTINGS_URL}",
+        )
+    client.http_client()._init_session()
+    client.http_client()._session.headers["Accept-Encoding"] = "identity"  # sizes and ranges are of the file itself
+    for session in (client.http_client()._session, storage := requests.Session()):
+        session.mount("https://", Bounded())
+        session.mount("http://", Bounded())
+    sources = {
+        "ACCESS_TOKEN": lambda: describe_token(token_source),
+        "OAUTH": lambda: "the login in ~/.kaggle/credentials.json",
+        "LEGACY_API_KEY": lambda: "KAGGLE_TOKEN" if values.get("token") else describe_legacy(api),
+    }
+    credential = f"{sources[method]()}, user {values.get('username') or 'unknown'}"
+    secrets = tuple(text for text in (token, values.get("token"), values.get("key")) if text)
+    return Connection(client.competitions.competition_api_client, storage, credential, secrets, say)
+
+
+@contextlib.contextmanager
+def contained() -> Iterator[None]:
+    """While `kaggle` authenticates: no help on standard output, standard input stays open, every request is bounded."""
+    kept_input, kept_send = sys.stdin, HTTPAdapter.send
+    sys.stdin = io.StringIO()
+    HTTPAdapter.send = lambda adapter, request, **options: kept_send(
+        adapter, request, **{**options, "timeout": (CONNECT_SECONDS, answer_seconds())}
+    )
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        sys.stdin, HTTPAdapter.send = kept_input, kept_send
+
+
+def sign_in(api, token: str | None, token_source: str | None) -> None:
+    """Tries again what the import tried, this time to see why it failed."""
+    try:
+        api.authenticate()
+    except SystemExit:
+        if token:
+            raise KcnnError(
+                f"Kaggle does not know {describe_token(token_source)}: it is stale or mistyped",
+                f"make a new one on {SETTINGS_URL} and put it in its place",
+            ) from None
+        raise KcnnError(
+            f"no Kaggle credential was found: not in KAGGLE_API_TOKEN, ~/.kaggle/access_token or {api.config}",
+            f"make a token on {SETTINGS_URL} (Generate New Token), and save it as ~/.kaggle/access_token",
+        ) from None
+    except requests.RequestException as error:
+        raise in_words(error, f"signing in with {describe_token(token_source)}") from None
+
+
+def describe_token(source: str | None) -> str:
+    """Where a token lies: `source` as the SDK names it."""
+    if source == "KAGGLE_API_TOKEN" and Path(os.environ[source]).exists():
+        return "the token file that KAGGLE_API_TOKEN names"
+    places = {"access_token": "the token in ~/.kaggle/access_token", None: "the login in ~/.kaggle/credentials.json"}
+    return places.get(source, f"the token in {source}")
+
+
+def describe_legacy(api) -> str:
+    """Where user name and key lie; the client takes each from the environment, or else from its file."""
+    user, key = (name in os.environ for name in ("KAGGLE_USERNAME", "KAGGLE_KEY"))
+    if user and key:
+        return "KAGGLE_USERNAME and KAGGLE_KEY"
+    if user or key:
+        there, here = ("KAGGLE_USERNAME", "key") if user else ("KAGGLE_KEY", "user name")
+        return f"{there} with the {here} of {api.config}"
+    return str(api.config)
+
+
+def call(connection: Connection, method: str, patient: bool = True, **fields) -> Any:
+    """One call of the SDK, such as call(connection, "list_data_files", competition_name=...).
+
+    With `patient`, what may pass (see `patiently`) is tried again; without, the request is sent once at most. Raises
+    what `requests` raises, for `in_words`.
+    """
+    types = importlib.import_module("kagglesdk.competitions.types.competition_api_service")
+    request = getattr(types, f"Api{''.join(word.capitalize() for word in method.split('_'))}Request")()
+    for name, value in fields.items():
+        setattr(request, name, value)
+    send = lambda: getattr(connection.client, method)(request)  # noqa: E731
+    return patiently(send, connection.say) if patient else send()
+
+
+def patiently(attempt: Callable[[], Answer], say: Callable[[str], None]) -> Answer:
+    """What `attempt()` returns; tried again, later and later, while it fails in a way that may pass.
+
+    A pause is as long as Retry-After says, where the answer has one. Six attempts, the pauses 1, 2, 4, 8 and 16 s;
+    three where nobody can be reached, two where nobody answers in time. Then its error is raised, as any other is.
+    """
+    number = 0
+    while True:
+        try:
+            return attempt()
+        except requests.RequestException as error:
+            number += 1
+            pause = pause_before(error, number)
+            if pause is None:
+                raise
+            say(f"{reason(error)}: trying again in {pause:.0f} s")
+            time.sleep(pause)
+
+
+def pause_before(error: requests.RequestException, failures: int) -> float | None:
+    """Seconds to wait before the next attempt, after `failures` that ended in `error`; None where none is worth it."""
+    attempts = 6
+    if isinstance(error, requests.HTTPError):
+        if error.response is None or error.response.status_code not in PASSING:
+            return None
+        if asked := error.response.headers.get("Retry-After"):
+            with contextlib.suppress(Exception):  # a header that is neither seconds nor a date
+                pause = Retry().parse_retry_after(asked)
+                return pause if pause <= LONGEST_PAUSE_SECONDS and failures < attempts else None
+    elif isinstance(error, requests.Timeout):
+        attempts = 2
+    elif isinstance(error, requests.exceptions.SSLError):
+        return None
+    elif isinstance(error, requests.ConnectionError) and not is_cut(error):
+        attempts = 3
+    elif not is_cut(error):
+        return None
+    return 2.0 ** (failures - 1) if failures < attempts else None
+
+
+def is_cut(error: Exception) -> bool:
+    """Whether a connection that had been made broke off."""
+    return any(word in str(error) for word in ("Connection aborted", "Connection broken", "IncompleteRead"))
+
+
+def reason(error: requests.RequestException) -> str:
+    """Why a request failed, in a few words."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"Kaggle answered {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return f"Kaggle did not answer within {answer_seconds():.0f} s"
+    return "the connection broke off" if is_cut(error) else "Kaggle cannot be reached"
+
+
+def message_of(error: requests.RequestException) -> str:
+    """What the server itself said, in one line, or ""."""
+    if error.response is None:
+        return ""
+    try:
+        body = error.response.json()
+        told = body.get("error", body) if isinstance(body, dict) else {}
+        message = told.get("message", "") if isinstance(told, dict) else str(told)
+    except (ValueError, RuntimeError, requests.RequestException):  # no JSON, or a stream that is used up
+        message = ""
+    return " ".join(str(message).split())[:300]
+
+
+def in_words(error: requests.RequestException, doing: str, connection: Connection | None = None) -> KcnnError:
+    """An error of `requests` as one for the user; `doing` says what was attempted, as in "listing the files"."""
+    status = error.response.status_code if error.response is not None else None
+    message = message_of(error)
+    for secret in connection.secrets if connection else ():
+        message = message.replace(secret, "***")
+    told = f": {message}" if message else ""
+    if status == 401:
+        with_what = f" with {connection.credential}" if connection else ""
+        return KcnnError(
+            f"Kaggle refused the credential while {doing}{with_what} (401{told})",
+            f"make a new token on {SETTINGS_URL} and put it in its place",
+        )
+    if status == 429:
+        asked = error.response.headers.get("Retry-After")
+        return KcnnError(
+            f"Kaggle asks for a pause while {doing} (429{told})",
+            f"run it again {f'in {asked} s' if asked and asked.isdecimal() else 'in a while'}; nothing is lost",
+        )
+    if status is not None:
+        hint = (
+            "Kaggle has trouble: run it again in a while" if status >= 500 else "see the competition's page on Kaggle"
+        )
+        return KcnnError(f"Kaggle answered {status} while {doing}{told}", hint)
+    if isinstance(error, requests.exceptions.SSLError):
+        return KcnnError(
+            f"the connection to Kaggle is not trusted while {doing}",
+            "behind a company's proxy, name its certificates in REQUESTS_CA_BUNDLE",
+        )
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return KcnnError(
+            f"what came while {doing} is no answer of Kaggle's", "a proxy or login page may stand in between"
+        )
+    hint = "KCNN_TIMEOUT=120 waits longer" if isinstance(error, requests.Timeout) else "check the network and the proxy"
+    return KcnnError(f"{reason(error)}, while {doing}", f"{hint}; run it again, nothing is lost")

@@ -1,0 +1,373 @@
+"""Fetch and submit through the real `kaggle` package, over HTTP, against the server in kaggle_server.py."""
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from conftest import TINY, environment, make_images_in
+from kaggle_server import Kaggle, Task
+
+SECRETS = (Kaggle.key, Kaggle.token)
+
+
+def zipped(folder, prefix=""):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                target.writestr(prefix + path.relative_to(folder).as_posix(), path.read_bytes())
+    return buffer.getvalue()
+
+
+def class_competition(folder) -> Task:
+    """Class folders and tests in zips within the zip, as competitions ship them; the sample is zipped too."""
+    make_images_in(folder)
+    sample = io.BytesIO()
+    with zipfile.ZipFile(sample, "w") as target:
+        target.writestr("sample_submission.csv", (folder / "sample_submission.csv").read_bytes())
+    files = {
+        "train.zip": zipped(folder / "train", "train/"),
+        "test.zip": zipped(folder / "test"),
+        "sample_submission.csv.zip": sample.getvalue(),
+    }
+    answers = dict(csv.reader(io.StringIO((folder / "truth.csv").read_text(encoding="utf-8"))))
+    return Task(files, title="Colours in class", answers=answers, board=[("a", "0.99"), ("b", "0.5"), ("c", "0.1")])
+
+
+def many_files(count=450) -> Task:
+    """Class folders with images of noise in `count` files; PNGs do not shrink, so that there is something to cut."""
+    from PIL import Image
+
+    draw, files = np.random.default_rng(0), {}
+    for number in range(count):
+        buffer = io.BytesIO()
+        Image.fromarray(draw.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(buffer, "png")
+        files[f"train/{'cat' if number % 2 else 'dog'}/{number}.png"] = buffer.getvalue()
+    return Task(files)
+
+
+@pytest.fixture
+def kaggle(tmp_path):
+    server = Kaggle(
+        colours=class_competition(tmp_path / "source"),
+        noise=many_files(),
+        closed_to_you=Task({"a.csv": b"x"}, accepted=False),
+    )
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def work(tmp_path):
+    folder = tmp_path / "work"
+    (folder / "recipes").mkdir(parents=True)
+    (folder / "recipes" / "tiny.py").write_text(TINY)
+    return folder
+
+
+@pytest.fixture
+def online(kaggle, kcnn, work):
+    """Runs kcnn as a user of that Kaggle; no secret may ever be printed or stay in a file of the workspace."""
+
+    def run(*arguments, **options):
+        done = kcnn(*arguments, cwd=work, **kaggle.environment(**options.pop("env", {})), **options)
+        for secret in SECRETS:
+            assert secret not in done.stdout + done.stderr
+        return done
+
+    yield run
+    for path in work.rglob("*"):
+        if path.is_file():
+            assert not any(secret.encode() in path.read_bytes() for secret in SECRETS), path
+
+
+def error_of(done) -> tuple[str, str]:
+    lines = done.stderr.strip().splitlines()
+    assert lines[-2].startswith("error: "), done.stderr
+    assert lines[-1].startswith("hint: "), done.stderr
+    return lines[-2].removeprefix("error: "), lines[-1].removeprefix("hint: ")
+
+
+def assert_whole(work, task, slug="noise"):
+    """Every file is there byte for byte, nothing else is left in data/."""
+    for name, content in task.files.items():
+        assert (work / "data" / slug / name).read_bytes() == content
+    assert os.listdir(work / "data") == [slug]
+
+
+def test_fetch_train_submit_scores(kaggle, online, work):
+    done = online("fetch", "https://www.kaggle.com/competitions/colours/data")
+    assert "colours: 45 training images of 3 classes, 6 test images" in done.stdout
+    toml = (work / "data" / "colours" / "competition.toml").read_text(encoding="utf-8")
+    for line in ('title = "Colours in class"', 'metric = "Categorization Accuracy"', "daily_limit = 5"):
+        assert line in toml
+    assert 'deadline = "2026-12-31 23:59:00"' in toml
+    assert 'source = "https://www.kaggle.com/competitions/colours"' in toml
+    assert sorted(os.listdir(work / "data")) == ["colours"]
+    assert not list((work / "data" / "colours").rglob("*.zip"))
+
+    before = dict(kaggle.seen)
+    assert "nothing was downloaded" in online("fetch", "colours").stderr
+    assert dict(kaggle.seen) == before
+
+    online("train", "recipes/tiny.py")
+    shown = online("submit", "--yes", "-m", "the first").stdout
+    assert "left today   5" in shown
+    task = kaggle.tasks["colours"]
+    truth = task.submissions[0]["score"]
+    assert f"public score {truth}" in shown
+    assert f"place        {2 if float(truth) >= 0.5 else 3} of 3" in shown
+    assert kaggle.seen["CreateSubmission"] == 1
+    assert task.submissions[0]["description"] == "the first"
+
+    csv_path = work / "submissions" / "colours" / "tiny-001.csv"
+    rows = csv_path.read_text(encoding="utf-8").splitlines()
+    first = rows[1].split(",")
+    other = next(name for name in ("blue", "red one") if name != first[1])
+    csv_path.write_text("\n".join([rows[0], f"{first[0]},{other}", *rows[2:]]) + "\n", encoding="utf-8")
+    assert "changed      1 of 6 rows" in online("submit", str(csv_path), "--yes", "--no-wait").stdout
+    kaggle.tasks["colours"].submissions.append(
+        {"ref": 77, "fileName": "by-hand.csv", "date": "2026-11-01T10:00:00Z", "status": "COMPLETE",
+         "publicScore": "0.4", "privateScore": "0.3", "asked": 9, "score": "0.4"}
+    )  # fmt: skip
+    online("scores")
+    listed = online("scores", "--json").stdout
+    assert listed.count('"status": "complete"') == 3
+    assert '"file": "by-hand.csv"' in listed
+    assert '"private": "0.3"' in listed
+    assert "by-hand" not in (work / "submissions" / "colours" / "scores.csv").read_text()
+    board = online("leaderboard", "--top", "2").stdout
+    assert "0.99" in board
+    assert "0.1" not in board
+
+
+def test_all_pages_and_a_broken_connection(kaggle, online, work):
+    """450 files on three pages; cut twice, storage answers 503 in between; goes on by Range."""
+    task = kaggle.tasks["noise"]
+    kaggle.faults["ListDataFiles"] = [500, 500]
+    kaggle.faults["GET"] = [("cut", 400_000), 503, None, ("cut", 300_000)]
+    done = online("fetch", "noise")
+    assert "noise: 450 training images" in done.stdout
+    assert kaggle.seen["ListDataFiles"] == 5
+    starts = [int(asked.removeprefix("bytes=").rstrip("-")) for asked in kaggle.ranges if asked]
+    assert len(starts) == 2
+    assert 300_000 < starts[0] <= 400_000 < starts[1] <= 700_000
+    assert_whole(work, task)
+
+
+def test_killed_and_run_again(kaggle, online, work):
+    kaggle.seconds_a_chunk = 0.05
+    partial = work / "data" / "noise.zip.partial"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kaggle_cnn", "fetch", "noise"],
+        cwd=work,
+        env=environment(HOME=str(work), **kaggle.environment()),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    begun = time.monotonic()
+    while not (partial.is_file() and partial.stat().st_size > 300_000):
+        assert process.poll() is None
+        assert time.monotonic() - begun < 60
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    have = partial.stat().st_size
+    assert not (work / "data" / "noise").exists()
+    kaggle.seconds_a_chunk = 0
+    online("fetch", "noise")
+    assert kaggle.ranges[-1] == f"bytes={have}-"
+    assert_whole(work, kaggle.tasks["noise"])
+
+
+def test_what_changed_meanwhile_is_fetched_anew(kaggle, online, work):
+    task = kaggle.tasks["noise"]
+    kaggle.faults["GET"] = [("cut", 400_000), *[404] * 9]
+    error_of(online("fetch", "noise", code=1))
+    assert (work / "data" / "noise.zip.partial").stat().st_size > 300_000
+    kaggle.faults["GET"] = []
+    task.files["train/cat/1.png"] = task.files["train/cat/3.png"]
+    online("fetch", "noise")
+    assert_whole(work, task)
+
+
+def test_a_pause_that_kaggle_asks_for(kaggle, online):
+    kaggle.faults["ListDataFiles"] = [(429, {"Retry-After": "3"})]
+    assert "trying again in 3 s" in online("fetch", "colours").stderr
+    first, second = [at for method, at in kaggle.times if method == "ListDataFiles"][:2]
+    assert 3 <= second - first < 5
+
+
+@pytest.mark.parametrize("method", ["ListDataFiles", "GET", "IntrospectToken"])
+def test_a_server_that_never_answers(kaggle, online, method):
+    kaggle.faults[method] = ["hang"] * 9
+    env = {"KCNN_TIMEOUT": "1"}
+    if method == "IntrospectToken":
+        env["KAGGLE_API_TOKEN"] = Kaggle.token
+    begun = time.monotonic()
+    error, _ = error_of(online("fetch", "noise", code=1, env=env))
+    assert time.monotonic() - begun < 20
+    assert "did not answer within 1 s" in error
+
+
+def test_storage_that_stays_broken(kaggle, online, work):
+    kaggle.faults["GET"] = [(503, {"Retry-After": "0"})] * 9
+    error, _ = error_of(online("fetch", "noise", code=1))
+    assert "503" in error
+    assert kaggle.seen["GET"] == 6
+
+
+def test_rules_and_names(kaggle, online):
+    error, hint = error_of(online("fetch", "closed-to-you", code=1))
+    assert "not accepted the rules of 'closed-to-you'" in error
+    assert "https://www.kaggle.com/competitions/closed-to-you/rules" in hint
+    error, hint = error_of(online("fetch", "colour", code=1))
+    assert "no competition 'colour'" in error
+    assert "did you mean colours?" in hint
+    kaggle.faults["ListDataFiles"] = [404]
+    error, hint = error_of(online("fetch", "https://www.kaggle.com/c/nothing-of-the-kind", code=1))
+    assert "no competition 'nothing-of-the-kind'" in error
+    assert "/competitions/nothing-of-the-kind/rules" in hint
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ("https://www.kaggle.com/t/0123abcdef", "an invitation link"),
+        ("https://www.kaggle.com/datasets/a/b", "not the address of a competition"),
+        ("no_such_folder", "there is no"),
+    ],
+)
+def test_what_is_no_name(kaggle, online, given, error):
+    assert error in error_of(online("fetch", given, code=1))[0]
+    assert not kaggle.seen
+
+
+def test_credentials(kaggle, online, kcnn, work, tmp_path):
+    """Which one was used and where it lies is said when Kaggle refuses it; one that works, works."""
+    home = tmp_path / "home"
+    legacy = kaggle.environment()
+    anonymous = {name: text for name, text in legacy.items() if name not in ("KAGGLE_USERNAME", "KAGGLE_KEY")}
+
+    def refused(**extra):
+        done = kcnn("fetch", "colours", cwd=work, code=1, **anonymous, **extra)
+        assert "wrong" not in done.stderr.replace("wrong-user", "")
+        return error_of(done)[0]
+
+    assert "no Kaggle credential was found" in refused()
+    both = {"KAGGLE_USERNAME": "wrong-user", "KAGGLE_KEY": "wrong"}
+    assert "KAGGLE_USERNAME and KAGGLE_KEY, user wrong-user (401" in refused(**both)
+    assert "the token in KAGGLE_API_TOKEN: it is stale" in refused(KAGGLE_API_TOKEN="wrong")
+    assert "in place of KAGGLE_USERNAME and KAGGLE_KEY" in refused(KAGGLE_API_TOKEN="wrong", **both)
+    (home / ".kaggle").mkdir()
+    (home / ".kaggle" / "kaggle.json").write_text('{"username": "wrong-user", "key": "wrong"}')
+    assert f"{home}/.kaggle/kaggle.json, user wrong-user (401" in refused()
+    assert "KAGGLE_KEY with the user name of" in refused(KAGGLE_KEY="wrong")
+    (home / ".kaggle" / "kaggle.json").unlink()
+    (home / ".kaggle" / "access_token").write_text("wrong")
+    assert "the token in ~/.kaggle/access_token: it is stale" in refused()
+    (home / ".kaggle" / "access_token").write_text(Kaggle.token)
+    kcnn("fetch", "colours", cwd=work, **anonymous)
+
+
+def test_only_a_part(kaggle, online, work):
+    kaggle.tasks["noise"].files["notes/read me.txt"] = b"hello"
+    online("fetch", "noise", "--only", "train/*/1[0-4].png")
+    assert sorted(path.name for path in (work / "data" / "noise").rglob("*.png")) == [f"1{n}.png" for n in range(5)]
+    assert "none of the 3 files" in error_of(online("fetch", "colours", "--only", "*.jpeg", code=1))[0]
+    error, _ = error_of(online("fetch", "noise", code=1))
+    assert "there already is a competition 'noise'" in error
+    assert "--only" in error
+
+
+def test_the_archive_may_stay(kaggle, online, work):
+    online("fetch", "noise", "--keep-archive")
+    assert (work / "data" / "noise.zip").read_bytes() == kaggle.tasks["noise"].archive()
+
+
+def test_what_is_no_classification_stays_for_a_second_look(kaggle, online, work):
+    kaggle.tasks["colours"].files = {"readme.txt": b"nothing to see"}
+    assert "no images" in error_of(online("fetch", "colours", code=1))[0]
+    assert (work / "data" / "colours" / "readme.txt").is_file()
+    downloads = kaggle.seen["DownloadDataFiles"]
+    error_of(online("fetch", "colours", code=1))
+    assert kaggle.seen["DownloadDataFiles"] == downloads
+
+
+@pytest.fixture
+def submission(online, work):
+    """A fetched `colours` and a good submission of it, made by hand."""
+    online("fetch", "colours")
+    path = work / "mine.csv"
+    path.write_text("id,character\n" + "".join(f"{number},blue\n" for number in range(6, 0, -1)))
+    return path
+
+
+def test_a_malformed_file_never_leaves(kaggle, online, submission):
+    submission.write_text("id,character\n1,blue\n")
+    before = dict(kaggle.seen)
+    assert "are missing" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert dict(kaggle.seen) == before
+
+
+def test_the_upload_is_tried_again_the_submission_is_not(kaggle, online, submission):
+    kaggle.faults["PUT"] = [503, 503]
+    kaggle.faults["StartSubmissionUpload"] = [500]
+    online("submit", submission, "--yes")
+    assert (kaggle.seen["PUT"], kaggle.seen["CreateSubmission"]) == (3, 1)
+    kaggle.faults["PUT"] = [403]
+    assert "uploading mine.csv" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert kaggle.seen["CreateSubmission"] == 1
+    kaggle.faults["CreateSubmission"] = [500]
+    assert "500" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert kaggle.seen["CreateSubmission"] == 2
+    kaggle.faults["CreateSubmission"] = ["hang"]
+    error, hint = error_of(online("submit", submission, "--yes", code=1, env={"KCNN_TIMEOUT": "1"}))
+    assert "the answer to the submission was lost" in error
+    assert "kcnn scores" in hint
+    assert kaggle.seen["CreateSubmission"] == 3
+
+
+def test_a_verdict_of_error(kaggle, online, submission, work):
+    kaggle.tasks["colours"].error = "ERROR: Unable to find '4' in the solution, see row 2"
+    done = online("submit", submission, "--yes", code=1)
+    assert "Unable to find '4'" in error_of(done)[0]
+    assert "line 3 of mine.csv: 5,blue" in done.stderr
+    assert "line 4 of mine.csv: 4,blue" in done.stderr
+    assert ",error," in (work / "submissions" / "colours" / "scores.csv").read_text()
+    assert kaggle.seen["CreateSubmission"] == 1
+
+
+def test_no_submission_left(kaggle, online, submission):
+    kaggle.tasks["colours"].daily_limit = 0
+    assert "no submission is left today" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert kaggle.seen["StartSubmissionUpload"] == kaggle.seen["PUT"] == kaggle.seen["CreateSubmission"] == 0
+
+
+@pytest.mark.parametrize("told_before", [True, False])
+def test_a_code_competition(kaggle, online, submission, told_before):
+    kaggle.tasks["colours"].code_only = True
+    if not told_before:  # an older server, or one that does not say
+        kaggle.faults["GetCompetition"] = kaggle.faults["ListCompetitions"] = [404, 404]
+    assert "is a code competition" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert kaggle.seen["CreateSubmission"] == (0 if told_before else 1)
+
+
+def test_nobody_says_yes(kaggle, online, submission):
+    assert "not submitted" in error_of(online("submit", submission, code=1))[0]
+    assert kaggle.seen["StartSubmissionUpload"] == 0
+
+
+def test_scores_without_a_network(kaggle, online, submission):
+    online("submit", submission, "--yes")
+    kaggle.faults["ListSubmissions"] = [401]
+    done = online("scores")
+    assert "as last seen" in done.stderr
+    assert "complete" in done.stdout
