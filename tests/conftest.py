@@ -138,7 +138,7 @@ class Quiet:
     def step(self, epoch, step, loss, accuracy):
         pass
 
-    def epoch(self, row):
+    def epoch(self, row, better):
         self.rows.append(row)
 
 

@@ -32,7 +32,7 @@ def test_a_class_smaller_than_the_folds_is_trained_on_in_fold_0():
     folds = draw_folds(labels, np.arange(24))
     assert sorted(folds[labels == 1]) == [2, 3, 4]
     assert folds[labels == 2] == [4]
-    assert small_classes(labels, folds, ("many", "few", "one"))[0].endswith("'few' (3), 'one' (1)")
+    assert small_classes(np.eye(3, dtype=np.uint8)[labels], ("many", "few", "one"))[0].endswith("'few' (3), 'one' (1)")
 
 
 def test_folds_are_drawn_once(tiny_workspace):

@@ -17,10 +17,11 @@ ROOMS = [
     "insight.tables", "insight.progress", "insight.metrics",
     "learn.train", "learn.callbacks", "learn.predict", "learn.layers", "learn.backend",
     "__init__", "learn.recipe", "learn.run", "learn.predictions",
-    "data.batches", "data.augment", "data.survey", "data.images", "data.dataset",
+    "data.batches", "data.augment", "data.survey", "data.images", "data.dataset", "data.pixels",
     "competition.fetch", "competition.kaggle_host", "competition.download", "competition.kaggle_client",
-    "competition.local_host", "competition.ledger", "competition.submission", "competition.archive",
-    "competition.layout", "competition.competition",
+    "competition.local_host", "competition.ledger", "competition.archive", "competition.submission",
+    "competition.layout", "competition.answer", "competition.labels", "competition.listing", "competition.table",
+    "competition.competition",
     "workspace", "errors",
 ]  # fmt: skip
 FLOORS = {"insight", "learn", "data", "competition"}  # packages that hold rooms and nothing else

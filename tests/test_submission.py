@@ -3,6 +3,7 @@ import pytest
 
 from kaggle_cnn.competition import ledger, submission
 from kaggle_cnn.competition.competition import open_competition
+from kaggle_cnn.competition.table import read_table, write_table
 from kaggle_cnn.errors import KcnnError
 
 
@@ -18,12 +19,12 @@ def colours(tiny_workspace):
 def test_rows_and_columns_stand_as_in_the_sample(colours, tmp_path):
     ids = np.array(["1", "2", "3", "4", "5", "6"])
     made = submission.make(colours, ids, probabilities(0, 1, 2, 0, 1, 2))
-    submission.write(tmp_path / "a.csv", made)
+    write_table(tmp_path / "a.csv", made)
     b, g, r = colours.classes
     expected = [("6", r), ("5", g), ("4", b), ("3", r), ("2", g), ("1", b)]
     text = (tmp_path / "a.csv").read_bytes().decode()
     assert text == "id,character\n" + "".join(f"{name},{label}\n" for name, label in expected)
-    submission.check(colours, submission.read_table(tmp_path / "a.csv"), ids)
+    submission.check(colours, read_table(tmp_path / "a.csv"), ids)
 
 
 def test_ids_keep_their_zeros_and_names_that_look_like_nothing(colours, tmp_path):
@@ -53,21 +54,21 @@ def test_what_is_wrong_with_a_submission(colours, tmp_path, change, error):
     rows = [f"{number},blue" for number in range(6, 0, -1)]
     (tmp_path / "a.csv").write_text("id,character\n" + "\n".join(change(rows)) + "\n")
     with pytest.raises(KcnnError, match=error):
-        submission.check(colours, submission.read_table(tmp_path / "a.csv"), np.array([]))
+        submission.check(colours, read_table(tmp_path / "a.csv"), np.array([]))
 
 
 @pytest.mark.parametrize("header", ["character,id", "id,label", "id", "id,character,more"])
 def test_columns_are_checked(colours, tmp_path, header):
     (tmp_path / "a.csv").write_text(f"{header}\n{','.join('1' * len(header.split(',')))}\n")
     with pytest.raises(KcnnError, match="expected the columns id, character, got"):
-        submission.check(colours, submission.read_table(tmp_path / "a.csv"), np.array([]))
+        submission.check(colours, read_table(tmp_path / "a.csv"), np.array([]))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"PK\x03\x04\xff\xff", b'a,b\n"1,2\n'])
 def test_what_is_no_csv(tmp_path, content):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(KcnnError, match="is not a CSV"):
-        submission.read_table(tmp_path / "a.csv")
+        read_table(tmp_path / "a.csv")
 
 
 def test_without_a_sample_the_test_images_are_the_rows(colours, tiny_workspace):

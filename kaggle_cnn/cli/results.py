@@ -17,6 +17,7 @@ def print_measures(by_views: dict[int, dict], classes: list[str]) -> None:
 def write_submission(workspace: Workspace, competition, runs: list) -> Path:
     """submissions/<name>/<run>.csv from the test predictions of `runs`, their mean where there are several."""
     from kaggle_cnn.competition import submission
+    from kaggle_cnn.competition.table import write_table
     from kaggle_cnn.learn.predictions import Predictions, mean
 
     predictions = mean([Predictions.read(run.folder / "test.npz") for run in runs])
@@ -25,7 +26,9 @@ def write_submission(workspace: Workspace, competition, runs: list) -> Path:
             f"'{competition.name}' has no test images: nothing to submit", "kcnn evaluate shows the validation"
         )
     path = workspace.submissions(competition.name) / f"{'+'.join(run.id for run in runs)}.csv"
-    table = submission.make(competition, predictions.ids, predictions.best()[1])
+    views, probabilities = predictions.best()
+    thresholds = [run.scores().get(views, {}).get("threshold", 0.5) for run in runs]
+    table = submission.make(competition, predictions.ids, probabilities, sum(thresholds) / len(thresholds))
     submission.check(competition, table, predictions.ids)
-    submission.write(path, table)
+    write_table(path, table)
     return path

@@ -26,6 +26,7 @@ def submit(
     from kaggle_cnn.competition import kaggle_host, ledger, local_host, submission
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.competition.kaggle_client import connect
+    from kaggle_cnn.competition.table import read_table
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.learn.run import list_runs, open_runs
 
@@ -34,7 +35,7 @@ def submit(
     if csv is None:
         csv = write_submission(workspace, found, open_runs(workspace, found))
     run = next((run for run in list_runs(workspace, found.name) if run.id == csv.stem), None)
-    table = submission.read_table(csv)
+    table = read_table(csv)
     submission.check(found, table, load_dataset(found).test_ids)
     views, accuracy = submitted_score(run) if run else (None, None)
     folder = workspace.submissions(found.name)

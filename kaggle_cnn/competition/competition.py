@@ -17,13 +17,24 @@ class Competition:
     name: str
     host: str  # "kaggle" or "local": where the files came from and where submissions go
     source: str  # what was fetched: the competition's URL, "demo", or a folder or zip, absolute
-    layout: str  # how labels are carried: "folders"
+    layout: str  # how labels are carried: "folders", "table", "pixels" or "names"
     classes: tuple[str, ...]
-    train: str  # the folder whose subfolders are the classes
-    test: str = ""  # the folder with the test images
+    train: str = ""  # the folder with the training images; with folders, that whose subfolders are the classes;
+    #                  with pixels, the CSV with the training rows
+    test: str = ""  # the folder with the test images; with pixels, the CSV with the test rows
+    labels: str = ""  # table, pixels: the CSV with the labels
+    label_id: str = ""  # table: its column with the image's id
+    label_columns: tuple[str, ...] = ()  # its column with the label, or a column of 0 and 1 for each class
+    separator: str = ""  # what stands between several labels in one cell
+    multi_label: bool = False  # an image may have several classes, or none
+    codes: tuple[str, ...] = ()  # what stands for each class in labels and submission, where it is not its name
     sample: str = ""  # the sample submission
     id_column: str = "id"
-    label_column: str = "label"
+    answer_columns: tuple[str, ...] = ("label",)
+    answer: str = "name"  # how those are filled: name, index, probabilities, score, labels, ranked or rows
+    class_columns: tuple[str, ...] = ()  # probabilities, rows: the class of each answer column or row of an image
+    positive: str = ""  # score: the class whose probability is asked for
+    top: int = 5  # ranked: how many classes
     answers: str = ""  # a CSV like the sample with the true labels, for local scoring
     metric: str = "accuracy"
     title: str = ""
@@ -33,7 +44,7 @@ class Competition:
 
     def write(self) -> None:
         content = {key: value for key, value in asdict(self).items() if key != "folder"}
-        content["classes"] = list(self.classes)
+        content = {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}
         write_toml(
             self.folder / "competition.toml", content, "What kcnn guessed of this competition; yours to correct."
         )
@@ -45,8 +56,9 @@ class Competition:
         if not path.is_file():
             raise KcnnError(f"there is no {path}", f"fetch it again: kcnn fetch (what you gave for {folder.name})")
         content = read_toml(path)
+        lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
         try:
-            return cls(folder=folder, **{**content, "classes": tuple(content.get("classes", ()))})
+            return cls(folder=folder, **{**content, **lists})
         except TypeError as error:
             raise KcnnError(f"{path}: {error}", "compare it with one that `kcnn fetch demo` writes") from None
 

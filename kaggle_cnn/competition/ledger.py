@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kaggle_cnn.competition.submission import read_table, write
+from kaggle_cnn.competition.table import read_table, write_table
 
 COLUMNS = ["date", "ref", "file", "run", "views", "validation", "public", "private", "status", "message"]
 LAST_SENT = ".last-sent.csv"
@@ -23,7 +23,9 @@ def read(folder: Path) -> pd.DataFrame:
 def enter(folder: Path, **entry: str | float | None) -> None:
     """Adds one line, dated now (UTC). Scores are numbers, written with five digits, or texts; None is left empty."""
     line = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), **texts(entry)}
-    write(folder / "scores.csv", pd.concat([read(folder), pd.DataFrame([line])]).reindex(columns=COLUMNS).fillna(""))
+    write_table(
+        folder / "scores.csv", pd.concat([read(folder), pd.DataFrame([line])]).reindex(columns=COLUMNS).fillna("")
+    )
 
 
 def texts(entry: dict) -> dict[str, str]:
@@ -44,7 +46,7 @@ def update(folder: Path, listed: list) -> list[dict[str, str]]:
         own = lines["ref"] == str(each.ref)
         lines.loc[own, ["public", "private", "status"]] = [each.public, each.private, each.status]
     if len(lines):
-        write(folder / "scores.csv", lines)
+        write_table(folder / "scores.csv", lines)
     known = set(lines["ref"])
     elsewhere = [
         {

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.archive import unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.submission import read_table
+from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
 
 DEMO = Path(__file__).parent / "demo"
@@ -63,7 +63,12 @@ def submit(competition: Competition, submission: pd.DataFrame) -> float:
             f"'{competition.name}' was fetched from a file and has no answers here to score against",
             f"upload the CSV on the competition's page, or set `answers` in {competition.folder / 'competition.toml'}",
         )
-    keys = [competition.id_column, competition.label_column]
+    if competition.answer not in ("name", "index"):
+        raise KcnnError(
+            f"scores are computed here for answers of one class, not for '{competition.answer}'",
+            "kcnn evaluate shows the validation scores",
+        )
+    keys = [competition.id_column, *competition.answer_columns]
     missing = [name for name in keys if name not in truth.columns]
     if missing:
         raise KcnnError(f"the answers have no column '{missing[0]}'", f"expected {', '.join(keys)}")

@@ -1,7 +1,4 @@
-"""Submissions: from ids and probabilities to a CSV in the sample's form, and the check that every CSV must pass.
-
-Everything is read as text, so that `007` stays `007` and a class called `NA` stays a class.
-"""
+"""Submissions: from ids and probabilities to a CSV in the sample's form, and the check that every CSV must pass."""
 
 import re
 from pathlib import Path
@@ -10,89 +7,166 @@ import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import whole_file
 
 NUMBERED, QUOTED = r"(?i)\b(row|line)s?\s*#?(\d+)", r"'([^']+)'|\"([^\"]+)\""
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV as a table of strings, empty cells as "". Raises KcnnError where the file is missing or is no CSV."""
-    if not path.is_file():
-        raise KcnnError(f"there is no {path}", "check the path")
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (ValueError, pd.errors.ParserError) as error:  # ValueError: not UTF-8, empty
-        raise KcnnError(
-            f"{path} is not a CSV in UTF-8: {str(error).splitlines()[0]}", "expected a header and rows"
-        ) from None
+NUMBERS = ("probabilities", "score", "rows")  # answers whose cells are numbers
 
 
 def read_sample(competition: Competition) -> pd.DataFrame | None:
-    """The sample submission, or None where the competition has none. Two columns: id and class name."""
+    """The sample submission, or None where the competition has none.
+
+    Raises KcnnError where it lacks a column that competition.toml names.
+    """
     if not competition.sample:
         return None
     sample = read_table(competition.folder / competition.sample)
-    expected = [competition.id_column, competition.label_column]
-    if list(sample.columns) != expected:
-        raise KcnnError(
-            f"{competition.sample} has the columns {', '.join(sample.columns)}; expected {', '.join(expected)}",
-            f"this version writes an id and a class name; see {competition.folder / 'competition.toml'}",
-        )
+    for name in (competition.id_column, *competition.answer_columns):
+        if name not in sample.columns:
+            raise KcnnError(
+                f"{competition.sample} has no column '{name}', only {', '.join(sample.columns)}",
+                f"correct id_column and answer_columns in {competition.folder / 'competition.toml'}",
+            )
     return sample
 
 
-def make(competition: Competition, ids: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """The submission for test `ids` (N,) of strings and `probabilities` (N, classes): the most probable class of each.
+def test_ids(competition: Competition, sample: pd.DataFrame) -> list[str]:
+    """The images that the sample asks for, in its order: its ids, or with `rows` what stands before the class."""
+    return list(dict.fromkeys(image_of(competition, sample[competition.id_column])))
 
-    Rows and columns stand in the sample's order and the ids in its spelling, by a join on ids. Without a sample the
-    rows stand in the order of `ids`. Raises KcnnError where the sample names an id that has no prediction.
+
+def image_of(competition: Competition, ids: pd.Series) -> pd.Series:
+    return ids.str.replace(row_ending(competition), "", regex=True) if competition.answer == "rows" else ids
+
+
+def row_ending(competition: Competition) -> re.Pattern:
+    """The part of a row's id that names its class; see layout `rows`."""
+    parts = sorted(map(re.escape, row_parts(competition)), key=len, reverse=True)
+    return re.compile(f"_({'|'.join(parts)})$")
+
+
+def row_parts(competition: Competition) -> list[str]:
+    """The spellings of the classes in the ids of rows."""
+    if not competition.codes:
+        return list(competition.class_columns)
+    code = dict(zip(competition.classes, competition.codes, strict=True))
+    return [*competition.class_columns, *(code[name] for name in competition.class_columns if name in code)]
+
+
+def make(competition: Competition, ids: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> pd.DataFrame:
+    """The submission for test `ids` (N,) of strings and `probabilities` (N, classes).
+
+    Rows and columns stand in the sample's order and the ids in its spelling, by a join on ids; columns that are
+    neither id nor answer are the sample's. Without a sample the rows stand in the order of `ids`. `threshold` is what
+    a label's probability must reach where several may apply; the most probable always does.
+    Raises KcnnError where the sample names an id that has no prediction.
     """
-    best = [competition.classes[index] for index in probabilities.argmax(axis=1)]
-    predicted = pd.DataFrame({competition.id_column: ids, competition.label_column: best}, dtype=str)
     sample = read_sample(competition)
     if sample is None:
-        return predicted
-    joined = sample[[competition.id_column]].merge(predicted, on=competition.id_column, how="left", validate="m:1")
-    lacking = joined[joined[competition.label_column].isna()]
+        filled = fill(competition, pd.Series(ids, dtype=str), ids, probabilities, threshold)
+        return pd.DataFrame({competition.id_column: ids, **filled}, dtype=str)
+    wanted = image_of(competition, sample[competition.id_column])
+    lacking = wanted[~np.isin(wanted, ids)]
     if len(lacking):
         raise KcnnError(
-            f"the sample has {len(lacking)} ids without a prediction, the first is '{lacking.iloc[0, 0]}'",
+            f"the sample has {len(lacking)} ids without a prediction, the first is '{lacking.iloc[0]}'",
             "the test images have changed since this run: kcnn predict makes its predictions anew",
         )
-    return joined[list(sample.columns)]
+    return sample.assign(**fill(competition, sample[competition.id_column], ids, probabilities, threshold))
 
 
-def write(path: Path, submission: pd.DataFrame) -> None:
-    with whole_file(path) as temporary:
-        submission.to_csv(temporary, index=False, lineterminator="\n")
+def fill(
+    competition: Competition, rows: pd.Series, ids: np.ndarray, probabilities: np.ndarray, threshold: float
+) -> dict[str, list[str]]:
+    """The answer columns for the ids `rows`, each of which has its prediction at the same id of `ids`."""
+    place = {name: number for number, name in enumerate(ids)}
+    chances = probabilities[[place[name] for name in image_of(competition, rows)]].astype(np.float64)
+    answer, columns = competition.answer, competition.answer_columns
+    index = {name: number for number, name in enumerate(competition.classes)}
+    codes = competition.classes if answer == "name" else competition.codes or competition.classes
+    if answer == "probabilities":
+        return {column: [f"{value:.7g}" for value in chances[:, index[name]]]
+                for column, name in zip(columns, competition.class_columns, strict=True)}  # fmt: skip
+    if answer == "score":
+        return {columns[0]: [f"{value:.7g}" for value in chances[:, index[competition.positive]]]}
+    if answer == "rows":
+        return {columns[0]: fill_rows(competition, rows, chances)}
+    order = np.argsort(-chances, axis=1, kind="stable")
+    if answer == "ranked":
+        return {columns[0]: [" ".join(codes[number] for number in row[: competition.top]) for row in order]}
+    if answer == "labels":
+        chosen = chances >= threshold
+        chosen[np.arange(len(chosen)), order[:, 0]] = True
+        joint = competition.separator or " "
+        return {columns[0]: [joint.join(codes[number] for number in np.flatnonzero(row)) for row in chosen]}
+    return {columns[0]: [codes[number] for number in order[:, 0]]}
+
+
+def fill_rows(competition: Competition, rows: pd.Series, chances: np.ndarray) -> list[str]:
+    """The answer of each row: the probability of the class its id ends in; or, where a class is a tuple of answers as
+    in bengaliai-cv19, the most probable answer of the part that its id ends in."""
+    parts = list(rows.str.extract(row_ending(competition), expand=False))
+    index = {name: number for number, name in enumerate(competition.classes)}
+    if set(competition.class_columns) <= set(index):
+        names = dict(zip(competition.codes, competition.classes, strict=True)) if competition.codes else {}
+        return [f"{chance[index[names.get(part, part)]]:.7g}" for part, chance in zip(parts, chances, strict=True)]
+    columns = list(competition.label_columns or competition.class_columns)
+    answers = [name.split("|") for name in competition.classes]
+    filled = []
+    for part, chance in zip(parts, chances, strict=True):
+        of_part = [answer[columns.index(part)] for answer in answers]
+        total = dict.fromkeys(of_part, 0.0)
+        for name, value in zip(of_part, chance, strict=True):
+            total[name] += value
+        filled.append(max(total, key=total.get))
+    return filled
 
 
 def check(competition: Competition, submission: pd.DataFrame, ids: np.ndarray) -> None:
     """Raises KcnnError with the first thing that a host would refuse or score wrongly; returns where all is well.
 
-    Looked at: columns and their order; ids missing, unknown or double; empty labels; unknown classes. `ids` are the
-    test ids expected where there is no sample.
+    Looked at: columns and their order; ids missing, unknown or double; empty answers; unknown classes; what is no
+    number where one is expected. `ids` are the test ids expected where there is no sample.
     """
-    expected = [competition.id_column, competition.label_column]
+    sample = read_sample(competition)
+    expected = [competition.id_column, *competition.answer_columns] if sample is None else list(sample.columns)
     if list(submission.columns) != expected:
         raise KcnnError(
             f"expected the columns {', '.join(expected)}, got {', '.join(submission.columns)}",
             "kcnn predict writes them as the sample has them",
         )
-    sample = read_sample(competition)
     wanted = ids if sample is None else sample[competition.id_column]
-    given, labels = submission[competition.id_column], submission[competition.label_column]
+    given = submission[competition.id_column]
     complain(given[given.duplicated()], "stand more than once", "each id stands once")
     complain(wanted[~np.isin(wanted, given)], "are missing", f"expected {len(wanted)} rows, got {len(given)}")
     complain(given[~np.isin(given, wanted)], "are not in the sample", f"expected {len(wanted)} rows, got {len(given)}")
-    nothing = labels.str.strip().str.lower().isin(["", "nan", "none"]) & ~labels.isin(competition.classes)
-    complain(given[nothing], "have no label", "each id needs a class")
-    unknown = labels[~labels.isin(competition.classes)]
+    for column in competition.answer_columns:
+        check_cells(competition, given, submission[column])
+
+
+def check_cells(competition: Competition, ids: pd.Series, cells: pd.Series) -> None:
+    """Raises KcnnError where a cell of an answer column is not what the competition asks for."""
+    known = set(competition.codes if competition.codes and competition.answer != "name" else competition.classes)
+    nothing = cells.str.lower().isin(["", "nan", "none"]) & ~cells.isin(known)
+    complain(ids[nothing], "have no label", "each id needs an answer")
+    if competition.answer in NUMBERS:
+        numbers = pd.to_numeric(cells, errors="coerce")
+        complain(ids[~np.isfinite(numbers)], "have an answer that is no number", "expected probabilities")
+        if competition.answer == "probabilities":
+            complain(
+                ids[(numbers < 0) | (numbers > 1)], "have a probability below 0 or above 1", "expected from 0 to 1"
+            )
+        return
+    separator = {"labels": competition.separator or " ", "ranked": " "}.get(competition.answer)
+    words = cells.str.split(separator) if separator else cells.map(lambda cell: [cell])
+    wrong = words.map(lambda each: next((word for word in each if word not in known), ""))
+    unknown = wrong[wrong != ""]
     if len(unknown):
+        names = sorted(known) if competition.codes else list(competition.classes)
         raise KcnnError(
             f"{len(unknown)} rows name a class that is not in the competition, the first is '{unknown.iloc[0]}'",
-            f"the classes are: {', '.join(competition.classes[:10])}{', …' if len(competition.classes) > 10 else ''}",
+            f"the classes are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}",
         )
 
 
@@ -107,9 +181,9 @@ def changed_rows(competition: Competition, before: pd.DataFrame, after: pd.DataF
     key = competition.id_column
     if key not in before.columns or list(before.columns) != list(after.columns):
         return len(after)
-    joined = after.merge(before.drop_duplicates(key), on=key, how="left", suffixes=("", " before"))
-    answers = [name for name in after.columns if name != key]
-    return int(sum((joined[name] != joined[f"{name} before"]) for name in answers).astype(bool).sum())
+    old = before.drop_duplicates(key).set_index(key).reindex(after[key])
+    answers = list(competition.answer_columns)
+    return int((old[answers].to_numpy() != after[answers].to_numpy()).any(axis=1).sum())
 
 
 def pointed_at(path: Path, reason: str) -> list[str]:

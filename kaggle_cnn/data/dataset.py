@@ -8,9 +8,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from kaggle_cnn.competition import labels
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.layout import class_of, is_below, is_labelled, list_images
-from kaggle_cnn.competition.submission import read_sample, read_table, write
+from kaggle_cnn.competition.listing import Spellings
+from kaggle_cnn.competition.submission import read_sample, test_ids
+from kaggle_cnn.competition.table import read_table, write_table
+from kaggle_cnn.data.pixels import content_of, file_of
 from kaggle_cnn.errors import KcnnError
 
 FOLDS, FOLD_SEED = 5, 2012
@@ -20,9 +23,10 @@ FOLDS, FOLD_SEED = 5, 2012
 class Dataset:
     """All arrays are aligned: the same row speaks of the same image.
 
-    `ids` (N,) str: training images by their path below the competition's folder. `labels` (N,) int: index into
-    `competition.classes`. `folds` (N,) int: the fold in which an image is validated. `test_ids` (M,) str: as the
-    sample spells them. `test_files` (M,) str: path below the folder, "" where no file is there.
+    `ids` (N,) str: training images by their path below the competition's folder, or as `train.csv#17`. `labels` (N,)
+    int: index into `competition.classes`; where an image may have several, uint8 (N, classes) of 0 and 1. `folds` (N,)
+    int: the fold in which an image is validated. `test_ids` (M,) str: as the sample spells them. `test_files` (M,)
+    str: as `ids`, "" where no image is there.
     """
 
     competition: Competition
@@ -34,56 +38,67 @@ class Dataset:
     notes: list[str] = field(default_factory=list)  # what the user should know, a sentence each
 
     @property
+    def targets(self) -> np.ndarray:
+        """float32 (N, classes), 1 where an image has a class."""
+        if self.labels.ndim == 2:
+            return self.labels.astype(np.float32)
+        return np.eye(len(self.competition.classes), dtype=np.float32)[self.labels]
+
+    @property
     def train_files(self) -> list[Path]:
         return [self.competition.folder / name for name in self.ids]
 
 
 def load_dataset(competition: Competition) -> Dataset:
-    """Lists the files and joins them to labels, folds and the sample's ids; draws folds.csv the first time.
+    """Lists the images and joins them to labels, folds and the sample's ids; draws folds.csv the first time.
 
     Raises KcnnError where images came to the training set after the folds were drawn, or a class has no name.
     """
-    images = list_images(competition.folder)
-    test = [image for image in images if competition.test and is_below(image, competition.test)]
-    train = [
-        image
-        for image in images
-        if is_labelled(image, competition.train) and not (competition.test and is_below(image, competition.test))
-    ]
-    notes = []
-    if unused := len(images) - len(train) - len(test):
-        notes.append(f"{unused} images lie outside the class folders and the test folder and are not used")
-    index = {name: number for number, name in enumerate(competition.classes)}
-    names = [class_of(image, competition.train) for image in train]
-    if unknown := sorted(set(names) - set(index)):
+    train, raw, candidates, notes = labels.read(competition)
+    marks = mark_classes(competition, raw)
+    folds = read_folds(competition, train, marks)
+    test_ids, test_files, test_notes = join_test(competition, candidates)
+    notes = [*notes, *small_classes(marks, competition.classes), *test_notes]
+    known = marks if competition.multi_label else marks.argmax(axis=1).astype(np.int32)
+    return Dataset(competition, np.array(train, dtype=str), known, folds, test_ids, test_files, notes)
+
+
+def mark_classes(competition: Competition, raw: list[tuple[str, ...]]) -> np.ndarray:
+    """uint8 (N, classes), 1 where an image has a class. Raises KcnnError for a label that is no class or code."""
+    names, codes = competition.classes, competition.codes
+    spelled = {label for each in raw for label in each}
+    by = names if spelled <= set(names) or not codes else codes
+    index = {name: number for number, name in enumerate(by)}
+    if unknown := sorted(spelled - set(index)):
         raise KcnnError(
-            f"the folder '{unknown[0]}' is not among the classes of {competition.folder / 'competition.toml'}",
-            "add it to `classes` there, or move the folder out of the training images",
+            f"the label '{unknown[0]}' is not among the classes of {competition.folder / 'competition.toml'}",
+            "add it to `classes` there, or take those images away",
         )
-    labels = np.array([index[name] for name in names], dtype=np.int32)
-    folds = read_folds(competition.folder, train, labels, competition.classes)
-    notes += small_classes(labels, folds, competition.classes)
-    test_ids, test_files, test_notes = join_test(competition, test)
-    return Dataset(competition, np.array(train, dtype=str), labels, folds, test_ids, test_files, notes + test_notes)
+    marks = np.zeros((len(raw), len(names)), dtype=np.uint8)
+    for row, each in enumerate(raw):
+        marks[row, [index[label] for label in each]] = 1
+    return marks
 
 
 def join_test(competition: Competition, images: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Test ids and files in the sample's order, an id being a file's name with or without suffix, or its path.
+    """Test ids and images in the sample's order, an id being a file's name with or without suffix, or its path.
 
-    Without a sample the ids are the names without suffix, or the paths where those are not unique.
+    A row of pixels is joined by its number, from 1, or where the sample has as many rows, by its place. Without a
+    sample the ids are the names without suffix, or the paths where those are not unique; of rows their numbers.
     """
-    paths = [PurePosixPath(image).relative_to(competition.test or ".") for image in images]
     sample = read_sample(competition)
+    if competition.layout == "pixels":
+        return join_rows(competition, images, sample)
     if sample is None:
+        if not competition.test:  # what carries no label may be anything
+            return np.array([], dtype=str), np.array([], dtype=str), []
+        paths = [PurePosixPath(image).relative_to(competition.test) for image in images]
         stems = [path.stem for path in paths]
         ids = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
         return np.array(ids, dtype=str), np.array(images, dtype=str), []
-    by_id = {}
-    for image, path in zip(images, paths, strict=True):
-        for spelling in (str(path), str(path.with_suffix("")), path.name, path.stem):
-            by_id.setdefault(spelling, image)
-    ids = list(dict.fromkeys(sample[competition.id_column]))
-    files = [by_id.get(name, "") for name in ids]
+    spellings = Spellings(images, competition.test)
+    ids = test_ids(competition, sample)
+    files = [spellings.find(name) or "" for name in ids]
     notes = []
     if lacking := files.count(""):
         notes.append(f"{lacking} of the sample's {len(ids)} ids have no image, the first is '{ids[files.index('')]}'")
@@ -92,13 +107,24 @@ def join_test(competition: Competition, images: list[str]) -> tuple[np.ndarray, 
     return np.array(ids, dtype=str), np.array(files, dtype=str), notes
 
 
-def read_folds(folder: Path, images: list[str], labels: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+def join_rows(competition: Competition, rows: list[str], sample) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    numbers = [str(number) for number in range(1, len(rows) + 1)]
+    ids = numbers if sample is None else test_ids(competition, sample)
+    by_number = dict(zip(ids if len(ids) == len(rows) else numbers, rows, strict=True))
+    files = [by_number.get(name, "") for name in ids]
+    notes = []
+    if len(ids) != len(rows):
+        notes.append(f"the sample has {len(ids)} ids and {competition.test} {len(rows)} rows: joined by row number")
+    return np.array(ids, dtype=str), np.array(files, dtype=str), notes
+
+
+def read_folds(competition: Competition, images: list[str], marks: np.ndarray) -> np.ndarray:
     """The folds of `images` from folds.csv; drawn and written there if this is the first time."""
-    path = folder / "folds.csv"
+    path = competition.folder / "folds.csv"
     if not path.is_file():
-        folds = draw_folds(labels, copies([folder / image for image in images]))
-        table = {"id": images, "label": [classes[label] for label in labels], "fold": folds}
-        write(path, pd.DataFrame(table))
+        folds = draw_folds(strata(marks), copies([competition.folder / image for image in images]))
+        names = [" ".join(competition.classes[place] for place in np.flatnonzero(row)) for row in marks]
+        write_table(path, pd.DataFrame({"id": images, "label": names, "fold": folds}))
         return folds
     table = read_table(path)
     known = dict(zip(table["id"], table["fold"].astype(int), strict=True))
@@ -110,16 +136,31 @@ def read_folds(folder: Path, images: list[str], labels: np.ndarray, classes: tup
     return np.array([known[image] for image in images], dtype=np.int32)
 
 
+def strata(marks: np.ndarray) -> np.ndarray:
+    """What is to be spread evenly over the folds, a number for each image: its class, or its set of classes; a set
+    with fewer images than folds counts as the rarest of its classes alone."""
+    sets, inverse, counts = np.unique(marks, axis=0, return_inverse=True, return_counts=True)
+    frequency = marks.sum(axis=0)
+    numbers = {}
+    for number, (row, count) in enumerate(zip(sets, counts, strict=True)):
+        places = np.flatnonzero(row)
+        rarest = min(places, key=lambda place: frequency[place], default=-1)
+        key = tuple(places) if count >= FOLDS else (int(rarest),)
+        numbers[number] = key
+    order = {key: number for number, key in enumerate(sorted(set(numbers.values())))}
+    return np.array([order[numbers[number]] for number in inverse.ravel()], dtype=np.int32)
+
+
 def copies(files: list[Path]) -> np.ndarray:
-    """A group number for each file; files of the same bytes share one."""
+    """A group number for each file, or row of pixels; those of the same bytes share one."""
     by_size = defaultdict(list)
     for number, path in enumerate(files):
-        by_size[path.stat().st_size].append(number)
+        by_size[file_of(path).stat().st_size].append(number)
     groups, seen = np.arange(len(files)), {}
     for numbers in by_size.values():
         if len(numbers) > 1:  # only files of equal size need to be read
             for number in numbers:
-                digest = hashlib.blake2b(files[number].read_bytes(), digest_size=16).digest()
+                digest = hashlib.blake2b(content_of(files[number]), digest_size=16).digest()
                 groups[number] = seen.setdefault(digest, number)
     return groups
 
@@ -142,8 +183,8 @@ def draw_folds(labels: np.ndarray, groups: np.ndarray, folds: int = FOLDS, seed:
     return np.array([fold_of_group[group] for group in groups], dtype=np.int32)
 
 
-def small_classes(labels: np.ndarray, folds: np.ndarray, classes: tuple[str, ...]) -> list[str]:
-    counts = np.bincount(labels, minlength=len(classes))
+def small_classes(marks: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    counts = marks.sum(axis=0, dtype=int)
     small = [f"'{classes[label]}' ({counts[label]})" for label in np.flatnonzero(counts < FOLDS)]
     if not small:
         return []

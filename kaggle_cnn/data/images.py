@@ -1,4 +1,4 @@
-"""Any image file -> one cached uint8 array. What is corrupt is listed, never fatal."""
+"""Any image file or row of pixels -> one cached uint8 array. What is corrupt is listed, never fatal."""
 
 import hashlib
 import json
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image, ImageOps
 
+from kaggle_cnn.data.pixels import file_of, read_rows, split_row
 from kaggle_cnn.workspace import whole_file
 
 CACHE_VERSION = 1  # raise when the same file and size would give other pixels
@@ -51,8 +52,9 @@ def load_images(files: list[Path], size: int, channels: int | None, cache: Path,
 
 def fingerprint(files: list[Path], size: int, channels: int | None) -> str:
     digest = hashlib.blake2b(f"{CACHE_VERSION} {size} {channels}".encode(), digest_size=12)
+    statuses = {file: file.stat() for file in set(map(file_of, files))}
     for path in files:
-        status = path.stat()
+        status = statuses[file_of(path)]
         digest.update(f"\n{path}\t{status.st_size}\t{status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -64,6 +66,8 @@ def write_pixels(target: Path, listed: Path, files: list[Path], size: int, chann
     """
     blank, problems = np.zeros((size, size, channels), np.uint8), {}
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, channels)}
+    for table in {row[0] for path in files if (row := split_row(path))}:
+        read_rows(table)  # once, before many threads ask for it
     with whole_file(target) as temporary:
         squares = in_parallel(lambda path: attempt(lambda: square(path, size, channels)), files)
         with temporary.open("wb") as stream, closing(squares):
@@ -98,20 +102,27 @@ def attempt(decode: Callable) -> tuple:
 
 
 def square(path: Path, size: int, channels: int) -> np.ndarray:
-    """One file as (size, size, channels) uint8: shorter side resized to `size`, centre cut out.
+    """One file, or row of a CSV, as (size, size, channels) uint8: shorter side resized to `size`, centre cut out.
 
     EXIF rotation is honoured; transparent pixels lie on white; 16-bit and float grey is scaled to 8 bits; of an
     animation the first frame counts. Raises whatever Pillow raises on a file that is empty, cut short or no image.
     """
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty")
-    with Image.open(path) as image:
+    with open_image(path) as image:
         # JPEGs are decoded at the smallest power-of-two fraction that is still twice the size wanted.
         fraction = 2 * size / min(image.size)
         image.draft(None, (int(image.width * fraction), int(image.height * fraction)))
         image = flatten(ImageOps.exif_transpose(image), channels)
         image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
         return np.asarray(image).reshape(size, size, channels)
+
+
+def open_image(path: Path) -> Image.Image:
+    """An image file, opened but not decoded; or a row of a CSV of pixels."""
+    if row := split_row(path):
+        return Image.fromarray(read_rows(row[0])[row[1]])
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty")
+    return Image.open(path)
 
 
 def flatten(image: Image.Image, channels: int) -> Image.Image:
@@ -135,7 +146,7 @@ def all_grey(files: Iterable[Path]) -> bool:
 
 def read_header(path: Path) -> tuple[int, int, str]:
     """Width and height after EXIF rotation, and Pillow's mode."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return (image.height, image.width, image.mode) if sideways else (image.width, image.height, image.mode)
 

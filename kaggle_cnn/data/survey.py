@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kaggle_cnn.competition.answer import ANSWERS
+from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.submission import read_sample
 from kaggle_cnn.data.dataset import Dataset, copies
 from kaggle_cnn.data.images import GREY_MODES, inspect
@@ -21,7 +23,7 @@ def survey(dataset: Dataset, track: Callable) -> dict:
     train_files = dataset.train_files
     groups = copies(train_files + test_files)
     first = np.array([group == number for number, group in enumerate(groups)], dtype=bool)
-    counts = np.bincount(dataset.labels, minlength=len(competition.classes))
+    counts = dataset.targets.sum(axis=0, dtype=int)
     sample = read_sample(competition)
     in_train = len(train_files)
     notes = list(dataset.notes)
@@ -30,6 +32,8 @@ def survey(dataset: Dataset, track: Callable) -> dict:
     return {
         "competition": competition.name,
         "layout": competition.layout,
+        "answer": competition.answer,
+        "multi_label": competition.multi_label,
         "folds": int(dataset.folds.max(initial=0)) + 1,
         "classes": {
             name: {"train": int(count), "share": float(count / max(len(dataset.labels), 1))}
@@ -42,15 +46,13 @@ def survey(dataset: Dataset, track: Callable) -> dict:
     }
 
 
-def submission_form(competition, sample, images: int) -> str:
-    columns = f"{competition.id_column},{competition.label_column}"
+def submission_form(competition: Competition, sample, images: int) -> str:
+    columns = ",".join([competition.id_column, *competition.answer_columns])
+    columns = columns if len(columns) <= 60 else f"{columns[:57]}..."
+    form = f"{columns} with {ANSWERS[competition.answer]}"
     if sample is not None:
-        return f"{columns} with a class name, {len(sample):,} rows, as in {competition.sample}"
-    return (
-        f"{columns} with a class name, {images:,} rows; there is no sample"
-        if images
-        else "nothing to submit: no test images"
-    )
+        return f"{form}, {len(sample):,} rows, as in {competition.sample}"
+    return f"{form}, {images:,} rows; there is no sample" if images else "nothing to submit: no test images"
 
 
 def describe(files: list[Path], inspected: list, double: np.ndarray, folder: Path) -> dict:

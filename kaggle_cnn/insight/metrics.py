@@ -1,7 +1,7 @@
 """Probabilities -> numbers. Returns, never prints."""
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, f1_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
 from kaggle_cnn.learn.predictions import Predictions
 
@@ -11,7 +11,8 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -
 
     `labels` (N,) int, `probabilities` (N, len(classes)); N at least 1. Returns images (N), accuracy, macro_f1, log_loss
     (natural logarithm, rows brought to sum 1), top5_accuracy, confusion (rows: true class, columns: predicted),
-    per_class (class -> precision, recall, f1, support) and the averages macro and weighted of the same four. A ratio
+    auc (area under the ROC curve, of two classes), per_class (class -> precision, recall, f1, support) and the
+    averages macro and weighted of the same four. A ratio
     whose denominator is 0 counts as 0, and a class without images counts in no average over classes.
     """
     count = len(classes)
@@ -35,6 +36,7 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -
         "top5_accuracy": float(
             (np.argsort(-probabilities, axis=1, kind="stable")[:, :5] == labels[:, None]).any(axis=1).mean()
         ),
+        **({"auc": float(roc_auc_score(labels, probabilities[:, 1]))} if count == len(present) == 2 else {}),
         "confusion": confusion.tolist(),
         "per_class": {
             name: scores([column[number] for column in each], each[3][number]) for number, name in enumerate(classes)
@@ -43,15 +45,60 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -
     }
 
 
+def measure_labels(marks: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> dict:
+    """The same where an image may have several classes. `marks` (N, classes) of 0 and 1, `probabilities` alike.
+
+    The threshold is the one of 0.05, 0.10 ... 0.95 with the best mean F1 of an image, 0.5 among equals; a class counts
+    as predicted at or above it, and the most probable one always. accuracy: the images whose set of classes is exactly
+    right; samples_f1: the mean F1 of an image; macro_f1: of a class; log_loss: the mean of all binary ones.
+    """
+    by_threshold = {
+        threshold: f1_score(marks, chosen_at(probabilities, threshold), average="samples", zero_division=1)
+        for threshold in sorted(np.arange(1, 20) / 20, key=lambda each: abs(each - 0.5))
+    }
+    threshold = max(by_threshold, key=by_threshold.get)
+    chosen = chosen_at(probabilities, threshold)
+    present = np.flatnonzero(marks.sum(axis=0))
+    averages = {
+        name: scores(
+            precision_recall_fscore_support(marks, chosen, labels=present, average=name, zero_division=0),
+            int(marks.sum()),
+        )
+        for name in ("macro", "weighted")
+    }
+    each = precision_recall_fscore_support(marks, chosen, zero_division=0)
+    certain = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
+    return {
+        "images": len(marks),
+        "accuracy": float((chosen == marks).all(axis=1).mean()),
+        "macro_f1": averages["macro"]["f1"],
+        "log_loss": float(-np.where(marks, np.log(certain), np.log1p(-certain)).mean()),
+        "samples_f1": float(by_threshold[threshold]),
+        "threshold": float(threshold),
+        "per_class": {
+            name: scores([column[number] for column in each], each[3][number]) for number, name in enumerate(classes)
+        },
+        "averages": averages,
+    }
+
+
+def chosen_at(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """Which classes count as predicted, as submissions are written."""
+    chosen = probabilities >= threshold
+    chosen[np.arange(len(chosen)), probabilities.argmax(axis=1)] = True
+    return chosen
+
+
 def measure_views(predictions: Predictions, classes: list[str]) -> dict[int, dict]:
-    """`measure` for each number of views that there is."""
-    return {n: measure(predictions.labels, values, classes) for n, values in predictions.probabilities.items()}
+    """`measure` for each number of views that there is, or `measure_labels`."""
+    one = measure if predictions.labels.ndim == 1 else measure_labels
+    return {n: one(predictions.labels, values, classes) for n, values in predictions.probabilities.items()}
 
 
 def summary(by_views: dict[int, dict]) -> dict[int, dict[str, float]]:
-    """The four numbers of each that a run keeps in its run.json."""
-    kept = ("accuracy", "macro_f1", "log_loss", "top5_accuracy")
-    return {views: {name: numbers[name] for name in kept} for views, numbers in by_views.items()}
+    """The numbers of each that a run keeps in its run.json."""
+    kept = ("accuracy", "macro_f1", "log_loss", "top5_accuracy", "auc", "samples_f1", "threshold")
+    return {views: {name: numbers[name] for name in kept if name in numbers} for views, numbers in by_views.items()}
 
 
 def scores(values, support: int) -> dict[str, float]:

@@ -51,7 +51,7 @@ class TrainingProgress:
         """Training begins, or goes on after `done` epochs."""
         resumed = f", going on after epoch {done}" if done else ""
         self.say(f"fold {fold}: training on {images:,} images, {epochs} x {steps} steps{resumed}")
-        self.steps, self.epochs, self.best = steps, epochs, None
+        self.steps, self.epochs = steps, epochs
         self.begun, self.first_epoch, self.epoch_begun = time.monotonic(), done, time.monotonic()
         if self.console.is_terminal:
             self.task = self.bar.add_task("", total=steps * epochs, completed=steps * done)
@@ -63,12 +63,10 @@ class TrainingProgress:
             description = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.4f}  accuracy {accuracy:.4f}"
             self.bar.update(self.task, completed=epoch * self.steps + step, description=description)
 
-    def epoch(self, row: dict[str, float]) -> None:
-        """An epoch has ended; `row` as in history.csv."""
+    def epoch(self, row: dict[str, float], better: bool) -> None:
+        """An epoch has ended; `row` as in history.csv, `better` if its model is the best so far."""
         now, epoch = time.monotonic(), int(row["epoch"])
         left = (now - self.begun) / (epoch - self.first_epoch) * (self.epochs - epoch)
-        better = self.best is None or row["val_accuracy"] > self.best
-        self.best = row["val_accuracy"] if better else self.best
         line = Text(f"epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}  ")
         line.append(f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  ")
         line.append(f"validation {row['val_accuracy']:.4f}", style="bold green" if better else "")

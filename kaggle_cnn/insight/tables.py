@@ -17,11 +17,12 @@ from kaggle_cnn.insight.metrics import confused_pairs
 def measures(by_views: dict[int, dict], classes: list[str], width: int) -> RenderableType:
     """All of an evaluation: confusion and classes for the most views, then a line for each number of views."""
     views, numbers = max(by_views.items())
-    line = (
-        f"confusion of {numbers['images']:,} validation images, {views} view{'s' if views > 1 else ''}, true class down"
-    )
-    confusion = confusion_table(numbers["confusion"], classes, width)
-    return Group(Text(line), "", confusion, "", class_table(numbers, width), "", summary_table(by_views))
+    of = f"{numbers['images']:,} validation images, {views} view{'s' if views > 1 else ''}"
+    if "confusion" in numbers:
+        first = [Text(f"confusion of {of}, true class down"), "", confusion_table(numbers["confusion"], classes, width)]
+    else:
+        first = [Text(f"{of}, several labels each; predicted from a probability of {numbers['threshold']:.2f} on")]
+    return Group(*first, "", class_table(numbers, width), "", summary_table(by_views))
 
 
 def confusion_table(confusion: list[list[int]], classes: list[str], width: int) -> RenderableType:
@@ -145,15 +146,16 @@ def score_cells(scores: dict) -> list[str]:
 
 
 def summary_table(by_views: dict[int, dict]) -> Table:
-    """Accuracy, macro F1, log loss and top-5 accuracy for each number of views."""
+    """The numbers over all classes, as far as there are any of a kind, for each number of views."""
+    names = {"accuracy": "accuracy", "macro_f1": "macro F1", "samples_f1": "samples F1", "log_loss": "log loss",
+             "top5_accuracy": "top-5", "auc": "AUC"}  # fmt: skip
+    shown = [name for name in names if all(name in numbers for numbers in by_views.values())]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("views")
-    for name in ("accuracy", "macro F1", "log loss", "top-5"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in shown:
+        table.add_column(names[name], justify="right", no_wrap=True)
     for views, numbers in by_views.items():
-        table.add_row(
-            str(views), *(f"{numbers[name]:.4f}" for name in ("accuracy", "macro_f1", "log_loss", "top5_accuracy"))
-        )
+        table.add_row(str(views), *(f"{numbers[name]:.4f}" for name in shown))
     return table
 
 

@@ -18,22 +18,22 @@ STATE = "state.npz"
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After each epoch: model.keras if validation accuracy is the best so far, state.npz, and history.csv.
+    """After each epoch: model.keras if `worth(row)`, row as in history.csv, is the most so far; state.npz; history.csv.
 
     Keras' own ModelCheckpoint and BackupAndRestore write in place, where a kill leaves half a file, forget the best
     score, and save no dropout seeds. Here every file is renamed when whole, and state.npz, written after model.keras,
     holds every variable there is: weights, seeds, optimizer, and with them the place in the learning-rate schedule.
-    When all is written, `progress.epoch(row)` is told, row as in history.csv.
+    When all is written, `progress.epoch(row, better)` is told.
     """
 
-    def __init__(self, folder: Path, progress):
+    def __init__(self, folder: Path, progress, worth: Callable[[dict[str, float]], float]):
         super().__init__()
-        self.folder, self.progress = folder, progress
+        self.folder, self.progress, self.worth = folder, progress, worth
         self.history: list[dict[str, float]] = []
 
     @property
     def best(self) -> float:
-        return max((row["val_accuracy"] for row in self.history), default=-math.inf)
+        return max(map(self.worth, self.history), default=-math.inf)
 
     def restore(self, model: keras.Model) -> int:
         """Puts the last whole epoch's state into a compiled `model`; returns how many epochs have been trained."""
@@ -53,7 +53,8 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        if row["val_accuracy"] > self.best:
+        better = self.worth(row) > self.best
+        if better:
             with whole_file(self.folder / "model.keras") as temporary:
                 self.model.save(temporary)
         self.history.append(row)
@@ -63,7 +64,7 @@ class Checkpoint(keras.callbacks.Callback):
             np.savez(temporary, history=table.to_numpy(float), columns=np.array(table.columns, dtype=str), **values)
         with whole_file(self.folder / "history.csv") as temporary:
             table.astype({"epoch": int}).to_csv(temporary, index=False)
-        self.progress.epoch(row)
+        self.progress.epoch(row, better)
 
 
 def variables(model: keras.Model) -> dict:

@@ -38,7 +38,7 @@ class Run:
         return models
 
     def scores(self) -> dict[int, dict[str, float]]:
-        """Number of views -> accuracy, macro_f1, log_loss and top5_accuracy; empty before a run is finished."""
+        """Number of views -> accuracy, macro_f1, log_loss ...; empty before a run is finished."""
         return {int(views): numbers for views, numbers in self.record.get("scores", {}).items()}
 
     def best_score(self) -> tuple[int | None, dict[str, float]]:

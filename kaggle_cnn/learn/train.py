@@ -52,7 +52,7 @@ def train(
         require_both_parts(dataset, images, fold)
     keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
     shape = (recipe.crop, recipe.crop, images.pixels.shape[3])
-    parameters = build(recipe, shape, len(dataset.competition.classes)).count_params()
+    parameters = build(recipe, shape, len(dataset.competition.classes), dataset.competition.multi_label).count_params()
     if run is None:
         record = describe_run(dataset, recipe, path, folds, device, shape[2], parameters, workspace)
         run = create_run(workspace, dataset.competition.name, path, record)
@@ -91,8 +91,11 @@ def require_both_parts(dataset: Dataset, images: Images, fold: int) -> None:
         )
 
 
-def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """The recipe's model, seeded; raises KcnnError where it fails or does not map `shape` to `classes`."""
+def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, multi_label: bool) -> keras.Model:
+    """The recipe's model, seeded; where an image may have several classes, with a sigmoid in place of its softmax.
+
+    Raises KcnnError where it fails, does not map `shape` to `classes`, or has no softmax to replace.
+    """
     keras.utils.clear_session()
     keras.utils.set_random_seed(recipe.seed)
     try:
@@ -116,6 +119,14 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> keras.Mo
         if got != expected:
             hint = "begin with Input(shape, dtype='uint8'), end with Dense(classes, activation='softmax')"
             raise KcnnError(f"the recipe's model should {what} {expected}, got {got}", hint)
+    if multi_label:
+        head = model.layers[-1]
+        if getattr(head, "activation", None) is not keras.activations.softmax:
+            raise KcnnError(
+                f"images have several labels here, and the model ends in {type(head).__name__}",
+                "end with Dense(classes, activation='softmax'): kcnn makes it a sigmoid for such a task",
+            )
+        head.activation = keras.activations.sigmoid
     return model
 
 
@@ -175,17 +186,22 @@ def fit_fold(run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: i
     classes = len(dataset.competition.classes)
     trained = readable(np.flatnonzero(dataset.folds != fold), images)
     validated = readable(np.flatnonzero(dataset.folds == fold), images)
-    targets = np.eye(classes, dtype=np.float32)[dataset.labels]
+    targets = dataset.targets
     steps = steps_per_epoch(len(trained), recipe.batch)
 
-    model = build(recipe, shape, classes)
+    multi_label = dataset.competition.multi_label
+    model = build(recipe, shape, classes, multi_label)
     optimizer = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
     model.compile(
         optimizer=optimizer(recipe.learning_rate, recipe.epochs * steps),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
+        loss=(keras.losses.BinaryCrossentropy if multi_label else keras.losses.CategoricalCrossentropy)(
+            label_smoothing=recipe.label_smoothing
+        ),
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy") if multi_label else "accuracy"],
     )
-    checkpoint = Checkpoint(folder, progress)
+    # Of many labels nearly all are absent: always saying no is accurate, so there the loss decides.
+    better = (lambda row: -row["val_loss"]) if multi_label else (lambda row: row["val_accuracy"])
+    checkpoint = Checkpoint(folder, progress, better)
     done = checkpoint.restore(model)
     progress.fold(fold, len(trained), steps, recipe.epochs, done)
     if done < recipe.epochs:
