@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import TINY, environment, make_images_in
 from kaggle_server import Kaggle, Task
+from PIL import Image
 
 SECRETS = (Kaggle.key, Kaggle.token)
 
@@ -43,8 +45,6 @@ def class_competition(folder) -> Task:
 
 def many_files(count=450) -> Task:
     """Class folders with images of noise in `count` files; PNGs do not shrink, so that there is something to cut."""
-    from PIL import Image
-
     draw, files = np.random.default_rng(0), {}
     for number in range(count):
         buffer = io.BytesIO()
@@ -371,3 +371,91 @@ def test_scores_without_a_network(kaggle, online, submission):
     done = online("scores")
     assert "as last seen" in done.stderr
     assert "complete" in done.stdout
+
+
+def noise(number: int, size=20) -> bytes:
+    """A PNG whose colour tells its number's parity."""
+    draw = np.random.default_rng(number)
+    pixels = draw.integers(0, 80, (size, size, 3)) + np.array([170, 0, 0] if number % 2 else [0, 0, 170])
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def table_task() -> Task:
+    """As cifar-10: labels in a CSV, ids without suffix, a zip of each part."""
+    files = {
+        "trainLabels.csv": b"id,label\n"
+        + b"".join(b"%d,%s\n" % (n, b"red one" if n % 2 else b"blue") for n in range(40))
+    }
+    for part, numbers in (("train", range(40)), ("test", range(40, 46))):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as target:
+            for number in numbers:
+                target.writestr(f"{part}/{number}.png", noise(number))
+        files[f"{part}.zip"] = buffer.getvalue()
+    files["sampleSubmission.csv"] = b"id,label\r\n" + b"".join(b"%d,blue\r\n" % n for n in range(45, 39, -1))
+    return Task(files, answers={str(n): "red one" if n % 2 else "blue" for n in range(40, 46)})
+
+
+def pixels_task() -> Task:
+    """As digit-recognizer."""
+    head = ",".join(f"pixel{n}" for n in range(400))
+    draw = np.random.default_rng(0)
+    rows = [draw.integers(0, 90, 400) + (160 if n % 2 else 0) for n in range(46)]
+    train = "".join(f"{n % 2},{','.join(map(str, row))}\n" for n, row in enumerate(rows[:40]))
+    test = "".join(f"{','.join(map(str, row))}\n" for row in rows[40:])
+    sample = "ImageId,Label\n" + "".join(f"{n},0\n" for n in range(1, 7))
+    files = {"train.csv": f"label,{head}\n{train}", "test.csv": f"{head}\n{test}", "sample_submission.csv": sample}
+    return Task(
+        {name: text.encode() for name, text in files.items()}, answers={str(n): str((n - 1) % 2) for n in range(1, 7)}
+    )
+
+
+def columns_task() -> Task:
+    """As dog-breed-identification: one probability for each class, in an order of its own."""
+    files = {f"train/{n}.jpg": noise(n) for n in range(40)} | {f"test/{n}.jpg": noise(n) for n in range(40, 46)}
+    files["labels.csv"] = b"id,breed\n" + b"".join(
+        b"%d,%s\n" % (n, b"red" if n % 2 else b"blue-ish") for n in range(40)
+    )
+    files["sample_submission.csv"] = b"id,red,blue-ish\n" + b"".join(b"%d,0.5,0.5\n" % n for n in range(45, 39, -1))
+    return Task(files, metric="Multiclass Loss")
+
+
+def labels_task() -> Task:
+    """As plant-pathology-2021: several labels in one cell."""
+    files = {f"train_images/{n}.jpg": noise(n) for n in range(40)} | {
+        f"test_images/{n}.jpg": noise(n) for n in range(40, 46)
+    }
+    cells = ["blue", "red", "blue dark", "red dark"]
+    files["train.csv"] = ("image,labels\n" + "".join(f"{n}.jpg,{cells[n % 4]}\n" for n in range(40))).encode()
+    files["sample_submission.csv"] = b"image,labels\n" + b"".join(b"%d.jpg,blue\n" % n for n in range(40, 46))
+    return Task(files)
+
+
+@pytest.mark.parametrize("make", [table_task, pixels_task, columns_task, labels_task])
+def test_every_layout_is_fetched_trained_and_submitted(kaggle, online, work, make):
+    task = kaggle.tasks["noise"] = make()
+    said = online("fetch", "noise").stdout
+    assert "noise: 40 training images of" in said
+    assert "6 test images" in said
+    online("look")
+    done = online("train", "recipes/tiny.py", "--set", "epochs=1" if make is not labels_task else "epochs=2")
+    assert "submission" in done.stdout
+    online("submit", "--yes")
+    assert kaggle.seen["CreateSubmission"] == 1
+    rows = list(csv.reader(io.StringIO(kaggle.uploads["blob1"].decode())))
+    sample = next(content for name, content in task.files.items() if "ample" in name)
+    wanted = list(csv.reader(io.StringIO(sample.decode())))
+    assert rows[0] == wanted[0]
+    assert [row[0] for row in rows] == [row[0] for row in wanted]
+    if make is columns_task:
+        assert all(abs(float(row[1]) + float(row[2]) - 1) < 1e-5 for row in rows[1:])
+    elif make is labels_task:
+        assert {word for row in rows[1:] for word in row[1].split()} <= {"blue", "red", "dark"}
+        numbers = json.loads(online("evaluate", "--json").stdout)
+        assert 0.05 <= numbers["threshold"] <= 0.95
+        assert "confusion" not in numbers
+        online("predict")
+    else:
+        assert {row[1] for row in rows[1:]} <= set(task.answers.values())

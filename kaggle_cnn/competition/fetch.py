@@ -44,7 +44,7 @@ def fetch(
             host="kaggle",
             source=source,
             only=only,
-            **{**layout.guess(folder, about), **about},
+            **{**layout.guess(folder, about.get("metric", "")), **about},
         )
         competition.write()
         return competition, True
