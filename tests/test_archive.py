@@ -1,11 +1,13 @@
 import io
 import stat
+import tarfile
 import zipfile
 
+import numpy as np
 import pytest
 from conftest import make_images_in, untracked
 
-from kaggle_cnn.competition.archive import unpack
+from kaggle_cnn.competition.archive import unpack, unpack_nested
 from kaggle_cnn.errors import KcnnError
 
 
@@ -114,3 +116,69 @@ def test_io_error_is_not_swallowed(tmp_path):
     with pytest.raises(FileNotFoundError):
         unpack(archive, tmp_path / "not there", untracked)
     assert zipfile.is_zipfile(io.BytesIO(archive.read_bytes()))
+
+
+def packed_7z(path, files):
+    import py7zr
+
+    with py7zr.SevenZipFile(path, "w") as target:
+        for name, content in files.items():
+            target.writestr(content, name)
+
+
+def packed_tar(path, files):
+    with tarfile.open(path, "w:gz") as target:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            target.addfile(member, io.BytesIO(content))
+
+
+def packed_zip(path, files):
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in files.items():
+            target.writestr(name, content)
+
+
+PACKERS = {"train.7z": packed_7z, "train.tar.gz": packed_tar, "train.zip": packed_zip}
+
+
+@pytest.mark.parametrize("inside", ["train/a/1.txt", "a/1.txt"])
+@pytest.mark.parametrize("name", PACKERS)
+def test_archives_within(tmp_path, name, inside):
+    (tmp_path / "data").mkdir()
+    PACKERS[name](tmp_path / "data" / name, {inside: b"one", inside.replace("1", "2"): b"two"})
+    packed_zip(tmp_path / "data" / "sample.csv.zip", {"sample.csv": b"id,label\n"})
+    unpack_nested(tmp_path / "data", untracked)
+    found = sorted(path.relative_to(tmp_path / "data").as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert found == ["sample.csv", "train/a/1.txt", "train/a/2.txt"]
+    assert (tmp_path / "data" / "train" / "a" / "2.txt").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("name", ["train.tar.gz", "train.zip"])  # py7zr writes no such 7z
+def test_no_archive_leaves_its_folder(tmp_path, name):
+    PACKERS[name](tmp_path / name, {"../out.txt": b"x"})
+    with pytest.raises(KcnnError, match="would leave its folder"):
+        unpack(tmp_path / name, tmp_path, untracked)
+    assert not (tmp_path.parent / "out.txt").exists()
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_an_archive_cut_short(tmp_path, name):
+    PACKERS[name](tmp_path / name, {"a.txt": np.random.default_rng(0).bytes(10_000)})
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(KcnnError, match="is not a whole"):
+        unpack(tmp_path / name, tmp_path / "out", untracked)
+
+
+def test_what_lies_there_is_not_written_over(tmp_path):
+    """A folder's files are hard links to the user's own."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "1.txt").write_text("mine")
+    packed_zip(tmp_path / "train.zip", {"train/1.txt": b"theirs"})
+    packed_zip(tmp_path / "notes.csv.zip", {"train/1.txt": b"theirs"})
+    unpack_nested(tmp_path, untracked)
+    assert (tmp_path / "train" / "1.txt").read_text() == "mine"
+    assert (tmp_path / "train.zip").is_file()

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from kaggle_cnn.competition import kaggle_host, layout, local_host
-from kaggle_cnn.competition.archive import unpack, unpack_nested
+from kaggle_cnn.competition.archive import SUFFIXES, unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.kaggle_client import connect
 from kaggle_cnn.errors import KcnnError
@@ -70,8 +70,9 @@ def resolve(given: str) -> tuple[str, str | None]:
 
 def competition_name(source: str) -> str:
     """A folder name from what was given: letters, digits, dots, dashes and underscores."""
-    path = Path(source)
-    return re.sub(r"[^\w.-]+", "-", path.stem if path.suffix.lower() == ".zip" else path.name).strip("-.") or "mine"
+    name = Path(source).name
+    ending = next((suffix for suffix in reversed(SUFFIXES) if name.lower().endswith(suffix)), "")
+    return re.sub(r"[^\w.-]+", "-", name[: len(name) - len(ending)]).strip("-.") or "mine"
 
 
 def fetch_from_kaggle(slug: str, folder: Path, talk, only: str, keep_archive: bool) -> dict:
