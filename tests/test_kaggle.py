@@ -439,7 +439,6 @@ def test_every_layout_is_fetched_trained_and_submitted(kaggle, online, work, mak
     said = online("fetch", "noise").stdout
     assert "noise: 40 training images of" in said
     assert "6 test images" in said
-    online("look")
     done = online("train", "recipes/tiny.py", "--set", "epochs=1" if make is not labels_task else "epochs=2")
     assert "submission" in done.stdout
     online("submit", "--yes")
@@ -456,6 +455,5 @@ def test_every_layout_is_fetched_trained_and_submitted(kaggle, online, work, mak
         numbers = json.loads(online("evaluate", "--json").stdout)
         assert 0.05 <= numbers["threshold"] <= 0.95
         assert "confusion" not in numbers
-        online("predict")
     else:
         assert {row[1] for row in rows[1:]} <= set(task.answers.values())

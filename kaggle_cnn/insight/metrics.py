@@ -106,12 +106,3 @@ def scores(values, support: int) -> dict[str, float]:
         **{name: float(value) for name, value in zip(("precision", "recall", "f1"), values, strict=False)},
         "support": int(support),
     }
-
-
-def confused_pairs(confusion: list[list[int]], most: int = 5) -> list[tuple[int, int, int]]:
-    """(true class, predicted class, count) of the most frequent errors, most first."""
-    wrong = np.array(confusion)
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    pairs = [np.unravel_index(place, wrong.shape) for place in order]
-    return [(int(true), int(given), int(wrong[true, given])) for true, given in pairs if wrong[true, given]]

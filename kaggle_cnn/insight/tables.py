@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import chain, product
 
+import numpy as np
 from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.columns import Columns
@@ -10,8 +11,6 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
-
-from kaggle_cnn.insight.metrics import confused_pairs
 
 
 def measures(by_views: dict[int, dict], classes: list[str], width: int) -> RenderableType:
@@ -125,6 +124,15 @@ def pair_lines(confusion: list[list[int]], classes: list[str]) -> list[Text]:
         names = f"{fit(classes[true], 30)} taken for {fit(classes[given], 30)}"
         lines.append(Text(f"  {count} of {total} {names} ({count / total:.0%})"))
     return [Text("\nmost confused", style="bold"), *lines] if lines else [Text("\nno errors", style="bold")]
+
+
+def confused_pairs(confusion: list[list[int]], most: int = 5) -> list[tuple[int, int, int]]:
+    """(true class, predicted class, count) of the most frequent errors, most first."""
+    wrong = np.array(confusion)
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = [np.unravel_index(place, wrong.shape) for place in order]
+    return [(int(true), int(given), int(wrong[true, given])) for true, given in pairs if wrong[true, given]]
 
 
 def class_table(numbers: dict, width: int) -> Table:
