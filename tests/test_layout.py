@@ -345,3 +345,27 @@ def test_a_table_that_cannot_be_read_matters_only_if_it_is_needed(tmp_path):
     (tmp_path / "notes.csv").rename(tmp_path / "flat" / "train.csv")
     with pytest.raises(KcnnError, match="git-lfs"):
         guess(tmp_path / "flat")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ('answer = "guess"', "answer should be one of name, index"),
+        ('answer = "probabilities"', "class_columns should be as answer_columns"),
+        ('answer = "score"\npositive = "c"', "positive should be one of the classes"),
+        ('codes = ["1"]', "codes should be empty or 2 long"),
+        ('layout = "heap"', "layout should be one of folders"),
+        ('train = ["a"]', "train should be a str"),
+        ('classes = "a"', "classes should be a list"),
+        ('colour = "red"', "unexpected keyword argument 'colour'"),
+    ],
+)
+def test_what_was_corrected_wrongly_is_said(tmp_path, line, error):
+    images(tmp_path, "train/a/1.png", "train/b/1.png")
+    opened(tmp_path)
+    path = tmp_path / "competition.toml"
+    names = {each.split(" = ")[0] for each in line.splitlines()}
+    lines = path.read_text().replace('[\n    "a",\n    "b",\n]', '["a", "b"]').splitlines()
+    path.write_text("\n".join([each for each in lines if each.split(" = ")[0] not in names] + [line]))
+    with pytest.raises(KcnnError, match=error):
+        Competition.read(tmp_path)

@@ -41,7 +41,7 @@ def fetch(
 ) -> None:
     """Bring a competition's files to data/ and make it current."""
     from kaggle_cnn.competition import fetch as competition_fetch
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.competition import ANSWERS, open_competition
     from kaggle_cnn.data.dataset import load_dataset
 
     workspace = Workspace.find()
@@ -57,7 +57,7 @@ def fetch(
     say_notes(dataset.notes)
     tests = f"{len(dataset.test_ids):,} test images" if len(dataset.test_ids) else "no test images"
     typer.echo(f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} classes, {tests}")
-    typer.echo(f"in {fetched.folder}")
+    typer.echo(f"layout {fetched.layout}; a submission wants {ANSWERS[fetched.answer]}; in {fetched.folder}")
     say("next: kcnn look, then kcnn train recipes/vgg.py" if Path("recipes").is_dir() else "next: kcnn init")
 
 

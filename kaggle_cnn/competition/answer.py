@@ -12,15 +12,6 @@ import pandas as pd
 from kaggle_cnn.competition.labels import counted, is_fraction, split_ids
 from kaggle_cnn.errors import KcnnError
 
-ANSWERS = {
-    "name": "the class's name",
-    "index": "the class's number",
-    "probabilities": "a probability for each class",
-    "score": "one probability",
-    "labels": "all labels that apply",
-    "ranked": "the most probable classes",
-    "rows": "a row for each image and class",
-}
 # Answer columns of tasks that are no classification, and what they ask for.
 OTHER_TASKS = {
     r".*rle.*|encodedpixels|(.*_)?masks?": "masks",

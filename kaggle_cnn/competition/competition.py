@@ -1,11 +1,21 @@
 """Competition: what is known of a task. Read from and written to data/<name>/competition.toml."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace, read_toml, write_toml
 
+LAYOUTS = ("folders", "table", "pixels", "names")
+ANSWERS = {
+    "name": "the class's name",
+    "index": "the class's number",
+    "probabilities": "a probability for each class",
+    "score": "one probability",
+    "labels": "all labels that apply",
+    "ranked": "the most probable classes",
+    "rows": "a row for each image and class",
+}
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
 
@@ -49,6 +59,32 @@ class Competition:
             self.folder / "competition.toml", content, "What kcnn guessed of this competition; yours to correct."
         )
 
+    def require_sound(self) -> None:
+        """Raises KcnnError where fields do not fit together, as they may after they were corrected by hand."""
+        kinds = {field.name: field.type for field in fields(self)}
+        for name, kind in kinds.items():
+            wanted = {"str": str, "bool": bool, "int": int, "Path": Path}.get(getattr(kind, "__name__", ""), tuple)
+            self.require(name, isinstance(getattr(self, name), wanted), f"a {wanted.__name__}".replace("tuple", "list"))
+        self.require("layout", self.layout in LAYOUTS, f"one of {', '.join(LAYOUTS)}")
+        self.require("answer", self.answer in ANSWERS, f"one of {', '.join(ANSWERS)}")
+        self.require("classes", len(set(self.classes)) == len(self.classes) >= 2, "at least two names, each once")
+        self.require("codes", len(self.codes) in (0, len(self.classes)), f"empty or {len(self.classes)} long")
+        self.require("answer_columns", len(self.answer_columns) > 0, "at least one name")
+        if self.answer == "probabilities":
+            self.require("class_columns", len(self.class_columns) == len(self.answer_columns), "as answer_columns")
+            self.require("class_columns", set(self.class_columns) <= set(self.classes), "a class for each column")
+        if self.answer == "score":
+            self.require("positive", self.positive in self.classes, "one of the classes")
+        if self.answer == "rows":
+            self.require("class_columns", len(self.class_columns) > 0, "what the ids of rows end in")
+
+    def require(self, name: str, fine: bool, expected: str) -> None:
+        if not fine:
+            raise KcnnError(
+                f"{self.folder / 'competition.toml'}: {name} should be {expected}, got {getattr(self, name)!r}",
+                "mend it by hand, or remove the file and fetch again",
+            )
+
     @classmethod
     def read(cls, folder: Path) -> "Competition":
         """Raises KcnnError where the file is missing, not TOML, or not what `write` wrote."""
@@ -56,9 +92,11 @@ class Competition:
         if not path.is_file():
             raise KcnnError(f"there is no {path}", f"fetch it again: kcnn fetch (what you gave for {folder.name})")
         content = read_toml(path)
-        lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
+        lists = {key: tuple(map(str, value)) for key, value in content.items() if isinstance(value, list)}
         try:
-            return cls(folder=folder, **{**content, **lists})
+            competition = cls(folder=folder, **{**content, **lists})
+            competition.require_sound()
+            return competition
         except TypeError as error:
             raise KcnnError(f"{path}: {error}", "compare it with one that `kcnn fetch demo` writes") from None
 

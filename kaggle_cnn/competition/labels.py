@@ -373,13 +373,8 @@ def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], li
     elif competition.layout == "names":
         trained = {image: (name,) for image in inside if (name := class_in_name(image)) in competition.classes}
         notes = unused(rest, trained, "have no class in their name")
-    elif competition.layout == "table":
-        trained, notes = read_labels(competition, inside)
     else:
-        raise KcnnError(
-            f"{competition.folder / 'competition.toml'} has the layout '{competition.layout}'",
-            "expected folders, table, pixels or names",
-        )
+        trained, notes = read_labels(competition, inside)
     candidates = test or [image for image in images if image not in trained]
     return list(trained), list(trained.values()), candidates, notes
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_cnn.competition.answer import ANSWERS
-from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.competition import ANSWERS, Competition
 from kaggle_cnn.competition.submission import read_sample
 from kaggle_cnn.data.dataset import Dataset, copies
 from kaggle_cnn.data.images import GREY_MODES, inspect
