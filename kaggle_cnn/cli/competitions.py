@@ -57,7 +57,8 @@ def fetch(
     say_notes(dataset.notes)
     tests = f"{len(dataset.test_ids):,} test images" if len(dataset.test_ids) else "no test images"
     typer.echo(f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} classes, {tests}")
-    typer.echo(f"layout {fetched.layout}; a submission wants {ANSWERS[fetched.answer]}; in {fetched.folder}")
+    wanted = f"a submission wants {ANSWERS[fetched.answer]}" if len(dataset.test_ids) else "nothing to submit"
+    typer.echo(f"layout {fetched.layout}, {wanted}\nin {fetched.folder}")
     say("next: kcnn look, then kcnn train recipes/vgg.py" if Path("recipes").is_dir() else "next: kcnn init")
 
 

@@ -34,6 +34,7 @@ LABEL_NAMES = re.compile(
     r"|emotion|diagnosis|level|type|attribute_ids|y",
     re.IGNORECASE,
 )
+TEST_NAME = re.compile(r"(?<![a-z])test", re.IGNORECASE)  # not in `latest.csv`
 NO_LABEL_NAMES = {"usage", "split", "fold", "width", "height", "filename", "file_name", "path", "filepath", "url"}
 NAME_WITH_CLASS = re.compile(r"([^\W\d](?:.*[^\W\d])?)[\W_]*\d+")  # cat.0, dog_12, sea lion (3
 FEWEST_PIXELS = 36  # below that a CSV of numbers is no CSV of images
@@ -177,7 +178,7 @@ def find_table(
     spellings = Spellings(labelled, train)
     best, most = None, 0
     for name in tables:
-        if "test" in PurePosixPath(name).name.lower() or len(read_header(folder / name)) > 1000:
+        if TEST_NAME.search(PurePosixPath(name).name) or len(read_header(folder / name)) > 1000:
             continue
         table = read_table(folder / name)
         if len(table.columns) < 2 or not len(table):
@@ -316,7 +317,7 @@ def find_pixels(folder: Path, tables: list[str]) -> Found | None:
         (labelled if column and (start[column] != "").all() else bare).append((name, column))
     if not labelled:
         return None
-    trains = [each for each in labelled if "test" not in each[0].lower()] or labelled
+    trains = [each for each in labelled if not TEST_NAME.search(PurePosixPath(each[0]).name)] or labelled
     name, column = max(trains, key=lambda each: ("train" in each[0].lower(), (folder / each[0]).stat().st_size))
     usage = next((each for each in read_header(folder / name) if each.strip().lower() == "usage"), "")
     table = read_table(folder / name, columns=[column, usage] if usage else [column])

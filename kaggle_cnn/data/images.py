@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_cnn.data.pixels import file_of, read_rows, split_row
 from kaggle_cnn.workspace import whole_file
@@ -97,6 +97,8 @@ def attempt(decode: Callable) -> tuple:
         return decode(), ""
     except MemoryError:
         raise
+    except UnidentifiedImageError:
+        return None, "it is no image"
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         return None, " ".join(str(error).split()) or type(error).__name__
 
