@@ -20,7 +20,8 @@ ROOMS = [
     "data.batches", "data.augment", "data.survey", "data.images", "data.dataset", "data.pixels",
     "competition.fetch", "competition.kaggle_host", "competition.download", "competition.kaggle_client",
     "competition.local_host", "competition.ledger", "competition.archive", "competition.submission",
-    "competition.layout", "competition.answer", "competition.labels", "competition.listing", "competition.table",
+    "competition.layout", "competition.answer", "competition.class_folders", "competition.label_table",
+    "competition.pixel_rows", "competition.labels", "competition.listing", "competition.table",
     "competition.competition",
     "workspace", "errors",
 ]  # fmt: skip

@@ -9,7 +9,8 @@ import re
 
 import pandas as pd
 
-from kaggle_cnn.competition.labels import counted, is_fraction, split_ids
+from kaggle_cnn.competition.label_table import split_ids
+from kaggle_cnn.competition.labels import counted, is_fraction
 from kaggle_cnn.errors import KcnnError
 
 # Answer columns of tasks that are no classification, and what they ask for.

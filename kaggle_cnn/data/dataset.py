@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from kaggle_cnn.competition import labels
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.layout import read
 from kaggle_cnn.competition.listing import Spellings
 from kaggle_cnn.competition.submission import read_sample, test_ids
 from kaggle_cnn.competition.table import read_table, write_table
@@ -54,7 +54,7 @@ def load_dataset(competition: Competition) -> Dataset:
 
     Raises KcnnError where images came to the training set after the folds were drawn, or a class has no name.
     """
-    train, raw, candidates, notes = labels.read(competition)
+    train, raw, candidates, notes = read(competition)
     marks = mark_classes(competition, raw)
     folds = read_folds(competition, train, marks)
     test_ids, test_files, test_notes = join_test(competition, candidates)

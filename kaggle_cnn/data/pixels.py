@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kaggle_cnn.competition.labels import pixel_columns
+from kaggle_cnn.competition.pixel_rows import pixel_columns
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
 

@@ -1,0 +1,77 @@
+"""The layout `pixels`: CSVs whose rows are images."""
+
+import re
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.labels import LABEL_NAMES, TEST_NAME, Found
+from kaggle_cnn.competition.table import read_header, read_table
+
+FEWEST_PIXELS = 36  # below that a CSV of numbers is no CSV of images
+
+
+def find_pixels(folder: Path, tables: list[str]) -> Found | None:
+    """Train rows have a label; test rows have none, stand in another file, or have another Usage than Training."""
+    labelled, bare = [], []
+    for name in tables:
+        start = read_table(folder / name, rows=20)
+        if not pixel_columns(start):
+            continue
+        column = pixel_label(start)
+        (labelled if column and (start[column] != "").all() else bare).append((name, column))
+    if not labelled:
+        return None
+    trains = [each for each in labelled if not TEST_NAME.search(PurePosixPath(each[0]).name)] or labelled
+    name, column = max(trains, key=lambda each: ("train" in each[0].lower(), (folder / each[0]).stat().st_size))
+    usage = next((each for each in read_header(folder / name) if each.strip().lower() == "usage"), "")
+    table = read_table(folder / name, columns=[column, usage] if usage else [column])
+    kinds = list(dict.fromkeys(table[usage])) if usage else []
+    training = next((kind for kind in kinds if kind.lower().startswith("train")), "")
+    values = table[column][table[usage] == training] if training else table[column]
+    others = [each for each, _ in [*bare, *labelled] if each != name and "train" not in each.lower()]
+    test = name if training and len(kinds) > 1 else next(iter(others), "")
+    fields = {"layout": "pixels", "train": name, "test": test, "labels": name, "label_columns": (column,)}
+    return Found(fields, [(value,) for value in values])
+
+
+def pixel_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of a CSV that hold an image: one cell of many numbers, or many columns of one; [] if none does."""
+    if not len(table):
+        return []
+    for name in table.columns:
+        cell = table[name].iloc[0]
+        if cell.count(" ") >= FEWEST_PIXELS - 1 and all(part.isdecimal() for part in cell.split()):
+            return [name]
+    numbered = [name for name in table.columns if re.fullmatch(r"\D*\d+|\d+x\d+", name)]
+    if len(numbered) >= FEWEST_PIXELS and len(numbered) >= len(table.columns) - 4:
+        return numbered
+    return []
+
+
+def pixel_label(table: pd.DataFrame) -> str:
+    """The column of a CSV of pixels that holds the label, or ""."""
+    pixels = set(pixel_columns(table))
+    rest = [name for name in table.columns if name not in pixels and name and name.lower() not in ("usage", "id")]
+    named = [name for name in rest if LABEL_NAMES.fullmatch(name.strip())]
+    return (named or [name for name in rest if "id" not in name.lower()] or [""])[0]
+
+
+def read_pixels(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], list[str], list[str]]:
+    path = competition.folder / competition.labels
+    column = competition.label_columns[0]
+    usage = next((name for name in read_header(path) if name.strip().lower() == "usage"), "")
+    table = read_table(path, columns=[column, usage] if usage else [column])
+    training = table[usage].str.lower().str.startswith("train") if usage else table[column] == table[column]
+    rows = [(row, cell) for row, cell in enumerate(table[column]) if training.iloc[row]]
+    trained = [f"{competition.train}#{row}" for row, _ in rows]
+    if competition.test == competition.train:
+        tested = [f"{competition.test}#{row}" for row in range(len(table)) if not training.iloc[row]]
+    elif competition.test:
+        first = read_header(competition.folder / competition.test)[0]
+        count = len(read_table(competition.folder / competition.test, columns=[first]))
+        tested = [f"{competition.test}#{row}" for row in range(count)]
+    else:
+        tested = []
+    return trained, [(cell,) for _, cell in rows], tested, []
