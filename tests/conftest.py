@@ -75,6 +75,15 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 @pytest.fixture
+def work(tmp_path):
+    """A directory with recipes/tiny.py and nothing else."""
+    folder = tmp_path / "work"
+    (folder / "recipes").mkdir(parents=True)
+    (folder / "recipes" / "tiny.py").write_text(TINY)
+    return folder
+
+
+@pytest.fixture
 def kcnn(tmp_path):
     """Runs the command as its user would, in `cwd` (default: this test's folder)."""
     home = tmp_path / "home"

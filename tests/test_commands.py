@@ -11,17 +11,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import TINY, environment, make_images_in
+from conftest import environment, make_images_in
 
 from kaggle_cnn.learn.predictions import Predictions
-
-
-@pytest.fixture
-def work(tmp_path):
-    folder = tmp_path / "work"
-    (folder / "recipes").mkdir(parents=True)
-    (folder / "recipes" / "tiny.py").write_text(TINY)
-    return folder
 
 
 def rows_of(path):

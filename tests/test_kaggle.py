@@ -12,7 +12,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import TINY, environment, make_images_in
+from conftest import environment, make_images_in
 from kaggle_server import Kaggle, Task
 from PIL import Image
 
@@ -62,14 +62,6 @@ def kaggle(tmp_path):
     )
     yield server
     server.close()
-
-
-@pytest.fixture
-def work(tmp_path):
-    folder = tmp_path / "work"
-    (folder / "recipes").mkdir(parents=True)
-    (folder / "recipes" / "tiny.py").write_text(TINY)
-    return folder
 
 
 @pytest.fixture
