@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from kaggle_cnn.errors import KcnnError
@@ -54,6 +54,8 @@ def start_backend(backend: str | None) -> None:
         with silent_stderr():
             importlib.import_module(BACKENDS[backend])
             importlib.import_module("keras")
+            with suppress(ImportError):  # Keras imports it later for its seeds, whatever the backend, and it is loud
+                importlib.import_module("tensorflow")
     except ImportError as error:
         hint = "pip install tensorflow" if backend == "tensorflow" else f"pip install 'kcnn[{backend}]'"
         raise KcnnError(
