@@ -76,6 +76,7 @@ def submit(
 def wait_and_show(kaggle, found, ref: int, csv: Path, folder: Path) -> None:
     """Waits for Kaggle's verdict on submission `ref` and prints it. Raises KcnnError where it is an error."""
     from kaggle_cnn.competition import kaggle_host, ledger, submission
+    from kaggle_cnn.competition.kaggle_refusals import competition_url
 
     try:
         with talk().wait(f"submitted as {ref}, waiting for the score (Ctrl-C stops waiting, not scoring)"):
@@ -91,7 +92,7 @@ def wait_and_show(kaggle, found, ref: int, csv: Path, folder: Path) -> None:
             say(line)
         raise KcnnError(
             f"Kaggle could not score it: {verdict.reason or 'it gives no reason'}",
-            f"all of it stands on {kaggle_host.competition_url(found.name)}/submissions",
+            f"all of it stands on {competition_url(found.name)}/submissions",
         )
     typer.echo(f"public score {verdict.public or 'hidden'}")
     if verdict.private:

@@ -11,6 +11,7 @@ from kaggle_cnn.competition import kaggle_host, layout, local_host
 from kaggle_cnn.competition.archive import SUFFIXES, unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.kaggle_client import connect
+from kaggle_cnn.competition.kaggle_refusals import competition_url, slug_of
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace, whole_folder
 
@@ -63,8 +64,8 @@ def resolve(given: str) -> tuple[str, str | None]:
     if given == "demo":
         return given, None
     path = Path(given).expanduser()
-    if not path.exists() and (slug := kaggle_host.slug_of(given)):
-        return kaggle_host.competition_url(slug), slug
+    if not path.exists() and (slug := slug_of(given)):
+        return competition_url(slug), slug
     return str(path.resolve()), None
 
 
@@ -80,7 +81,7 @@ def fetch_from_kaggle(slug: str, folder: Path, talk, only: str, keep_archive: bo
     kaggle = connect(talk.say)
     files = kaggle_host.files(kaggle, slug)
     if not files:
-        raise KcnnError(f"'{slug}' has no files to download", f"see {kaggle_host.competition_url(slug)}/data")
+        raise KcnnError(f"'{slug}' has no files to download", f"see {competition_url(slug)}/data")
     about = kaggle_host.describe(kaggle, slug)
     known = {key: about[key] for key in ("title", "metric", "deadline", "daily_limit") if about.get(key)}
     if folder.is_dir():
