@@ -90,3 +90,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Keeps a second process from working on the same `path` meanwhile; where locks are not to be had, lets it.
+
+    Raises KcnnError where another process is at it. A process that is killed lets go.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    lock = path.with_name(f".{path.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise KcnnError(f"another kcnn is at work on {path}", "let it end first") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)

@@ -47,8 +47,9 @@ class Task:
 class Kaggle:
     """`tasks`: slug -> Task. `seen`: how often each method was called, storage's as GET and PUT.
 
-    `faults`: method -> list of what the next calls meet, one each: a status, (status, headers), "hang", or for GET
-    ("cut", bytes); None is none.
+    `faults`: method -> list of what the next calls meet, one each: a status, (status, headers), "hang", "page" (a web
+    page in place of an answer), or for GET ("cut", bytes); None is none. Of headers, `text` is the message and `plain`
+    says that it is no JSON.
     """
 
     user, key, token = "tester", "secret-key-0123", "secret-token-4567"
@@ -169,8 +170,13 @@ class Kaggle:
                 if status == "hang":
                     kaggle.stop.wait(60)
                     self.close_connection = True
-                    return
-                self.give({"code": status, "message": f"fault {status}"}, status, headers)
+                    return None
+                if status == "page":  # a login page in between
+                    return self.send(b"<html>login</html>", 200, {"Content-Type": "text/html"})
+                text = headers.pop("text", f"fault {status}")
+                if headers.pop("plain", False):
+                    return self.send(text.encode(), status, {"Content-Type": "text/plain"})
+                self.give({"code": status, "message": text}, status, headers)
 
             def signed_in(self) -> bool:
                 basic = base64.b64encode(f"{kaggle.user}:{kaggle.key}".encode()).decode()
@@ -180,9 +186,11 @@ class Kaggle:
                 self.give({"code": status, "message": message}, status)
 
             def give(self, value, status=200, headers=None):
-                body = json.dumps(value).encode()
+                self.send(json.dumps(value).encode(), status, {"Content-Type": "application/json", **(headers or {})})
+
+            def send(self, body, status, headers):
                 self.send_response(status)
-                for name, text in {"Content-Type": "application/json", **(headers or {})}.items():
+                for name, text in headers.items():
                     self.send_header(name, text)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -16,6 +16,8 @@ from conftest import environment, make_images_in
 from kaggle_server import Kaggle, Task
 from PIL import Image
 
+from kaggle_cnn.workspace import one_at_a_time
+
 SECRETS = (Kaggle.key, Kaggle.token)
 
 
@@ -262,6 +264,8 @@ def test_credentials(kaggle, online, kcnn, work, tmp_path):
     (home / ".kaggle" / "kaggle.json").write_text('{"username": "wrong-user", "key": "wrong"}')
     assert f"{home}/.kaggle/kaggle.json, user wrong-user (401" in refused()
     assert "KAGGLE_KEY with the user name of" in refused(KAGGLE_KEY="wrong")
+    (home / ".kaggle" / "kaggle.json").write_text("[]")
+    assert "kaggle.json does not hold a user name and a key" in refused()
     (home / ".kaggle" / "kaggle.json").unlink()
     (home / ".kaggle" / "access_token").write_text("wrong")
     assert "the token in ~/.kaggle/access_token: it is stale" in refused()
@@ -363,6 +367,109 @@ def test_scores_without_a_network(kaggle, online, submission):
     done = online("scores")
     assert "as last seen" in done.stderr
     assert "complete" in done.stdout
+
+
+@pytest.mark.parametrize("method", ["ListDataFiles", "IntrospectToken"])
+def test_a_page_in_place_of_an_answer(kaggle, online, method):
+    kaggle.faults[method] = ["page"] * 4
+    env = {"KAGGLE_API_TOKEN": Kaggle.token} if method == "IntrospectToken" else {}
+    assert "is no answer of Kaggle's" in error_of(online("fetch", "colours", code=1, env=env))[0]
+
+
+def test_what_is_optional_may_fail(kaggle, online, submission):
+    kaggle.faults["GetCompetition"] = ["page", 500]
+    kaggle.faults["ListCompetitions"] = [404, 404]
+    kaggle.faults["GetSubmissionLimits"] = [500]
+    kaggle.faults["GetSubmission"] = [404] * 9
+    assert "public score" in online("submit", submission, "--yes").stdout
+
+
+@pytest.mark.parametrize("fault", ["page", 500, "hang"])
+def test_once_sent_nobody_is_told_to_send_it_again(kaggle, online, submission, work, fault):
+    kaggle.faults["GetSubmission"] = [(fault, {"Retry-After": "0"}) if fault == 500 else fault] * 9
+    error, hint = error_of(online("submit", submission, "--yes", code=1, env={"KCNN_TIMEOUT": "1"}))
+    assert "submitted as 4000, but its score could not be asked for" in error
+    assert "do not submit it again" in hint
+    assert ",4000,mine.csv," in (work / "submissions" / "colours" / "scores.csv").read_text()
+    kaggle.faults = type(kaggle.faults)(list, CreateSubmission=[fault])
+    error, hint = error_of(online("submit", submission, "--yes", code=1, env={"KCNN_TIMEOUT": "1"}))
+    assert "the answer to the submission was lost" in error
+    assert "submit again only if not" in hint
+    assert kaggle.seen["CreateSubmission"] == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "error"),
+    [
+        (400, "Submission file exceeds the maximum allowed size of 100MB", "Kaggle answered 400"),
+        (400, "Your team has used its daily Submission allowance (5) today", "no more submissions today"),
+        (403, "You must accept this competition's rules", "you have not accepted the rules"),
+        (400, "This competition only accepts Submissions from Notebooks", "is a code competition"),
+    ],
+)
+def test_why_a_submission_was_not_taken(kaggle, online, submission, status, text, error):
+    kaggle.faults["CreateSubmission"] = [(status, {"text": text})]
+    told = error_of(online("submit", submission, "--yes", code=1))[0]
+    assert error in told
+    assert text in told
+
+
+def test_a_refusal_in_plain_text_and_one_with_a_secret_in_it(kaggle, online):
+    rules = "You must accept this competition's rules before"
+    kaggle.faults["ListDataFiles"] = [
+        (403, {"text": f"{rules} {Kaggle.key}", "plain": True}),
+        (403, {"text": Kaggle.key}),
+    ]
+    error, hint = error_of(online("fetch", "colours", code=1))
+    assert "you have not accepted the rules of 'colours'" in error
+    assert "***" in error
+    assert "colours/rules" in hint
+    online("fetch", "colours", code=1)
+
+
+def test_what_was_checked_is_what_is_sent(kaggle, online, submission):
+    text = submission.read_text()
+    submission.write_bytes(
+        b"\xef\xbb\xbf" + text.replace(",", " , ").replace("id , ", "id,").replace("\n", "\r\n").encode()
+    )
+    online("submit", submission, "--yes")
+    assert kaggle.uploads["blob1"].decode() == text
+
+
+def test_a_damaged_ledger_is_said_before_anything_is_sent(kaggle, online, submission, work):
+    (work / "submissions" / "colours").mkdir(parents=True)
+    (work / "submissions" / "colours" / "scores.csv").write_bytes(b"")
+    assert "scores.csv is not a CSV" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert kaggle.seen["CreateSubmission"] == 0
+
+
+def test_a_part_that_is_no_competition_can_be_got_out_of(kaggle, online, work):
+    kaggle.tasks["noise"].files["notes.csv"] = b"a,b\n1,2\n"
+    error, hint = error_of(online("fetch", "noise", "--only", "*.csv", code=1))
+    assert "no images" in error
+    assert "remove it to fetch anew" in hint
+    assert (work / "data" / "noise" / "notes.csv").is_file()
+    error, hint = error_of(online("fetch", "noise", code=1))
+    assert "holds but a part" in error
+    assert "remove it" in hint
+
+
+def test_a_broken_archive_within_the_archive(kaggle, online, work):
+    files = kaggle.tasks["colours"].files
+    whole = files["test.zip"]
+    files["test.zip"] = whole[: len(whole) // 2]
+    error, hint = error_of(online("fetch", "colours", code=1))
+    assert "test.zip is not a whole zip file" in error
+    assert "put aside as" in hint
+    files["test.zip"] = whole
+    online("fetch", "colours")
+    assert os.listdir(work / "data") == ["colours"]
+
+
+def test_two_fetches_at_once(kaggle, online, work):
+    with one_at_a_time(work / "data" / "colours"):
+        assert "another kcnn is at work" in error_of(online("fetch", "colours", code=1))[0]
+    online("fetch", "colours")
 
 
 def noise(number: int, size=20) -> bytes:

@@ -369,3 +369,36 @@ def test_what_was_corrected_wrongly_is_said(tmp_path, line, error):
     path.write_text("\n".join([each for each in lines if each.split(" = ")[0] not in names] + [line]))
     with pytest.raises(KcnnError, match=error):
         Competition.read(tmp_path)
+
+
+def test_ids_that_are_paths(tmp_path):
+    images(tmp_path, *(f"train/{n}.png" for n in range(8)), "test/8.png", "test/9.png")
+    (tmp_path / "train.csv").write_text("path,label\n" + "".join(f"train/{n}.png,{n % 2}\n" for n in range(8)))
+    (tmp_path / "sample_submission.csv").write_text("path,label\ntest/9.png,0\ntest/8.png,0\n")
+    competition, dataset = opened(tmp_path)
+    assert (competition.layout, len(dataset.ids)) == ("table", 8)
+    assert dataset.test_files.tolist() == ["test/9.png", "test/8.png"]
+    (tmp_path / "sample_submission.csv").write_text("path,label\npatient_a,0\npatient_b,0\n")
+    dataset = load_dataset(competition)
+    assert len(dataset.test_ids) == 0
+    assert "none of the sample's 2 ids is that of a test image, such as 'patient_a'" in dataset.notes[-1]
+
+
+def test_an_index_without_a_name_is_no_id(tmp_path):
+    images(tmp_path, *(f"train/{n}.png" for n in range(8)), "test/8.png")
+    rows = "".join(f"{7 - n},{n}.png,{'ash' if n % 2 else 'oak'}\n" for n in range(8))
+    (tmp_path / "train.csv").write_text(f",file,label\n{rows}")
+    (tmp_path / "sample_submission.csv").write_text(",file,label\n0,8.png,ash\n")
+    competition, dataset = opened(tmp_path)
+    assert (competition.label_id, competition.classes) == ("file", ("ash", "oak"))
+    assert names_of(dataset)["train/3.png"] == "ash"
+    (tmp_path / "sample_submission.csv").write_text(",label\n8,ash\n")
+    competition, dataset = opened(tmp_path)
+    assert (competition.id_column, competition.answer_columns) == ("", ("label",))
+    assert dataset.test_files.tolist() == ["test/8.png"]
+
+
+def test_a_class_called_nan(tmp_path):
+    images(tmp_path, *(f"{n}.png" for n in range(9)))
+    (tmp_path / "train.csv").write_text("id,label\n" + "".join(f"{n},{'nan' if n % 3 else 'inf'}\n" for n in range(9)))
+    assert guess(tmp_path)["classes"] == ("inf", "nan")

@@ -39,6 +39,7 @@ def submit(
     submission.check(found, table, load_dataset(found).test_ids)
     views, accuracy = submitted_score(run) if run else (None, None)
     folder = workspace.submissions(found.name)
+    ledger.read(folder)  # a ledger that cannot be read is to be mended before something is sent
 
     kaggle = connect(say) if found.host == "kaggle" else None
     left = kaggle_host.require_open(kaggle, found.name) if kaggle else None
@@ -61,12 +62,13 @@ def submit(
     if kaggle is None:
         score = local_host.submit(found, table)
         ledger.enter(folder, **entry, public=score, status="complete", message=message)
-        ledger.keep_sent(folder, csv)
+        ledger.keep_sent(folder, table)
         typer.echo(f"public score {score:.4f}")
         return None
-    ref = kaggle_host.submit(kaggle, found.name, csv, message or (run.id if run else csv.stem))
+    content = table.to_csv(index=False, lineterminator="\n").encode()  # what was checked, and no byte else
+    ref = kaggle_host.submit(kaggle, found.name, csv.name, content, message or (run.id if run else csv.stem))
     ledger.enter(folder, ref=ref, **entry, status="pending", message=message)
-    ledger.keep_sent(folder, csv)
+    ledger.keep_sent(folder, table)
     if no_wait:
         typer.echo(f"submitted    as {ref}")
         return say("kcnn scores shows its score, once there is one")
@@ -84,6 +86,11 @@ def wait_and_show(kaggle, found, ref: int, csv: Path, folder: Path) -> None:
     except KeyboardInterrupt:
         say(f"\nsubmitted as {ref}; kcnn scores shows its score, once there is one")
         raise typer.Exit(130) from None
+    except KcnnError as error:
+        raise KcnnError(
+            f"submitted as {ref}, but its score could not be asked for: {error.message}",
+            "kcnn scores shows it later; do not submit it again",
+        ) from None
     if verdict is None or verdict.status == "pending":
         return say(f"submitted as {ref}, and not scored yet; kcnn scores shows its score, once there is one")
     ledger.update(folder, [verdict])

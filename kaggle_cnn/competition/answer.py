@@ -34,6 +34,7 @@ def guess_answer(
     if sample is None or len(sample.columns) < 2:
         return {"answer": by_labels, **positive(classes, codes)}
     named = [name for name in sample.columns if name != ""]
+    named = named if len(named) > 1 else list(sample.columns)
     ids, columns = named[0], [name for name in named[1:] if name.strip().lower() != "usage"]
     refuse_other_tasks(sample, ids, columns, set(classes) | set(codes), is_image)
     asked = {"id_column": ids, "answer_columns": tuple(columns), **positive(classes, codes)}

@@ -110,6 +110,10 @@ def list_entries(archive: Path) -> dict[PurePosixPath, int]:
     return {safe_name(name, archive): size for name, size in files}
 
 
+class BrokenArchiveError(KcnnError):
+    """The archive itself is at fault: another copy of it may be whole."""
+
+
 @contextmanager
 def told(archive: Path) -> Iterator[None]:
     """Says in a KcnnError what the libraries raise where `archive` is broken or encrypted."""
@@ -130,9 +134,11 @@ def told(archive: Path) -> Iterator[None]:
         raise not_whole(archive, error) from None
 
 
-def not_whole(archive: Path, error: Exception) -> KcnnError:
+def not_whole(archive: Path, error: Exception) -> BrokenArchiveError:
     what = {"7z": "7z file", "tar": "tar file", "zip": "zip file"}[kind_of(archive)]
-    return KcnnError(f"{archive} is not a whole {what}: {error}", "it may have been cut short: download it again")
+    return BrokenArchiveError(
+        f"{archive} is not a whole {what}: {error}", "it may have been cut short: download it again"
+    )
 
 
 def open_zip(archive: Path) -> zipfile.ZipFile:

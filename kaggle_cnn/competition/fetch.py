@@ -5,15 +5,16 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from kaggle_cnn.competition import kaggle_host, layout, local_host
-from kaggle_cnn.competition.archive import SUFFIXES, unpack, unpack_nested
+from kaggle_cnn.competition.archive import SUFFIXES, BrokenArchiveError, unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.kaggle_client import connect
 from kaggle_cnn.competition.kaggle_refusals import competition_url, slug_of
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import Workspace, whole_folder
+from kaggle_cnn.workspace import Workspace, one_at_a_time, whole_folder
 
 
 def fetch(
@@ -38,16 +39,17 @@ def fetch(
             )
         return competition, False
     if slug:
-        about = fetch_from_kaggle(slug, folder, talk, only, keep_archive)
-        competition = Competition(
-            folder=folder,
-            name=name,
-            host="kaggle",
-            source=source,
-            only=only,
-            **{**layout.guess(folder, about.get("metric", "")), **about},
-        )
-        competition.write()
+        with one_at_a_time(folder):
+            about = fetch_from_kaggle(slug, folder, talk, only, keep_archive)
+            try:
+                guessed = layout.guess(folder, about.get("metric", ""))
+            except KcnnError as error:
+                raise KcnnError(
+                    error.message, f"{error.hint}; the files are in {folder}, remove it to fetch anew"
+                ) from None
+            made = {"folder": folder, "name": name, "host": "kaggle", "source": source, "only": only}
+            competition = Competition(**{**made, **guessed, **about})
+            competition.write()
         return competition, True
     if folder.exists():
         raise KcnnError(f"{folder} exists, but not as a competition", "move it away, then fetch again")
@@ -66,6 +68,8 @@ def resolve(given: str) -> tuple[str, str | None]:
     path = Path(given).expanduser()
     if not path.exists() and (slug := slug_of(given)):
         return competition_url(slug), slug
+    if "://" in given:
+        raise KcnnError(f"{given} is not an address on Kaggle", "expected https://www.kaggle.com/competitions/NAME")
     return str(path.resolve()), None
 
 
@@ -84,17 +88,19 @@ def fetch_from_kaggle(slug: str, folder: Path, talk, only: str, keep_archive: bo
         raise KcnnError(f"'{slug}' has no files to download", f"see {competition_url(slug)}/data")
     about = kaggle_host.describe(kaggle, slug)
     known = {key: about[key] for key in ("title", "metric", "deadline", "daily_limit") if about.get(key)}
-    if folder.is_dir():
-        talk.say(f"{folder} is there, without a competition.toml: looking at it anew, without downloading")
-        return known
     chosen = [file for file in files if matches(file.name, only)]
     if not chosen:
         names = ", ".join(file.name for file in files[:5])
         raise KcnnError(f"none of the {len(files):,} files of '{slug}' is like '{only}'", f"its files are {names}, ...")
+    if folder.is_dir():
+        if any(not (folder / file.name).exists() and not file.name.lower().endswith(SUFFIXES) for file in chosen):
+            raise KcnnError(f"{folder} holds but a part of these files", "remove it to fetch them")
+        talk.say(f"{folder} is there, without a competition.toml: looking at it anew, without downloading")
+        return known
     archive = folder.with_name(f"{folder.name}.zip")
     require_room(chosen, folder, archive)
-    temporary = folder.with_name(f".{folder.name}.partial")
     if only:
+        temporary = folder.with_name(f".{folder.name}.{zlib.crc32(only.encode()):08x}.partial")
         talk.say(f"{about.get('title') or slug}: {len(chosen):,} of {len(files):,} files")
         for file in chosen:
             fetch_file(kaggle, slug, file, temporary, talk)
@@ -105,15 +111,19 @@ def fetch_from_kaggle(slug: str, folder: Path, talk, only: str, keep_archive: bo
     talk.say(f"{about.get('title') or slug}: {len(files):,} files, {total / 2**20:,.1f} MiB")
     if not archive.is_file():
         kaggle_host.download(kaggle, slug, None, archive, talk)
-    with whole_folder(folder) as unpacked:
-        try:
+    broken = archive.with_name(f"{archive.name}.broken")
+    try:
+        with whole_folder(folder) as unpacked:
             unpack(archive, unpacked, talk.track)
-        except KcnnError as error:
-            archive.rename(archive.with_name(f"{archive.name}.broken"))
-            raise KcnnError(error.message, f"it was put aside as {archive.name}.broken; run it again") from None
-        if lacking := [file.name for file in files if not (unpacked / file.name).is_file()]:
-            talk.say(f"note: {len(lacking):,} of the listed files are not in the archive, the first is {lacking[0]}")
-        unpack_nested(unpacked, talk.track)
+            if lacking := [file.name for file in files if not (unpacked / file.name).is_file()]:
+                talk.say(
+                    f"note: {len(lacking):,} of the listed files are not in the archive, the first is {lacking[0]}"
+                )
+            unpack_nested(unpacked, talk.track)
+    except BrokenArchiveError as error:
+        archive.rename(broken)
+        raise KcnnError(error.message, f"what came was put aside as {broken}; run it again to download anew") from None
+    broken.unlink(missing_ok=True)
     if not keep_archive:
         archive.unlink()
     return known

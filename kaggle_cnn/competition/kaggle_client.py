@@ -4,10 +4,12 @@ Importing `kaggle` authenticates, prints help, closes standard input and may wai
 happens in `connect` and nowhere else. The calls go through the package's own SDK, one method a call.
 """
 
+import base64
 import contextlib
 import importlib
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -45,9 +47,12 @@ def answer_seconds() -> float:
     """How long one answer may take: the environment's KCNN_TIMEOUT, else 30."""
     text = os.environ.get("KCNN_TIMEOUT", "30")
     try:
-        return max(0.1, float(text))
+        seconds = float(text)
     except ValueError:
-        raise KcnnError(f"KCNN_TIMEOUT should be a number of seconds, got '{text}'", "KCNN_TIMEOUT=60") from None
+        seconds = 0
+    if not 0 < seconds < 1e6:
+        raise KcnnError(f"KCNN_TIMEOUT should be a number of seconds, got '{text}'", "KCNN_TIMEOUT=60")
+    return seconds
 
 
 class Bounded(HTTPAdapter):
@@ -67,7 +72,11 @@ def connect(say: Callable[[str], None]) -> Connection:
     with contained():
         try:
             api = importlib.import_module("kaggle").api
-        except (OSError, ValueError) as error:  # it makes its folder, and reads its files, while it is imported
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+        ) as error:  # it makes its folder, and reads its files, while it is imported
             raise KcnnError(
                 f"the kaggle client cannot start: {error}", "KAGGLE_CONFIG_DIR names another folder for its settings"
             ) from None
@@ -95,7 +104,8 @@ def connect(say: Callable[[str], None]) -> Connection:
         "LEGACY_API_KEY": lambda: "KAGGLE_TOKEN" if values.get("token") else describe_legacy(api),
     }
     credential = f"{sources[method]()}, user {values.get('username') or 'unknown'}"
-    secrets = tuple(text for text in (token, values.get("token"), values.get("key")) if text)
+    basic = base64.b64encode(f"{values.get('username')}:{values.get('key')}".encode()).decode()
+    secrets = tuple(text for text in (token, values.get("token"), values.get("key"), basic) if text)
     return Connection(client.competitions.competition_api_client, storage, credential, secrets, say)
 
 
@@ -130,6 +140,12 @@ def sign_in(api, token: str | None, token_source: str | None) -> None:
         ) from None
     except requests.RequestException as error:
         raise in_words(error, f"signing in with {describe_token(token_source)}") from None
+    except (ValueError, TypeError) as error:
+        if not token:
+            raise KcnnError(
+                f"{api.config} does not hold a user name and a key", f"make it anew: {SETTINGS_URL}"
+            ) from None
+        raise in_words(unreadable(error), f"signing in with {describe_token(token_source)}") from None
 
 
 def describe_token(source: str | None) -> str:
@@ -161,8 +177,20 @@ def call(connection: Connection, method: str, patient: bool = True, **fields) ->
     request = getattr(types, f"Api{''.join(word.capitalize() for word in method.split('_'))}Request")()
     for name, value in fields.items():
         setattr(request, name, value)
-    send = lambda: getattr(connection.client, method)(request)  # noqa: E731
+
+    def send():
+        try:
+            return getattr(connection.client, method)(request)
+        except requests.RequestException:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # the SDK met what is no answer of Kaggle's
+            raise unreadable(error) from None
+
     return patiently(send, connection.say) if patient else send()
+
+
+def unreadable(error: Exception) -> requests.exceptions.InvalidJSONError:
+    return requests.exceptions.InvalidJSONError(f"{type(error).__name__}: {error}")
 
 
 def patiently(attempt: Callable[[], Answer], say: Callable[[str], None]) -> Answer:
@@ -188,13 +216,13 @@ def pause_before(error: requests.RequestException, failures: int) -> float | Non
     """Seconds to wait before the next attempt, after `failures` that ended in `error`; None where none is worth it."""
     attempts = 6
     if isinstance(error, requests.HTTPError):
-        if error.response is None or error.response.status_code not in PASSING:
+        if status_of(error) not in PASSING:
             return None
         if asked := error.response.headers.get("Retry-After"):
             with contextlib.suppress(Exception):  # a header that is neither seconds nor a date
                 pause = Retry().parse_retry_after(asked)
                 return pause if pause <= LONGEST_PAUSE_SECONDS and failures < attempts else None
-    elif isinstance(error, requests.Timeout):
+    elif is_timeout(error):
         attempts = 2
     elif isinstance(error, requests.exceptions.SSLError):
         return None
@@ -205,6 +233,11 @@ def pause_before(error: requests.RequestException, failures: int) -> float | Non
     return 2.0 ** (failures - 1) if failures < attempts else None
 
 
+def is_timeout(error: Exception) -> bool:
+    """Whether nothing came in time; within a body requests calls that a ConnectionError."""
+    return isinstance(error, requests.Timeout) or "Read timed out" in str(error)
+
+
 def is_cut(error: Exception) -> bool:
     """Whether a connection that had been made broke off."""
     return any(word in str(error) for word in ("Connection aborted", "Connection broken", "IncompleteRead"))
@@ -212,32 +245,46 @@ def is_cut(error: Exception) -> bool:
 
 def reason(error: requests.RequestException) -> str:
     """Why a request failed, in a few words."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"Kaggle answered {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
+    if status := status_of(error):
+        return f"Kaggle answered {status}"
+    if is_timeout(error):
         return f"Kaggle did not answer within {answer_seconds():.0f} s"
     return "the connection broke off" if is_cut(error) else "Kaggle cannot be reached"
 
 
-def message_of(error: requests.RequestException) -> str:
-    """What the server itself said, in one line, or ""."""
+def status_of(error: requests.RequestException) -> int | None:
+    """The HTTP status, or the one that the answer's JSON claims; None where there was no answer."""
     if error.response is None:
-        return ""
+        return None
+    claimed = body_of(error).get("code")
+    return claimed if isinstance(claimed, int) and error.response.ok else error.response.status_code
+
+
+def body_of(error: requests.RequestException) -> dict:
+    """The answer's JSON, without the {"error": ...} that may be around it; {} where it is none."""
     try:
         body = error.response.json()
-        told = body.get("error", body) if isinstance(body, dict) else {}
-        message = told.get("message", "") if isinstance(told, dict) else str(told)
     except (ValueError, RuntimeError, requests.RequestException):  # no JSON, or a stream that is used up
-        message = ""
-    return " ".join(str(message).split())[:300]
+        return {}
+    told = body.get("error", body) if isinstance(body, dict) else {}
+    return told if isinstance(told, dict) else {"message": told}
+
+
+def message_of(error: requests.RequestException, connection: "Connection | None" = None) -> str:
+    """What the server itself said, in one line without tags, or ""; no secret of the connection's is in it."""
+    if error.response is None:
+        return ""
+    message = body_of(error).get("message")
+    if message is None and error.response.headers.get("Content-Type", "").startswith("text/"):
+        message = re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", error.response.text, flags=re.DOTALL)
+    for secret in connection.secrets if connection else ():
+        message = str(message or "").replace(secret, "***")
+    return " ".join(str(message or "").split())[:300]
 
 
 def in_words(error: requests.RequestException, doing: str, connection: Connection | None = None) -> KcnnError:
     """An error of `requests` as one for the user; `doing` says what was attempted, as in "listing the files"."""
-    status = error.response.status_code if error.response is not None else None
-    message = message_of(error)
-    for secret in connection.secrets if connection else ():
-        message = message.replace(secret, "***")
+    status, message = status_of(error), message_of(error, connection)
     told = f": {message}" if message else ""
     if status == 401:
         with_what = f" with {connection.credential}" if connection else ""
@@ -261,9 +308,9 @@ def in_words(error: requests.RequestException, doing: str, connection: Connectio
             f"the connection to Kaggle is not trusted while {doing}",
             "behind a company's proxy, name its certificates in REQUESTS_CA_BUNDLE",
         )
-    if isinstance(error, requests.exceptions.JSONDecodeError):
+    if isinstance(error, requests.exceptions.InvalidJSONError):
         return KcnnError(
             f"what came while {doing} is no answer of Kaggle's", "a proxy or login page may stand in between"
         )
-    hint = "KCNN_TIMEOUT=120 waits longer" if isinstance(error, requests.Timeout) else "check the network and the proxy"
+    hint = "KCNN_TIMEOUT=120 waits longer" if is_timeout(error) else "check the network and the proxy"
     return KcnnError(f"{reason(error)}, while {doing}", f"{hint}; run it again, nothing is lost")

@@ -4,6 +4,7 @@ Every verb takes a Connection and a competition's slug, and raises KcnnError wit
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 import requests
 
 from kaggle_cnn.competition.download import download as download_to
-from kaggle_cnn.competition.kaggle_client import Connection, call, in_words, patiently
+from kaggle_cnn.competition.kaggle_client import Connection, call, in_words, patiently, status_of
 from kaggle_cnn.competition.kaggle_refusals import (
     code_only,
     competition_url,
@@ -52,6 +53,7 @@ class Submitted:
 class Limits:
     today: int  # submissions made today
     left: int  # submissions still allowed today
+    of_all: bool  # whether it is the number of all submissions, not of today's, that ends them
 
 
 def describe(connection: Connection, slug: str) -> dict:
@@ -110,16 +112,12 @@ def download(connection: Connection, slug: str, file: str | None, target: Path, 
 
 
 def limits(connection: Connection, slug: str) -> Limits | None:
-    """How many submissions are left; None where Kaggle does not tell."""
+    """How many submissions are left; None where Kaggle does not tell, which is no reason not to try."""
     try:
-        answer = call(connection, "get_submission_limits", competition_name=slug)
-    except requests.RequestException as error:
-        status = error.response.status_code if error.response is not None else None
-        if status in (404, 501):
-            return None
-        with in_words_of(connection, slug, "asking how many submissions are left"):
-            raise
-    return Limits(answer.num_today or 0, answer.num_allowed_now or 0)
+        answer = call(connection, "get_submission_limits", patient=False, competition_name=slug)
+    except requests.RequestException:
+        return None
+    return Limits(answer.num_today or 0, answer.num_allowed_now or 0, bool(answer.limited_by_total))
 
 
 def require_open(connection: Connection, slug: str) -> int | None:
@@ -134,29 +132,30 @@ def require_open(connection: Connection, slug: str) -> int | None:
         raise KcnnError(f"'{slug}' takes no submissions any more", f"see {competition_url(slug)}")
     allowed = limits(connection, slug)
     if allowed and allowed.left <= 0:
+        if allowed.of_all:
+            raise KcnnError("no submission is left: all that are allowed were made", f"see {competition_url(slug)}")
         raise KcnnError(
             f"no submission is left today: {allowed.today} were made", "the count starts anew at midnight UTC"
         )
     return allowed.left if allowed else None
 
 
-def submit(connection: Connection, slug: str, path: Path, message: str) -> int:
-    """Uploads `path` and creates a submission of it; returns its number.
+def submit(connection: Connection, slug: str, name: str, content: bytes, message: str) -> int:
+    """Uploads `content` as the file `name` and creates a submission of it; returns its number.
 
     Upload and its preparation are tried again when they fail in passing. The call that creates the submission is made
     once: where its answer is lost, nobody knows whether it counts, and that is said.
     """
-    content = path.read_bytes()
     with in_words_of(connection, slug, "preparing the upload"):
         upload = call(
             connection,
             "start_submission_upload",
             competition_name=slug,
-            file_name=path.name,
+            file_name=name,
             content_length=len(content),
-            last_modified_epoch_seconds=int(path.stat().st_mtime),
+            last_modified_epoch_seconds=int(time.time()),
         )
-    with in_words_of(connection, slug, f"uploading {path.name}"):
+    with in_words_of(connection, slug, f"uploading {name}"):
         patiently(lambda: put(connection, upload.create_url, content), connection.say)
     try:
         answer = call(
@@ -167,12 +166,12 @@ def submit(connection: Connection, slug: str, path: Path, message: str) -> int:
             blob_file_tokens=upload.token,
             submission_description=message,
         )
-    except (requests.Timeout, requests.ConnectionError) as error:
-        raise KcnnError(
-            f"the answer to the submission was lost ({in_words(error, 'submitting', connection).message})",
-            "kcnn scores shows whether Kaggle has it; submit again only if not",
-        ) from None
-    except requests.HTTPError as error:
+    except KeyboardInterrupt:
+        raise unknown("it was interrupted") from None
+    except requests.RequestException as error:
+        status = status_of(error)
+        if status is None or status >= 500:
+            raise unknown(in_words(error, "submitting", connection).message) from None
         raise not_created(error, connection, slug) from None
     if not answer.ref:
         raise KcnnError(
@@ -180,6 +179,13 @@ def submit(connection: Connection, slug: str, path: Path, message: str) -> int:
             f"see {competition_url(slug)}/submissions",
         )
     return answer.ref
+
+
+def unknown(why: str) -> KcnnError:
+    return KcnnError(
+        f"the answer to the submission was lost: {why}",
+        "kcnn scores shows whether Kaggle has it; submit again only if not",
+    )
 
 
 def put(connection: Connection, url: str, content: bytes) -> None:
@@ -191,7 +197,7 @@ def status(connection: Connection, slug: str, ref: int) -> Submitted | None:
     try:
         return submitted(call(connection, "get_submission", ref=ref))
     except requests.RequestException as error:
-        if error.response is None or error.response.status_code not in (400, 403, 404, 501):
+        if status_of(error) not in (400, 403, 404, 501):
             with in_words_of(connection, slug, "waiting for the score"):
                 raise
     return next((each for each in submissions(connection, slug) if each.ref == ref), None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import requests
 
-from kaggle_cnn.competition.kaggle_client import Connection, call, in_words, message_of
+from kaggle_cnn.competition.kaggle_client import Connection, call, in_words, message_of, status_of
 from kaggle_cnn.errors import KcnnError
 
 SITE = "https://www.kaggle.com"
@@ -42,9 +42,9 @@ def in_words_of(connection: Connection, slug: str, doing: str) -> Iterator[None]
     try:
         yield
     except requests.RequestException as error:
-        status = error.response.status_code if error.response is not None else None
+        status = status_of(error)
         if status in (403, 404) and "CompetitionApiService" in error.response.url:  # not the storage's own
-            raise refused(connection, slug, status, message_of(error)) from None
+            raise refused(connection, slug, status, message_of(error, connection)) from None
         raise in_words(error, doing, connection) from None
 
 
@@ -57,11 +57,10 @@ def refused(connection: Connection, slug: str, status: int, message: str) -> Kcn
             f"accept them on {competition_url(slug)}/rules and run it again",
         )
     near = near_names(connection, slug)
-    if near:
-        return KcnnError(f"Kaggle has no competition '{slug}' for you ({told})", f"did you mean {' or '.join(near)}?")
+    guess = f"did you mean {' or '.join(near)}? if not" if near else "check the name; if it is right"
     return KcnnError(
-        f"Kaggle has no competition '{slug}' for you ({told})",
-        f"check the name; if it is right, join the competition and accept its rules: {competition_url(slug)}/rules",
+        f"Kaggle has no competition '{slug}', or none for you ({told})",
+        f"{guess}, join it and accept its rules: {competition_url(slug)}/rules",
     )
 
 
@@ -88,18 +87,22 @@ def slug_in(entry) -> str:
 
 
 def not_created(error: requests.HTTPError, connection: Connection, slug: str) -> KcnnError:
-    message = message_of(error)
-    if re.search(r"notebook|kernel|code competition", message, re.IGNORECASE):
-        return code_only(slug)
-    if re.search(r"limit|daily|maximum|too many", message, re.IGNORECASE):
+    """The words for a submission that Kaggle did not take."""
+    message = message_of(error, connection)
+    if re.search(r"notebooks?\b|code competition|kernels? only", message, re.IGNORECASE):
+        return code_only(slug, message)
+    if re.search(r"submissions?\W.*(limit|per day|daily|today)|(daily|today).*submission", message, re.IGNORECASE):
         return KcnnError(f"Kaggle takes no more submissions today: {message}", "the count starts anew at midnight UTC")
-    if re.search(r"deadline|ended|closed|late submission", message, re.IGNORECASE):
+    if re.search(r"deadline|has ended|is closed|late submission", message, re.IGNORECASE):
         return KcnnError(f"'{slug}' takes no submissions any more: {message}", f"see {competition_url(slug)}")
+    if status_of(error) == 403 and "rule" in message.lower():
+        return refused(connection, slug, 403, message)
     return in_words(error, "creating the submission", connection)
 
 
-def code_only(slug: str) -> KcnnError:
+def code_only(slug: str, message: str = "") -> KcnnError:
+    told = f" ({message})" if message else ""
     return KcnnError(
-        f"'{slug}' is a code competition: it takes notebooks that run on Kaggle, not CSV files",
+        f"'{slug}' is a code competition: it takes notebooks that run on Kaggle, not CSV files{told}",
         f"put the run's model into a notebook on {competition_url(slug)}/code and submit from there",
     )

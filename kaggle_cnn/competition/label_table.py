@@ -33,7 +33,8 @@ def find_table(
         table = read_table(folder / name)
         if len(table.columns) < 2 or not len(table):
             continue
-        ids = max(table.columns, key=lambda column: spellings.share(table[column].head(500)))
+        named = [column for column in table.columns if column] or list(table.columns)  # an index bears no name
+        ids = max(named, key=lambda column: spellings.share(table[column].head(500)))
         parts = None
         if spellings.share(table[ids].head(500)) < 0.5:
             ids = table.columns[0]
@@ -43,9 +44,9 @@ def find_table(
                 continue
             table = widen(table, ids, parts)
         columns = label_columns(table, ids, sample, parts, sure)
-        named = sum(spellings.find(value) is not None for value in table[ids])
-        if columns and named > most:
-            most = named
+        count = sum(spellings.find(value) is not None for value in table[ids])
+        if columns and count > most:
+            most = count
             fields = {"layout": "table", "train": train, "test": test, "labels": name, "label_id": ids}
             best = labelled_table(
                 table[table[ids].map(lambda value: spellings.find(value) is not None)], columns, fields

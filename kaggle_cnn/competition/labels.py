@@ -1,6 +1,7 @@
 """What is found of the labels, whatever the layout, and the classes' names."""
 
 import json
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Found:
 
 def is_fraction(text: str) -> bool:
     try:
-        return not float(text).is_integer()
+        return math.isfinite(float(text)) and not float(text).is_integer()
     except (ValueError, OverflowError):
         return False
 

@@ -1,6 +1,5 @@
 """submissions/<name>/scores.csv: each submission's validation score beside the host's, and the file last sent."""
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,10 +67,9 @@ def correlation(entries: list[dict[str, str]]) -> tuple[float, int] | None:
     return float(np.corrcoef(values.T)[0, 1]), len(values)
 
 
-def keep_sent(folder: Path, csv: Path) -> None:
+def keep_sent(folder: Path, table: pd.DataFrame) -> None:
     """Remembers what was sent, to say of the next one what changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(csv, folder / LAST_SENT)
+    write_table(folder / LAST_SENT, table)
 
 
 def last_sent(folder: Path) -> pd.DataFrame | None:

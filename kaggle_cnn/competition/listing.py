@@ -63,7 +63,8 @@ class Spellings:
         for image in images:
             path = PurePosixPath(image)
             inside = path.relative_to(below) if below and is_below(image, below) else path
-            for spelling in (str(inside), str(inside.with_suffix("")), path.name, path.stem):
+            whole, stem = (str(path), str(inside)), (str(path.with_suffix("")), str(inside.with_suffix("")))
+            for spelling in (*whole, *stem, path.name, path.stem):
                 self.images.setdefault(spelling, image)
 
     def find(self, name: str) -> str | None:

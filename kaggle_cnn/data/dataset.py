@@ -100,6 +100,11 @@ def join_test(competition: Competition, images: list[str]) -> tuple[np.ndarray, 
     ids = test_ids(competition, sample)
     files = [spellings.find(name) or "" for name in ids]
     notes = []
+    if ids and not any(files):
+        notes.append(
+            f"none of the sample's {len(ids)} ids is that of a test image, such as '{ids[0]}': nothing can be submitted"
+        )
+        return np.array([], dtype=str), np.array([], dtype=str), notes
     if lacking := files.count(""):
         notes.append(f"{lacking} of the sample's {len(ids)} ids have no image, the first is '{ids[files.index('')]}'")
     if unnamed := len(set(images) - set(files)):
