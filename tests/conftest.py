@@ -10,6 +10,10 @@ from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
 
+# Several trainings run side by side here, each on images too small to share out among threads.
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+os.environ.update(ONE_THREAD)
+
 # Three filters and a dense layer: trains on 16x16 images in a blink. It has what resuming must carry over: dropout
 # (a seed that moves), batch normalisation (weights that no gradient moves), a schedule, an optimizer with slots.
 TINY = '''"""Tiny: for tests."""
@@ -72,7 +76,7 @@ def environment(**extra: str) -> dict[str, str]:
     """That of a new user: no KERAS_ or TF_ settings, an empty HOME."""
     foreign = ("KERAS_", "TF_", "KCNN_", "KAGGLE_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {**kept, "COLUMNS": "100", **extra}
+    return {**kept, **ONE_THREAD, "COLUMNS": "100", **extra}
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_fetch_train_submit_scores(kaggle, online, work):
     assert "nothing was downloaded" in online("fetch", "colours").stderr
     assert dict(kaggle.seen) == before
 
-    online("train", "recipes/tiny.py")
+    online("train", "recipes/tiny.py", "--set", "views=1")
     shown = online("submit", "--yes", "-m", "the first").stdout
     assert "left today   5" in shown
     task = kaggle.tasks["colours"]
@@ -539,7 +539,7 @@ def test_every_layout_is_fetched_trained_and_submitted(kaggle, online, work, mak
     assert "noise: 40 training images of" in said
     assert "6 test images" in said
     other = ["--backend", "jax"] if make is labels_task else []
-    done = online("train", "recipes/tiny.py", "--set", "epochs=1", *other)
+    done = online("train", "recipes/tiny.py", "--set", "epochs=1", "--set", "views=1", *other)
     assert "submission" in done.stdout
     online("submit", "--yes")
     assert kaggle.seen["CreateSubmission"] == 1
