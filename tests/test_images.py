@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 from conftest import environment, untracked
-from PIL import Image
+from PIL import Image, ImageOps
 
-from kaggle_cnn.data.images import inspect, load_images, square
+from kaggle_cnn.data.decode import square
+from kaggle_cnn.data.images import inspect, load_images
 
 RED, HALF = (230, 20, 30), slice(0, 16)
 
@@ -104,6 +105,53 @@ def test_large_jpeg_is_read_as_well_scaled(tmp_path):
     Image.open(tmp_path / "a.jpg").save(tmp_path / "a.png")  # decoded whole, then kept without loss
     difference = square(tmp_path / "a.jpg", 64, 3).astype(int) - square(tmp_path / "a.png", 64, 3)
     assert np.abs(difference).mean() < 2
+
+
+@pytest.mark.parametrize("shape", [(333, 500), (751, 998), (40, 61), (1600, 300)])
+@pytest.mark.parametrize("size", [48, 90, 128])
+def test_a_scaled_jpeg_keeps_its_place(tmp_path, shape, size):
+    """Beside the whole picture resized by Pillow: not half a pixel off in the middle, whatever does not divide."""
+    cells = np.random.default_rng(1).integers(0, 255, (6, 6), dtype=np.uint8)
+    Image.fromarray(cells).resize(shape, Image.Resampling.BICUBIC).save(tmp_path / "a.jpg", quality=98)
+    Image.open(tmp_path / "a.jpg").save(tmp_path / "a.png")
+    pixels, whole = (square(tmp_path / f"a.{kind}", size, 1)[:, :, 0].astype(float) for kind in ("jpg", "png"))
+    middle = slice(size // 4, -(size // 4))
+    error = np.abs(pixels - whole)[middle, middle].mean()
+    half_a_pixel = [np.abs(whole - (whole + np.roll(whole, 1, axis)) / 2)[middle, middle].mean() for axis in (0, 1)]
+    assert error < min(half_a_pixel)
+
+
+def test_every_exif_orientation_as_pillow_turns_it(tmp_path):
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        picture = Image.fromarray(np.random.default_rng(2).integers(0, 255, (4, 6, 3), dtype=np.uint8))
+        path = tmp_path / f"{orientation}.jpg"
+        picture.resize((96, 64), Image.Resampling.BICUBIC).save(path, exif=exif, quality=95)
+        with Image.open(path) as image:
+            turned = np.asarray(ImageOps.fit(ImageOps.exif_transpose(image), (64, 64)))
+        assert np.abs(square(path, 64, 3).astype(int) - turned).mean() < 4, orientation
+
+
+def test_the_same_pixels_on_any_number_of_cores(tmp_path, monkeypatch):
+    for number in range(70):
+        red_left(50 + number, 80).save(tmp_path / f"{number:02}.jpg")
+    files, kept = sorted(tmp_path.glob("*.jpg")), []
+    for cores in (1, 2, 7):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        kept.append(load_images(files, 24, 3, tmp_path / f"cache{cores}", untracked).pixels)
+    assert (kept[0] == kept[1]).all()
+    assert (kept[0] == kept[2]).all()
+
+
+def test_a_jpeg_that_claims_to_be_enormous_is_not_believed(tmp_path):
+    """Its header says 65,500 x 65,500: 13 GB if it were decoded."""
+    red_left().save(tmp_path / "a.jpg")
+    content = bytearray((tmp_path / "a.jpg").read_bytes())
+    place = content.index(b"\xff\xc0") + 5
+    content[place : place + 4] = (65500).to_bytes(2, "big") * 2
+    (tmp_path / "a.jpg").write_bytes(content)
+    assert list(load_images([tmp_path / "a.jpg"], 16, 3, tmp_path / "cache", untracked).problems) == [0]
 
 
 def broken_files(folder):

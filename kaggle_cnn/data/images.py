@@ -1,24 +1,26 @@
-"""Any image file or row of pixels -> one cached uint8 array. What is corrupt is listed, never fatal."""
+"""Image files and rows of pixels -> one cached uint8 array. What is corrupt is listed, never fatal."""
 
 import hashlib
 import json
 import os
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.lib import format as npy
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
+from kaggle_cnn.data.decode import GREY_MODES, read_header, square
 from kaggle_cnn.data.pixels import file_of, read_rows, split_row
 from kaggle_cnn.workspace import whole_file
 
-CACHE_VERSION = 1  # raise when the same file and size would give other pixels
-GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+CACHE_VERSION = 2  # raise when the same file and size would give other pixels
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,10 @@ class Images:
 def load_images(files: list[Path], size: int, channels: int | None, cache: Path, track: Callable) -> Images:
     """All `files` as one array of squares, decoded once and kept below the folder `cache`.
 
-    The shorter side is resized to `size` (bilinear, antialiased), then the centre is cut out, for training and test
-    images alike. `channels` 1 or 3; None takes 1 where every file is grey, else 3. A file that cannot be read is a
-    row of zeros and stands in `problems`. The cache's key is each file's path, size and modification time, and
-    `size` and `channels`. `track(iterable, description, total)` shows progress.
+    See decode.square for what is made of a file, for training and test images alike. `channels` 1 or 3; None takes 1
+    where every file is grey, else 3. A file that cannot be read is a row of zeros and stands in `problems`. The cache's
+    key is each file's path, size and modification time, and `size` and `channels`. `track(iterable, description,
+    total)` shows progress.
     """
     target = cache / f"{fingerprint(files, size, channels)}.npy"
     listed = target.with_suffix(".json")
@@ -64,6 +66,7 @@ def write_pixels(target: Path, listed: Path, files: list[Path], size: int, chann
 
     Written as a stream and not through a memory map: on a full disk a stream raises OSError, a map kills the process.
     """
+    cv2.setNumThreads(1)  # the threads are here: OpenCV's own would only wait for a core
     blank, problems = np.zeros((size, size, channels), np.uint8), {}
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, channels)}
     for table in {row[0] for path in files if (row := split_row(path))}:
@@ -73,7 +76,7 @@ def write_pixels(target: Path, listed: Path, files: list[Path], size: int, chann
         with temporary.open("wb") as stream, closing(squares):
             npy.write_array_header_1_0(stream, header)
             for row, (pixels, problem) in enumerate(track(squares, f"decoding to {size}x{size}", len(files))):
-                stream.write((blank if problem else pixels).tobytes())
+                stream.write(blank if problem else pixels)
                 if problem:
                     problems[row] = problem
         with whole_file(listed) as temporary_list:
@@ -82,11 +85,22 @@ def write_pixels(target: Path, listed: Path, files: list[Path], size: int, chann
 
 
 def in_parallel(function: Callable, items: list) -> Iterator:
-    """`function` of each item in order, on all cores; ends at once when closed. Pillow decodes outside the GIL."""
-    pool = ThreadPoolExecutor(os.cpu_count())
+    """`function` of each item in order, on all cores; ends at once when closed. Decoding happens outside the GIL.
+
+    A thread takes 16 items at a time, since to hand over one costs as much as to decode a small image; and a slow
+    reader does not let results pile up in memory.
+    """
+    threads = os.cpu_count() or 1
+    portions = (items[start : start + 16] for start in range(0, len(items), 16))
+    pool = ThreadPoolExecutor(threads)
+    running = deque()
     try:
-        for start in range(0, len(items), 1024):  # in portions: a slow reader must not let results pile up in memory
-            yield from pool.map(function, items[start : start + 1024])
+        for portion in portions:
+            running.append(pool.submit(lambda each=portion: [function(item) for item in each]))
+            if len(running) > 2 * threads:
+                yield from running.popleft().result()
+        while running:
+            yield from running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -103,54 +117,10 @@ def attempt(decode: Callable) -> tuple:
         return None, " ".join(str(error).split()) or type(error).__name__
 
 
-def square(path: Path, size: int, channels: int) -> np.ndarray:
-    """One file, or row of a CSV, as (size, size, channels) uint8: shorter side resized to `size`, centre cut out.
-
-    EXIF rotation is honoured; transparent pixels lie on white; 16-bit and float grey is scaled to 8 bits; of an
-    animation the first frame counts. Raises whatever Pillow raises on a file that is empty, cut short or no image.
-    """
-    with open_image(path) as image:
-        # JPEGs are decoded at the smallest power-of-two fraction that is still twice the size wanted.
-        fraction = 2 * size / min(image.size)
-        image.draft(None, (int(image.width * fraction), int(image.height * fraction)))
-        image = flatten(ImageOps.exif_transpose(image), channels)
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-        return np.asarray(image).reshape(size, size, channels)
-
-
-def open_image(path: Path) -> Image.Image:
-    """An image file, opened but not decoded; or a row of a CSV of pixels."""
-    if row := split_row(path):
-        return Image.fromarray(read_rows(row[0])[row[1]])
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty")
-    return Image.open(path)
-
-
-def flatten(image: Image.Image, channels: int) -> Image.Image:
-    """Any Pillow mode as "L" (`channels` 1) or "RGB" (3)."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        # 16-bit files use their whole range; 32-bit and float ones come with a range of their own.
-        low, high = (0, 65535) if image.mode.startswith("I;16") else (values.min(), values.max())
-        image = Image.fromarray(np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L" if channels == 1 else "RGB")
-
-
 def all_grey(files: Iterable[Path]) -> bool:
     """Whether every file that can be opened is of a grey mode; reads headers only."""
     modes = (attempt(lambda path=path: read_header(path)[2])[0] for path in files)
     return all(mode in GREY_MODES for mode in modes if mode is not None)
-
-
-def read_header(path: Path) -> tuple[int, int, str]:
-    """Width and height after EXIF rotation, and Pillow's mode."""
-    with open_image(path) as image:
-        sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (image.height, image.width, image.mode) if sideways else (image.width, image.height, image.mode)
 
 
 def inspect(files: list[Path], track: Callable) -> list[tuple[tuple[int, int, str] | None, str]]:

@@ -8,7 +8,8 @@ import numpy as np
 from kaggle_cnn.competition.competition import ANSWERS, Competition
 from kaggle_cnn.competition.submission import read_sample
 from kaggle_cnn.data.dataset import Dataset, copies
-from kaggle_cnn.data.images import GREY_MODES, inspect
+from kaggle_cnn.data.decode import GREY_MODES
+from kaggle_cnn.data.images import inspect
 
 
 def survey(dataset: Dataset, track: Callable) -> dict:

@@ -1,0 +1,99 @@
+"""One image file, or row of a CSV, -> one uint8 square. JPEGs by libjpeg-turbo, scaled while decoding; all else by
+Pillow, which also decides where a JPEG is not as it should be."""
+
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps
+
+from kaggle_cnn.data.pixels import read_rows, split_row
+
+GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {  # of its values, those that change a picture: how many quarter turns to the left, and then a mirror image?
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
+
+
+def square(path: Path, size: int, channels: int) -> np.ndarray:
+    """One file, or row of a CSV, as (size, size, channels) uint8: shorter side resized to `size`, centre cut out.
+
+    EXIF rotation is honoured; transparent pixels lie on white; 16-bit and float grey is scaled to 8 bits; of an
+    animation the first frame counts. Raises whatever Pillow raises on a file that is empty, cut short or no image.
+    """
+    if row := split_row(path):
+        return pillow_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels)
+    content = path.read_bytes()
+    if not content:
+        raise ValueError("the file is empty")
+    if content.startswith(b"\xff\xd8"):
+        try:
+            return jpeg_square(content, size, channels)
+        except ValueError:
+            pass  # four inks, or damaged somewhere
+    with Image.open(BytesIO(content)) as image:
+        return pillow_square(image, size, channels)
+
+
+def jpeg_square(content: bytes, size: int, channels: int) -> np.ndarray:
+    """Decodes at the smallest of 1/8, 1/4, 1/2 and 1 that is not below `size`, then resizes: bilinear, and by the mean
+    of areas where more than a half is to go. Raises ValueError for what is not whole, or not grey or YCbCr or RGB.
+
+    Against the whole picture resized by Pillow the middle stays where it is, and the edges to half a pixel.
+    """
+    height, width, space, _ = simplejpeg.decode_jpeg_header(content)
+    if space in ("CMYK", "YCCK") or height * width > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(f"{space}, {width}x{height}")
+    shorter = min(height, width)
+    part = next((part for part in (8, 4, 2) if shorter // part >= size), 1)
+    pixels = simplejpeg.decode_jpeg(
+        content, "GRAY" if channels == 1 else "RGB", min_height=-(-height // part), min_width=-(-width // part)
+    )
+    if (height, width) != (size, size):
+        pixels = pixels[: round(height / part), : round(width / part)]  # without what fills the last block
+        # As many pixels go on one side as on the other, so that the middle is the middle.
+        rows, columns = (size + 2 * round((side / shorter - 1) * size / 2) for side in (height, width))
+        way = cv2.INTER_AREA if shorter >= 2 * size * part else cv2.INTER_LINEAR
+        pixels = cv2.resize(pixels, (columns, rows), interpolation=way).reshape(rows, columns, channels)
+        top, left = (rows - size) // 2, (columns - size) // 2
+        pixels = pixels[top : top + size, left : left + size]
+    if b"Exif\0\0" in content[:65536]:
+        turns, mirror = TURNS.get(Image.open(BytesIO(content)).getexif().get(ORIENTATION), (0, False))
+        pixels = np.rot90(pixels, turns)[:, :: -1 if mirror else 1]
+    return np.ascontiguousarray(pixels)
+
+
+def pillow_square(image: Image.Image, size: int, channels: int) -> np.ndarray:
+    image = flatten(ImageOps.exif_transpose(image), channels)
+    image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image).reshape(size, size, channels)
+
+
+def flatten(image: Image.Image, channels: int) -> Image.Image:
+    """Any Pillow mode as "L" (`channels` 1) or "RGB" (3)."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        # 16-bit files use their whole range; 32-bit and float ones come with a range of their own.
+        low, high = (0, 65535) if image.mode.startswith("I;16") else (values.min(), values.max())
+        image = Image.fromarray(np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def read_header(path: Path) -> tuple[int, int, str]:
+    """Width and height after EXIF rotation, and Pillow's mode, of a file or a row of a CSV."""
+    row = split_row(path)
+    with Image.fromarray(read_rows(row[0])[row[1]]) if row else Image.open(path) as image:
+        sideways = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        return (image.height, image.width, image.mode) if sideways else (image.width, image.height, image.mode)
