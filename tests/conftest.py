@@ -152,7 +152,7 @@ class Quiet:
     def step(self, epoch, step, loss, accuracy):
         pass
 
-    def epoch(self, row, better):
+    def epoch(self, row, better, seconds):
         self.rows.append(row)
 
 

@@ -17,7 +17,7 @@ ROOMS = [
     "insight.tables", "insight.progress", "insight.metrics",
     "learn.train", "learn.callbacks", "learn.predict", "learn.layers", "learn.backend",
     "__init__", "learn.recipe", "learn.run", "learn.predictions",
-    "data.batches", "data.augment", "data.survey", "data.images", "data.dataset", "data.pixels",
+    "data.batches", "data.augment", "data.survey", "data.images", "data.decode", "data.dataset", "data.pixels",
     "competition.fetch", "competition.kaggle_host", "competition.kaggle_refusals",
     "competition.download", "competition.kaggle_client",
     "competition.local_host", "competition.ledger", "competition.archive", "competition.submission",

@@ -164,7 +164,7 @@ def test_interrupted_and_resumed_is_as_never_interrupted(train_tiny, tiny_worksp
     from kaggle_cnn.learn.run import open_unfinished
 
     class Stopped(Quiet):
-        def epoch(self, row, better):
+        def epoch(self, row, better, seconds):
             if row["epoch"] == epoch:
                 raise KeyboardInterrupt
 

@@ -1,20 +1,92 @@
-"""Arrays -> batches for `model.fit`, each batch a pure function of the seed and the step.
+"""Arrays -> batches for `model.fit`, each batch a pure function of the seed and the step, prepared ahead in threads."""
 
-Keras is given an endless PyDataset with one worker. A plain generator will not do: Keras 3.15 replays its first two
-batches at the start of every epoch. A finite one, or several workers, shift the steps on one backend or the other.
-"""
-
+import itertools
+import os
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 
 import albumentations as A
+import cv2
 import keras
 import numpy as np
 
 Batch = tuple[np.ndarray, np.ndarray]
 
 
+def steps_per_epoch(images: int, batch: int) -> int:
+    """An epoch leaves out what fills no batch, other images each time; a set smaller than a batch is one batch."""
+    return max(1, images // batch)
+
+
+@lru_cache(maxsize=4)
+def shuffled(images: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of an epoch: no state to resume. Kept, since to draw it takes 1 ms for 100,000 images."""
+    return np.random.default_rng((seed, epoch)).permutation(images)
+
+
+def training_batch(
+    pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, pipeline: A.Compose, batch: int, seed: int, step: int
+) -> Batch:
+    """Batch number `step`, counted from 0 over all epochs: the same for the same arguments, whenever it is asked for.
+
+    `pixels` (N, size, size, channels) uint8, `rows` (n,) the rows to train on, `targets` (n, classes) float32 aligned
+    with `rows`. Returns uint8 (batch, crop, crop, channels) and float32 (batch, classes).
+    """
+    epoch, index = divmod(step, steps_per_epoch(len(rows), batch))
+    chosen = shuffled(len(rows), seed, epoch)[index * batch : (index + 1) * batch]
+    pipeline.set_random_seed(int(np.random.default_rng((seed, epoch, index)).integers(2**31)))
+    pixels = np.asarray(pixels)  # a row of a memmap is a memmap again, and takes longer to make than to read
+    return np.stack([pipeline(image=pixels[row])["image"] for row in rows[chosen]]), targets[chosen]
+
+
+def centres(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
+    """The centres (len(rows), crop, crop, channels) of those images."""
+    edge = (pixels.shape[1] - crop) // 2
+    return np.asarray(pixels)[rows, edge : edge + crop, edge : edge + crop]
+
+
+class Ahead:
+    """`batch_at(step)`, prepared in threads before it is asked for. Use as a context, so that the threads end.
+
+    `makers` are functions that all give the same batch for the same step, one for each thread, since an Albumentations
+    pipeline serves one thread at a time. Any step may be asked for at any time; in order it is ready.
+    """
+
+    def __init__(self, makers: list[Callable[[int], Batch]]):
+        cv2.setNumThreads(1)  # the threads are here: OpenCV's own took 1.9 times the CPU at 64 pixels (BENCHMARKS.md)
+        self.makers = makers
+        self.threads = [ThreadPoolExecutor(1, thread_name_prefix="batches") for _ in makers]
+        self.coming: dict[int, Future] = {}
+
+    def __call__(self, step: int) -> Batch:
+        wanted = range(step, step + 1 + 2 * len(self.makers))
+        self.coming = {each: self.coming.get(each) or self.submit(each) for each in wanted}
+        return self.coming.pop(step).result()
+
+    def submit(self, step: int) -> Future:
+        number = step % len(self.makers)
+        return self.threads[number].submit(self.makers[number], step)
+
+    def __enter__(self) -> "Ahead":
+        return self
+
+    def __exit__(self, *_) -> None:
+        for thread in self.threads:
+            thread.shutdown(cancel_futures=True)
+
+
+def augmenting_threads() -> int:
+    """Half the cores, up to 8. One is enough for a CPU, where a step takes a hundred times as long as its batch."""
+    return min(8, max(1, (os.cpu_count() or 1) // 2))
+
+
 class Endless(keras.utils.PyDataset):
-    """`batch_at(step)` for step = `first_step`, `first_step` + 1, ... without end."""
+    """`batch_at(step)` for step = `first_step`, `first_step` + 1, ... without end.
+
+    A plain generator will not do: Keras 3.15 replays its first two batches at the start of every epoch. A finite
+    PyDataset, or several workers, shift the steps on one backend or the other.
+    """
 
     def __init__(self, batch_at: Callable[[int], Batch], first_step: int = 0):
         super().__init__(workers=1)
@@ -28,31 +100,20 @@ class Endless(keras.utils.PyDataset):
         return self.batch_at(self.first_step + index)
 
 
-def steps_per_epoch(images: int, batch: int) -> int:
-    """An epoch leaves out what fills no batch, other images each time; a set smaller than a batch is one batch."""
-    return max(1, images // batch)
+def feed(batch_at: Callable[[int], Batch], first_step: int = 0):
+    """What `model.fit` takes in, from `first_step` on without end, all batches of one shape.
 
-
-def training_batch(
-    pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, pipeline: A.Compose, batch: int, seed: int, step: int
-) -> Batch:
-    """Batch number `step`, counted from 0 over all epochs: the same for the same arguments, whenever it is asked for.
-
-    `pixels` (N, size, size, channels) uint8, `rows` (n,) the rows to train on, `targets` (n, classes) float32 aligned
-    with `rows`. Returns uint8 (batch, crop, crop, channels) and float32 (batch, classes).
+    TensorFlow gets a tf.data pipeline that does not tune itself: of the one that Keras makes of a PyDataset the end
+    held up one run in two by 1 to 5 s (LOG.md).
     """
-    epoch, index = divmod(step, steps_per_epoch(len(rows), batch))
-    # The whole shuffle is drawn for every batch: half a millisecond for 50,000 images, and no state to resume.
-    chosen = np.random.default_rng((seed, epoch)).permutation(len(rows))[index * batch : (index + 1) * batch]
-    pipeline.set_random_seed(int(np.random.default_rng((seed, epoch, index)).integers(2**31)))
-    images = [pipeline(image=pixels[row])["image"] for row in rows[chosen]]
-    return np.stack(images), targets[chosen]
+    if keras.backend.backend() != "tensorflow":
+        return Endless(batch_at, first_step)
+    import tensorflow as tf
 
-
-def validation_batch(
-    pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, crop: int, batch: int, step: int
-) -> Batch:
-    """The centres of the images of batch `step`, in order; there are ceil(n / batch) batches, the last may be short."""
-    edge = (pixels.shape[1] - crop) // 2
-    part = slice(step * batch, (step + 1) * batch)
-    return pixels[rows[part], edge : edge + crop, edge : edge + crop], targets[part]
+    signature = tuple(tf.TensorSpec(part.shape, part.dtype) for part in batch_at(first_step))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    batches = tf.data.Dataset.from_generator(
+        lambda: map(batch_at, itertools.count(first_step)), output_signature=signature
+    )
+    return batches.with_options(options).prefetch(1)

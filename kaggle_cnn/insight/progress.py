@@ -52,7 +52,7 @@ class TrainingProgress:
         resumed = f", going on after epoch {done}" if done else ""
         self.say(f"fold {fold}: training on {images:,} images, {epochs} x {steps} steps{resumed}")
         self.steps, self.epochs = steps, epochs
-        self.begun, self.first_epoch, self.epoch_begun = time.monotonic(), done, time.monotonic()
+        self.begun, self.first_epoch = time.monotonic(), done
         if self.console.is_terminal:
             self.task = self.bar.add_task("", total=steps * epochs, completed=steps * done)
             self.bar.start()
@@ -63,16 +63,16 @@ class TrainingProgress:
             description = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.4f}  accuracy {accuracy:.4f}"
             self.bar.update(self.task, completed=epoch * self.steps + step, description=description)
 
-    def epoch(self, row: dict[str, float], better: bool) -> None:
-        """An epoch has ended; `row` as in history.csv, `better` if its model is the best so far."""
+    def epoch(self, row: dict[str, float], better: bool, seconds: float) -> None:
+        """An epoch has ended and is on disk; `row` as in history.csv, `better` if its model is the best so far,
+        `seconds` what training and validation took."""
         now, epoch = time.monotonic(), int(row["epoch"])
         left = (now - self.begun) / (epoch - self.first_epoch) * (self.epochs - epoch)
         line = Text(f"epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}  ")
         line.append(f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  ")
         line.append(f"validation {row['val_accuracy']:.4f}", style="bold green" if better else "")
-        line.append(f"  {now - self.epoch_begun:.0f} s")
+        line.append(f"  {seconds:.{0 if seconds >= 100 else 1}f} s")
         line.append(f", {clock(left)} left" if epoch < self.epochs else "", style="dim")
-        self.epoch_begun = now
         self.console.print(line, soft_wrap=True)
         if epoch == self.epochs:
             self.close()

@@ -1,98 +1,19 @@
-"""What happens beside `model.fit`, in this order: Watch (progress, a loss that is no number), Validate, Checkpoint."""
+"""What happens beside `model.fit`, in this order: Watch (progress, a loss that is no number), then Checkpoint."""
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 
-from kaggle_cnn.data.batches import Batch
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import whole_file
 
 STATE = "state.npz"
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """After each epoch: model.keras if `worth(row)`, row as in history.csv, is the most so far; state.npz; history.csv.
-
-    Keras' own ModelCheckpoint and BackupAndRestore write in place, where a kill leaves half a file, forget the best
-    score, and save no dropout seeds. Here every file is renamed when whole, and state.npz, written after model.keras,
-    holds every variable there is: weights, seeds, optimizer, and with them the place in the learning-rate schedule.
-    When all is written, `progress.epoch(row, better)` is told.
-    """
-
-    def __init__(self, folder: Path, progress, worth: Callable[[dict[str, float]], float]):
-        super().__init__()
-        self.folder, self.progress, self.worth = folder, progress, worth
-        self.history: list[dict[str, float]] = []
-
-    @property
-    def best(self) -> float:
-        return max(map(self.worth, self.history), default=-math.inf)
-
-    def restore(self, model: keras.Model) -> int:
-        """Puts the last whole epoch's state into a compiled `model`; returns how many epochs have been trained."""
-        path = self.folder / STATE
-        if not path.is_file():
-            return 0
-        model.optimizer.build(model.trainable_variables)
-        try:
-            with np.load(path) as state:
-                self.history = pd.DataFrame(state["history"], columns=state["columns"]).to_dict("records")
-                for name, variable in variables(model).items():
-                    variable.assign(state[name])
-        except (KeyError, ValueError, OSError) as error:
-            raise KcnnError(f"{path} does not fit this recipe: {error}", "train again, without --resume") from None
-        return len(self.history)
-
-    def on_epoch_end(self, epoch, logs=None):
-        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
-        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        better = self.worth(row) > self.best
-        if better:
-            with whole_file(self.folder / "model.keras") as temporary:
-                self.model.save(temporary)
-        self.history.append(row)
-        table = pd.DataFrame(self.history)
-        values = {name: keras.ops.convert_to_numpy(variable) for name, variable in variables(self.model).items()}
-        with whole_file(self.folder / STATE) as temporary:
-            np.savez(temporary, history=table.to_numpy(float), columns=np.array(table.columns, dtype=str), **values)
-        with whole_file(self.folder / "history.csv") as temporary:
-            table.astype({"epoch": int}).to_csv(temporary, index=False)
-        self.progress.epoch(row, better)
-
-
-def variables(model: keras.Model) -> dict:
-    """Every variable of a compiled model and its optimizer under a name that a model built alike gives it too."""
-    owned = [("model", model.variables), ("optimizer", model.optimizer.variables)]
-    return {f"{owner}_{number}": variable for owner, each in owned for number, variable in enumerate(each)}
-
-
-class Validate(keras.callbacks.Callback):
-    """After each epoch, `val_loss` and the other metrics over `batch_at(0)` to `batch_at(steps - 1)`, into the logs.
-
-    In place of fit's `validation_data`: on TensorFlow that builds a tf.data pipeline for every epoch, and taking it
-    down again held up every other epoch of the baseline by 4 s of 10 (LOG.md).
-    """
-
-    def __init__(self, batch_at: Callable[[int], Batch], steps: int):
-        super().__init__()
-        self.batch_at, self.steps = batch_at, steps
-
-    def on_epoch_end(self, epoch, logs=None):
-        sums, images = Counter(), 0
-        for step in range(self.steps):
-            batch = self.batch_at(step)
-            self.model.reset_metrics()
-            for name, value in self.model.test_on_batch(*batch, return_dict=True).items():
-                sums[name] += float(value) * len(batch[0])
-            images += len(batch[0])
-        logs.update({f"val_{name}": value / images for name, value in sums.items()})
 
 
 class Watch(keras.callbacks.Callback):
@@ -124,3 +45,95 @@ class Watch(keras.callbacks.Callback):
                 "a lower rate usually helps: --set learning_rate=VALUE; it is "
                 f"{float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):g} now",
             )
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After each epoch: validation; model.keras if `worth(row)`, row as in history.csv, is the most so far; state.npz;
+    history.csv.
+
+    What is validated and saved is `twin`, a model built as the one in training: it is given the epoch's weights, then
+    `validate()` measures it, {"val_loss": ...}. Not by fit's `validation_data`, which builds a tf.data pipeline for
+    every epoch: to take one down held up every other epoch of the baseline by 4 s of 10 (LOG.md).
+
+    Keras' own ModelCheckpoint and BackupAndRestore write in place, where a kill leaves half a file, forget the best
+    score, and save no dropout seeds. Here every file is renamed when whole, and state.npz, written after model.keras,
+    holds every variable there is: weights, seeds, optimizer, and with them the place in the learning-rate schedule.
+    A thread writes, while the next epoch is trained; when all is written, `progress.epoch(row, better, seconds)` is
+    told. Use as a context, so that the last is waited for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        twin: keras.Model,
+        validate: Callable[[], dict[str, float]],
+        worth: Callable[[dict[str, float]], float],
+        progress,
+    ):
+        super().__init__()
+        self.folder, self.twin, self.validate, self.worth, self.progress = folder, twin, validate, worth, progress
+        self.history: list[dict[str, float]] = []
+        self.writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self.writing: Future | None = None
+
+    def __enter__(self) -> "Checkpoint":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        self.writer.shutdown()
+        if kind is None:
+            self.wait()
+
+    def wait(self) -> None:
+        """Until what is being written is whole; raises what went wrong with it."""
+        if self.writing:
+            self.writing.result()
+
+    def restore(self, model: keras.Model) -> int:
+        """Puts the last whole epoch's state into a compiled `model`; returns how many epochs have been trained."""
+        path = self.folder / STATE
+        if not path.is_file():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        try:
+            with np.load(path) as state:
+                self.history = pd.DataFrame(state["history"], columns=state["columns"]).to_dict("records")
+                for name, variable in variables(model).items():
+                    variable.assign(state[name])
+        except (KeyError, ValueError, OSError) as error:
+            raise KcnnError(f"{path} does not fit this recipe: {error}", "train again, without --resume") from None
+        return len(self.history)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.wait()
+        for kept, current in zip(self.twin.variables, self.model.variables, strict=True):
+            kept.assign(keras.ops.copy(current))  # on JAX the next step takes the array itself away
+        row = {"epoch": epoch + 1, **logs, **self.validate()}
+        row = {name: float(value) for name, value in row.items()}
+        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        seconds = time.monotonic() - self.begun
+        better = self.worth(row) > max(map(self.worth, self.history), default=-math.inf)
+        self.history.append(row)
+        # Copies: what convert_to_numpy gives may be the variable's own memory.
+        values = {name: np.array(keras.ops.convert_to_numpy(each)) for name, each in variables(self.model).items()}
+        self.writing = self.writer.submit(self.write, list(self.history), better, values, seconds)
+
+    def write(self, history: list[dict[str, float]], better: bool, values: dict, seconds: float) -> None:
+        if better:
+            with whole_file(self.folder / "model.keras") as temporary:
+                self.twin.save(temporary)
+        table = pd.DataFrame(history)
+        with whole_file(self.folder / STATE) as temporary:
+            np.savez(temporary, history=table.to_numpy(float), columns=np.array(table.columns, dtype=str), **values)
+        with whole_file(self.folder / "history.csv") as temporary:
+            table.astype({"epoch": int}).to_csv(temporary, index=False)
+        self.progress.epoch(history[-1], better, seconds)
+
+
+def variables(model: keras.Model) -> dict:
+    """Every variable of a compiled model and its optimizer under a name that a model built alike gives it too."""
+    owned = [("model", model.variables), ("optimizer", model.optimizer.variables)]
+    return {f"{owner}_{number}": variable for owner, each in owned for number, variable in enumerate(each)}

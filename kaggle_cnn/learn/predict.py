@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -38,13 +39,21 @@ def predict_views(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, view
     Returns {views: float32 (len(rows), classes)}.
     """
     every = with_views(model, pixels.shape[1], views)
-    starts = range(0, len(rows), PREDICTION_BATCH)
-    parts = [
-        keras.ops.convert_to_numpy(every.predict_on_batch(pixels[rows[start : start + PREDICTION_BATCH]]))
-        for start in track(starts, f"predicting {len(rows)} images, {views} views", len(starts))
-    ]
-    answers = np.concatenate(parts) if parts else np.zeros((0, views, model.output_shape[-1]), np.float32)
-    return {count: answers[:, :count].mean(axis=1, dtype=np.float32) for count in VIEWS if count <= views}
+    track_it = partial(track, description=f"predicting {len(rows)} images, {views} views")
+    given = answers(every, lambda chosen: pixels[chosen], rows, track_it)
+    return {count: given[:, :count].mean(axis=1, dtype=np.float32) for count in VIEWS if count <= views}
+
+
+def answers(model: keras.Model, images: Callable, rows: np.ndarray, track: Callable | None = None) -> np.ndarray:
+    """What `model` says of `images(rows)`, uint8 NHWC, as float32 (len(rows), ...), a batch at a time."""
+    batch = min(PREDICTION_BATCH, len(rows))
+    parts = [np.zeros((0, *model.output_shape[1:]), np.float32)]
+    starts = range(0, len(rows), max(batch, 1))
+    for start in track(starts, total=len(starts)) if track else starts:
+        chosen = rows[start : start + batch]
+        full = np.pad(chosen, (0, batch - len(chosen)), mode="edge")  # another shape would be compiled anew
+        parts.append(keras.ops.convert_to_numpy(model.predict_on_batch(images(full)))[: len(chosen)])
+    return np.concatenate(parts)
 
 
 def predict_validation(

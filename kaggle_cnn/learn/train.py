@@ -15,13 +15,13 @@ import numpy as np
 
 from kaggle_cnn import __version__
 from kaggle_cnn.data import augment
-from kaggle_cnn.data.batches import Endless, steps_per_epoch, training_batch, validation_batch
+from kaggle_cnn.data.batches import Ahead, augmenting_threads, centres, feed, steps_per_epoch, training_batch
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.images import Images, load_images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
-from kaggle_cnn.learn.callbacks import STATE, Checkpoint, Validate, Watch
-from kaggle_cnn.learn.predict import load_model, predict_test, predict_validation, readable, test_images
+from kaggle_cnn.learn.callbacks import STATE, Checkpoint, Watch
+from kaggle_cnn.learn.predict import answers, load_model, predict_test, predict_validation, readable, test_images
 from kaggle_cnn.learn.predictions import Predictions, joined, mean
 from kaggle_cnn.learn.recipe import Recipe, describe, knobs
 from kaggle_cnn.learn.run import Run, create_run
@@ -190,36 +190,46 @@ def fit_fold(run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: i
     steps = steps_per_epoch(len(trained), recipe.batch)
 
     multi_label = dataset.competition.multi_label
+    twin = build(recipe, shape, classes, multi_label)
     model = build(recipe, shape, classes, multi_label)
     optimizer = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
-    model.compile(
-        optimizer=optimizer(recipe.learning_rate, recipe.epochs * steps),
-        loss=(keras.losses.BinaryCrossentropy if multi_label else keras.losses.CategoricalCrossentropy)(
-            label_smoothing=recipe.label_smoothing
-        ),
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy") if multi_label else "accuracy"],
+    loss = (keras.losses.BinaryCrossentropy if multi_label else keras.losses.CategoricalCrossentropy)(
+        label_smoothing=recipe.label_smoothing
     )
+    accuracy_of = keras.metrics.binary_accuracy if multi_label else keras.metrics.categorical_accuracy
+    accuracy = keras.metrics.MeanMetricWrapper(accuracy_of, name="accuracy")
+    model.compile(optimizer(recipe.learning_rate, recipe.epochs * steps), loss, metrics=[accuracy])
+
+    def validate() -> dict[str, float]:
+        given = answers(twin, lambda rows: centres(images.pixels, rows, recipe.crop), validated)
+        right = accuracy_of(targets[validated], given)
+        return {"val_accuracy": float(keras.ops.mean(right)), "val_loss": float(loss(targets[validated], given))}
+
     # Of many labels nearly all are absent: always saying no is accurate, so there the loss decides.
     better = (lambda row: -row["val_loss"]) if multi_label else (lambda row: row["val_accuracy"])
-    checkpoint = Checkpoint(folder, progress, better)
-    done = checkpoint.restore(model)
-    progress.fold(fold, len(trained), steps, recipe.epochs, done)
-    if done < recipe.epochs:
-        pipeline = (recipe.augment or augment.centre)(recipe.crop)
-        training = partial(
-            training_batch, images.pixels, trained, targets[trained], pipeline, recipe.batch, recipe.seed
-        )
-        validation = partial(validation_batch, images.pixels, validated, targets[validated], recipe.crop, recipe.batch)
-        model.fit(
-            Endless(training, first_step=done * steps),
-            steps_per_epoch=steps,
-            epochs=recipe.epochs,
-            initial_epoch=done,
-            shuffle=False,
-            verbose=0,
-            callbacks=[Watch(progress), Validate(validation, -(-len(validated) // recipe.batch)), checkpoint],
-        )
+    with Checkpoint(folder, twin, validate, better, progress) as checkpoint:
+        done = checkpoint.restore(model)
+        progress.fold(fold, len(trained), steps, recipe.epochs, done)
+        makers = [
+            partial(training_batch, images.pixels, trained, targets[trained], pipeline, recipe.batch, recipe.seed)
+            for pipeline in pipelines(recipe)
+        ]
+        if done < recipe.epochs:
+            with Ahead(makers) as batch_at:
+                model.fit(
+                    feed(batch_at, first_step=done * steps),
+                    steps_per_epoch=steps,
+                    epochs=recipe.epochs,
+                    initial_epoch=done,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[Watch(progress), checkpoint],
+                )
     return run.updated(seconds=round(run.record["seconds"] + time.monotonic() - begun, 1))
+
+
+def pipelines(recipe: Recipe) -> list:
+    return [(recipe.augment or augment.centre)(recipe.crop) for _ in range(augmenting_threads())]
 
 
 def predict_fold(
