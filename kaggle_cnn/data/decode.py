@@ -45,10 +45,9 @@ def square(path: Path, size: int, channels: int) -> np.ndarray:
 
 
 def jpeg_square(content: bytes, size: int, channels: int) -> np.ndarray:
-    """Decodes at the smallest of 1/8, 1/4, 1/2 and 1 that is not below `size`, then resizes: bilinear, and by the mean
-    of areas where more than a half is to go. Raises ValueError for what is not whole, or not grey or YCbCr or RGB.
+    """Decodes at the smallest of 1/8, 1/4, 1/2 and 1 that is not below `size`, then resizes.
 
-    Against the whole picture resized by Pillow the middle stays where it is, and the edges to half a pixel.
+    Raises ValueError for what is not whole, or not grey, YCbCr or RGB.
     """
     height, width, space, _ = simplejpeg.decode_jpeg_header(content)
     if space in ("CMYK", "YCCK") or height * width > Image.MAX_IMAGE_PIXELS:
@@ -59,17 +58,35 @@ def jpeg_square(content: bytes, size: int, channels: int) -> np.ndarray:
         content, "GRAY" if channels == 1 else "RGB", min_height=-(-height // part), min_width=-(-width // part)
     )
     if (height, width) != (size, size):
-        pixels = pixels[: round(height / part), : round(width / part)]  # without what fills the last block
-        # As many pixels go on one side as on the other, so that the middle is the middle.
-        rows, columns = (size + 2 * round((side / shorter - 1) * size / 2) for side in (height, width))
-        way = cv2.INTER_AREA if shorter >= 2 * size * part else cv2.INTER_LINEAR
-        pixels = cv2.resize(pixels, (columns, rows), interpolation=way).reshape(rows, columns, channels)
-        top, left = (rows - size) // 2, (columns - size) // 2
-        pixels = pixels[top : top + size, left : left + size]
-    if b"Exif\0\0" in content[:65536]:
+        pixels = fit(pixels[: round(height / part), : round(width / part)], size)  # without what fills the last block
+        pixels = pixels.reshape(size, size, channels)
+    if b"Exif\0\0" in content[:4096]:  # it stands first, or after JFIF's few bytes
         turns, mirror = TURNS.get(Image.open(BytesIO(content)).getexif().get(ORIENTATION), (0, False))
         pixels = np.rot90(pixels, turns)[:, :: -1 if mirror else 1]
-    return np.ascontiguousarray(pixels)
+    return pixels
+
+
+def fit(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The centre of `pixels` as (size, size): bilinear, or the mean of areas where more than a half is to go.
+
+    The middle stays the middle, though OpenCV resizes whole pixels to whole pixels: as many are left out on one side as
+    on the other, before and after. With an odd number to leave out, those few more are resized that come out nearest
+    to an even number.
+    """
+    shorter = min(pixels.shape[:2])
+
+    def kept(side: int) -> int:
+        more = range((side - shorter) % 2, min(side - shorter, 16) + 1, 2)
+        return min(more, key=lambda each: abs(each * size / shorter / 2 - round(each * size / shorter / 2)))
+
+    more = [kept(side) for side in pixels.shape[:2]]
+    rows, columns = (shorter + each for each in more)
+    top, left = (pixels.shape[0] - rows) // 2, (pixels.shape[1] - columns) // 2
+    height, width = (size + 2 * round(each * size / shorter / 2) for each in more)
+    way = cv2.INTER_AREA if shorter >= 2 * size else cv2.INTER_LINEAR
+    pixels = cv2.resize(pixels[top : top + rows, left : left + columns], (width, height), interpolation=way)
+    top, left = (height - size) // 2, (width - size) // 2
+    return pixels[top : top + size, left : left + size]
 
 
 def pillow_square(image: Image.Image, size: int, channels: int) -> np.ndarray:

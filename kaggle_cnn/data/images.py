@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +24,7 @@ from kaggle_cnn.data.pixels import file_of, read_rows, split_row
 from kaggle_cnn.workspace import whole_file
 
 CACHE_VERSION = 2  # raise when the same file and size would give other pixels
+PORTION = 16  # images that a thread takes at a time: to hand over a single one costs as much as to decode a small one
 
 
 @dataclass(frozen=True)
@@ -67,40 +71,51 @@ def write_pixels(target: Path, listed: Path, files: list[Path], size: int, chann
     Written as a stream and not through a memory map: on a full disk a stream raises OSError, a map kills the process.
     """
     cv2.setNumThreads(1)  # the threads are here: OpenCV's own would only wait for a core
-    blank, problems = np.zeros((size, size, channels), np.uint8), {}
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, channels)}
     for table in {row[0] for path in files if (row := split_row(path))}:
         read_rows(table)  # once, before many threads ask for it
+    own = threading.local()  # one block for each thread: fresh memory would cost as much as the writing
+
+    def decode(rows: range) -> list[str]:
+        if not hasattr(own, "block"):
+            own.block = np.empty((PORTION, size, size, channels), np.uint8)
+        block, reasons = own.block[: len(rows)], []
+        for place, row in enumerate(rows):
+            pixels, reason = attempt(lambda path=files[row]: square(path, size, channels))
+            block[place] = 0 if reason else pixels
+            reasons.append(reason)
+        with temporary.open("r+b") as stream:
+            stream.seek(begin + rows.start * block[0].nbytes)
+            stream.write(block)
+        return reasons
+
     with whole_file(target) as temporary:
-        squares = in_parallel(lambda path: attempt(lambda: square(path, size, channels)), files)
-        with temporary.open("wb") as stream, closing(squares):
-            npy.write_array_header_1_0(stream, header)
-            for row, (pixels, problem) in enumerate(track(squares, f"decoding to {size}x{size}", len(files))):
-                stream.write(blank if problem else pixels)
-                if problem:
-                    problems[row] = problem
+        with temporary.open("wb") as stream:
+            shape = (len(files), size, size, channels)
+            npy.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            begin = stream.tell()
+        with closing(in_parallel(decode, len(files))) as portions:
+            reasons = track(chain.from_iterable(portions), f"decoding to {size}x{size}", len(files))
+            problems = {row: reason for row, reason in enumerate(reasons) if reason}
         with whole_file(listed) as temporary_list:
             temporary_list.write_text(json.dumps(problems), encoding="utf-8")
     return problems
 
 
-def in_parallel(function: Callable, items: list) -> Iterator:
-    """`function` of each item in order, on all cores; ends at once when closed. Decoding happens outside the GIL.
+def in_parallel(function: Callable[[range], Any], count: int) -> Iterator:
+    """`function` of ranges that make up 0 to `count`, in order, on all cores; ends at once when closed.
 
-    A thread takes 16 items at a time, since to hand over one costs as much as to decode a small image; and a slow
-    reader does not let results pile up in memory.
+    Decoding happens outside the GIL. A slow reader does not let results pile up in memory.
     """
     threads = os.cpu_count() or 1
-    portions = (items[start : start + 16] for start in range(0, len(items), 16))
     pool = ThreadPoolExecutor(threads)
     running = deque()
     try:
-        for portion in portions:
-            running.append(pool.submit(lambda each=portion: [function(item) for item in each]))
+        for start in range(0, count, PORTION):
+            running.append(pool.submit(function, range(start, min(start + PORTION, count))))
             if len(running) > 2 * threads:
-                yield from running.popleft().result()
+                yield running.popleft().result()
         while running:
-            yield from running.popleft().result()
+            yield running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -130,6 +145,9 @@ def inspect(files: list[Path], track: Callable) -> list[tuple[tuple[int, int, st
         square(path, 1, 3)
         return read_header(path)
 
-    with warnings.catch_warnings(), closing(in_parallel(lambda path: attempt(lambda: examine(path)), files)) as results:
+    def examined(rows: range) -> list:
+        return [attempt(lambda path=files[row]: examine(path)) for row in rows]
+
+    with warnings.catch_warnings(), closing(in_parallel(examined, len(files))) as blocks:
         warnings.simplefilter("ignore")
-        return list(track(results, "looking at the images", len(files)))
+        return list(track(chain.from_iterable(blocks), "looking at the images", len(files)))

@@ -1,0 +1,80 @@
+"""Building the cache of decoded images against libjpeg-turbo's own speed, on all cores.
+
+    python benchmarks/cache.py [FOLDER OF JPEGS]
+
+'the decoder alone' reads the files into memory beforehand, decodes each at the fraction that kcnn asks for, and throws
+the pixels away: what no cache can beat. 'and resized' makes each the square that it is to be, and throws it away too.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from pictures import write_photographs
+from PIL import Image, ImageOps
+from rounds import compare
+
+from kaggle_cnn.data.decode import fit
+from kaggle_cnn.data.images import load_images
+
+
+def decode(content: bytes, size: int) -> np.ndarray:
+    height, width, _, _ = simplejpeg.decode_jpeg_header(content)
+    part = next((part for part in (8, 4, 2) if min(height, width) // part >= size), 1)
+    return simplejpeg.decode_jpeg(content, "RGB", min_height=-(-height // part), min_width=-(-width // part))
+
+
+def pillow(path: Path, size: int) -> bytes:
+    with Image.open(path) as image:
+        return ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR).tobytes()
+
+
+def untracked(iterable, description, total):
+    return iterable
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files = sorted(Path(sys.argv[1]).rglob("*.jpg")) if sys.argv[1:] else write_photographs(Path(folder), 1000)
+        contents = [path.read_bytes() for path in files]
+        pool = ThreadPoolExecutor(os.cpu_count())
+
+        def whole() -> int:
+            return sum(pool.map(lambda each: simplejpeg.decode_jpeg(each, "RGB").ndim == 3, contents))
+
+        for size in (64, 128, 224):
+
+            def bare(size=size) -> int:
+                return sum(pool.map(lambda each: decode(each, size).ndim == 3, contents))
+
+            def resized(size=size) -> int:
+                return sum(pool.map(lambda each: fit(decode(each, size), size).ndim == 3, contents))
+
+            def build(size=size) -> int:
+                cache = Path(folder) / "cache"
+                load_images(files, size, None, cache, untracked)
+                shutil.rmtree(cache)
+                return len(files)
+
+            def usual(size=size) -> int:
+                return len(list(pool.map(lambda path: pillow(path, size), files)))
+
+            compare(
+                f"{len(files)} JPEGs to {size} pixels",
+                {
+                    "the decoder alone": bare,
+                    "and resized": resized,
+                    "kcnn's cache": build,
+                    "decoded whole": whole,
+                    "Pillow, resized": usual,
+                },
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Both sides of a comparison in one run, in turns, several rounds: a machine's mood then falls on both."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+
+def compare(title: str, sides: dict[str, Callable[[], int]], rounds: int = 5, unit: str = "image") -> dict[str, float]:
+    """Calls every side once to warm up, then all of them in turn, `rounds` times, and prints a table.
+
+    A side does its work and returns how many `unit`s that was. Ratios are to the first side, of the same round; the
+    spread is that of the rounds. Returns the median ratio of wall time of each side: 0.5 is twice as fast.
+    """
+    for side in sides.values():
+        side()
+    walls, cpus = {name: [] for name in sides}, {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            units = side()
+            walls[name].append((time.perf_counter() - wall) / units)
+            cpus[name].append((time.process_time() - cpu) / units)
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for heading in (f"{unit}s/s", f"us/{unit}", f"CPU us/{unit}", "times as fast", "least", "most", "by CPU"):
+        table.add_column(heading, justify="right")
+    first, ratios = next(iter(sides)), {}
+    for name in sides:
+        times = [other / own for own, other in zip(walls[name], walls[first], strict=True)]
+        by_cpu = statistics.median(other / own for own, other in zip(cpus[name], cpus[first], strict=True))
+        wall, cpu = statistics.median(walls[name]), statistics.median(cpus[name])
+        table.add_row(
+            name,
+            f"{1 / wall:,.4g}",
+            f"{wall * 1e6:,.4g}",
+            f"{cpu * 1e6:,.4g}",
+            *(f"{value:.2f}" for value in (statistics.median(times), min(times), max(times), by_cpu)),
+        )
+        ratios[name] = 1 / statistics.median(times)
+    Console(width=120).print(table)
+    return ratios
