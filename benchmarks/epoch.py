@@ -1,0 +1,185 @@
+"""Seconds an epoch of `kcnn train recipes/baseline.py` takes, beside bare loops over the same images.
+
+    python benchmarks/epoch.py [--images 2000] [--rounds 4]
+
+64 pixels, batches of 32, 18 classes, a fifth of the images for validation. kcnn augments, shows progress, validates and
+writes checkpoints. The bare loops do none of that: a compiled step (TensorFlow: tf.function; PyTorch: eager, its usual
+way) over an array that is ready in memory, then one pass over the validation images. Each round trains kcnn for three
+epochs, of which the first, with its compilation, does not count, and two epochs of each loop.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+from pictures import squares
+from PIL import Image
+
+from kaggle_cnn.learn.backend import find_device, start_backend
+
+start_backend("tensorflow")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+from kaggle_cnn.competition.competition import open_competition
+from kaggle_cnn.competition.fetch import fetch
+from kaggle_cnn.data.dataset import load_dataset
+from kaggle_cnn.data.images import load_images
+from kaggle_cnn.insight.progress import Talk
+from kaggle_cnn.learn.recipe import load_recipe, set_knobs
+from kaggle_cnn.learn.train import train
+from kaggle_cnn.workspace import Workspace
+
+CLASSES, BATCH = 18, 32
+RECIPE = Path(__file__).parents[1] / "recipes" / "baseline.py"
+
+
+class Times:
+    """A training progress that keeps the seconds of each epoch."""
+
+    def __init__(self):
+        self.seconds = []
+
+    def epoch(self, row, better, seconds) -> None:
+        self.seconds.append(seconds)
+
+    def say(self, *_) -> None:
+        pass
+
+    fold = step = say
+
+
+def make_competition(folder: Path, images: int) -> Workspace:
+    for number, pixels in enumerate(squares(images, 64)):
+        path = folder / "source" / "train" / f"class {number % CLASSES:02}" / f"{number:05}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    workspace = Workspace(folder / "work")
+    fetch(str(folder / "source"), workspace, Talk(Console(quiet=True)))
+    return workspace
+
+
+def kcnn(workspace: Workspace, dataset, recipe):
+    def run() -> list[float]:
+        times = Times()
+        train(workspace, dataset, recipe, RECIPE, [0], find_device(), times, lambda iterable, *_: iterable)
+        return times.seconds[1:]
+
+    return run
+
+
+def bare_keras(recipe, pixels, targets, held_out):
+    model = recipe.model((64, 64, 3), CLASSES)
+    optimizer = recipe.optimizer(recipe.learning_rate, 1000)
+    optimizer.build(model.trainable_variables)
+    loss_of = keras.losses.CategoricalCrossentropy()
+
+    @tf.function
+    def step(images, wanted):
+        with tf.GradientTape() as tape:
+            loss = loss_of(wanted, model(images, training=True))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    forward = tf.function(lambda images: model(images, training=False))
+
+    def epoch() -> None:
+        for start in range(0, len(pixels) - BATCH + 1, BATCH):
+            step(pixels[start : start + BATCH], targets[start : start + BATCH])
+        for start in range(0, len(held_out), 64):
+            forward(held_out[start : start + 64]).numpy()
+
+    return lambda: timed(epoch)
+
+
+def bare_torch(pixels, targets, held_out, layout: str):
+    import torch
+    from torch import nn
+
+    layers, channels = [], 3
+    for width in (32, 64):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3), nn.ReLU()]
+        layers += [nn.MaxPool2d(2), nn.Dropout(0.25)]
+        channels = width
+    layers += [nn.Flatten(), nn.Linear(64 * 14 * 14, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, CLASSES)]
+    memory_format = getattr(torch, layout)
+    model = nn.Sequential(*layers).to(memory_format=memory_format)
+    optimizer = torch.optim.RMSprop(model.parameters(), 1e-4)
+    loss_of = nn.CrossEntropyLoss()
+    answers = torch.from_numpy(targets)
+
+    def prepared(images) -> torch.Tensor:
+        first = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
+        return first.contiguous(memory_format=memory_format)
+
+    def epoch() -> None:
+        model.train()
+        for start in range(0, len(pixels) - BATCH + 1, BATCH):
+            loss = loss_of(model(prepared(pixels[start : start + BATCH])), answers[start : start + BATCH])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            for start in range(0, len(held_out), 64):
+                model(prepared(held_out[start : start + 64]))
+
+    return lambda: timed(epoch)
+
+
+def timed(epoch) -> list[float]:
+    seconds = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        epoch()
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=4)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = make_competition(Path(folder), options.images)
+        dataset = load_dataset(open_competition(workspace, None))
+        recipe = set_knobs(load_recipe(RECIPE), {"epochs": 3, "views": 1})
+        cache = dataset.competition.folder / ".cache"
+        pixels = np.array(load_images(dataset.train_files, 64, None, cache, lambda iterable, *_: iterable).pixels)
+        trained, held_out = dataset.folds != 0, pixels[dataset.folds == 0]
+        data = (pixels[trained], dataset.targets[trained], held_out)
+        sides = {
+            "bare loop, TensorFlow": bare_keras(recipe, *data),
+            "kcnn train": kcnn(workspace, dataset, recipe),
+            "bare loop, PyTorch": bare_torch(*data, "contiguous_format"),
+            "the same, channels last": bare_torch(*data, "channels_last"),
+        }
+        sides["bare loop, TensorFlow"]()
+        seconds = {name: [] for name in sides}
+        for _ in range(options.rounds):
+            for name, side in sides.items():
+                seconds[name].append(side())
+    table = Table(title=f"baseline, {trained.sum()} + {len(held_out)} images of 64 pixels", title_justify="left")
+    for heading in ("", "s/epoch", "times the bare loop's", "least", "most", "slowest epoch, s"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, rounds in seconds.items():
+        first = seconds["bare loop, TensorFlow"]
+        ratios = [sum(own) / sum(other) for own, other in zip(rounds, first, strict=True)]
+        every = [each for pair in rounds for each in pair]
+        values = (statistics.median(ratios), min(ratios), max(ratios))
+        table.add_row(name, f"{statistics.median(every):.2f}", *(f"{each:.3f}" for each in values), f"{max(every):.2f}")
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()
