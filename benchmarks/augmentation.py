@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from pictures import write_photographs
-from rounds import compare
+from rounds import compare, untracked
 
 from kaggle_cnn.data.augment import shift_rotate_flip
 from kaggle_cnn.data.batches import Ahead, training_batch
@@ -159,7 +159,7 @@ def main() -> None:
         (photographs / "one class").mkdir(parents=True)
         files = write_photographs(photographs / "one class", 512)
         for size in options.sizes:
-            images = load_images(files, size, 3, Path(folder) / "cache", lambda iterable, *_: iterable).pixels
+            images = load_images(files, size, 3, Path(folder) / "cache", untracked).pixels
             steps = 24 * 64 // size
             sides = {
                 "ImageDataGenerator, JPEGs": image_data_generator(photographs, size, steps),

@@ -17,7 +17,7 @@ import numpy as np
 import simplejpeg
 from pictures import write_photographs
 from PIL import Image, ImageOps
-from rounds import compare
+from rounds import compare, untracked
 
 from kaggle_cnn.data.decode import fit
 from kaggle_cnn.data.images import load_images
@@ -32,10 +32,6 @@ def decode(content: bytes, size: int) -> np.ndarray:
 def pillow(path: Path, size: int) -> bytes:
     with Image.open(path) as image:
         return ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR).tobytes()
-
-
-def untracked(iterable, description, total):
-    return iterable
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ epochs, of which the first, with its compilation, does not count, and two epochs
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +21,7 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 from pictures import squares
 from PIL import Image
+from rounds import untracked
 
 from kaggle_cnn.learn.backend import find_device, start_backend
 
@@ -64,14 +67,15 @@ def make_competition(folder: Path, images: int) -> Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
     workspace = Workspace(folder / "work")
-    fetch(str(folder / "source"), workspace, Talk(Console(quiet=True)))
+    competition, _ = fetch(str(folder / "source"), workspace, Talk(Console(quiet=True)))
+    workspace.make_current(competition.name)
     return workspace
 
 
 def kcnn(workspace: Workspace, dataset, recipe):
     def run() -> list[float]:
         times = Times()
-        train(workspace, dataset, recipe, RECIPE, [0], find_device(), times, lambda iterable, *_: iterable)
+        train(workspace, dataset, recipe, RECIPE, [0], find_device(), times, untracked)
         return times.seconds[1:]
 
     return run
@@ -101,39 +105,15 @@ def bare_keras(recipe, pixels, targets, held_out):
     return lambda: timed(epoch)
 
 
-def bare_torch(pixels, targets, held_out, layout: str):
-    import torch
-    from torch import nn
+def in_torch(folder: Path, layout: str):
+    command = [sys.executable, Path(__file__).with_name("epoch_torch.py"), folder, layout]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    layers, channels = [], 3
-    for width in (32, 64):
-        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3), nn.ReLU()]
-        layers += [nn.MaxPool2d(2), nn.Dropout(0.25)]
-        channels = width
-    layers += [nn.Flatten(), nn.Linear(64 * 14 * 14, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, CLASSES)]
-    memory_format = getattr(torch, layout)
-    model = nn.Sequential(*layers).to(memory_format=memory_format)
-    optimizer = torch.optim.RMSprop(model.parameters(), 1e-4)
-    loss_of = nn.CrossEntropyLoss()
-    answers = torch.from_numpy(targets)
+    def run() -> list[float]:
+        print("go", file=process.stdin, flush=True)
+        return [float(each) for each in process.stdout.readline().split()]
 
-    def prepared(images) -> torch.Tensor:
-        first = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
-        return first.contiguous(memory_format=memory_format)
-
-    def epoch() -> None:
-        model.train()
-        for start in range(0, len(pixels) - BATCH + 1, BATCH):
-            loss = loss_of(model(prepared(pixels[start : start + BATCH])), answers[start : start + BATCH])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        model.eval()
-        with torch.no_grad():
-            for start in range(0, len(held_out), 64):
-                model(prepared(held_out[start : start + 64]))
-
-    return lambda: timed(epoch)
+    return run
 
 
 def timed(epoch) -> list[float]:
@@ -155,16 +135,19 @@ def main() -> None:
         dataset = load_dataset(open_competition(workspace, None))
         recipe = set_knobs(load_recipe(RECIPE), {"epochs": 3, "views": 1})
         cache = dataset.competition.folder / ".cache"
-        pixels = np.array(load_images(dataset.train_files, 64, None, cache, lambda iterable, *_: iterable).pixels)
+        pixels = np.array(load_images(dataset.train_files, 64, None, cache, untracked).pixels)
         trained, held_out = dataset.folds != 0, pixels[dataset.folds == 0]
         data = (pixels[trained], dataset.targets[trained], held_out)
+        for name, array in zip(("pixels", "targets", "held_out"), data, strict=True):
+            np.save(f"{folder}/{name}.npy", array)
         sides = {
             "bare loop, TensorFlow": bare_keras(recipe, *data),
             "kcnn train": kcnn(workspace, dataset, recipe),
-            "bare loop, PyTorch": bare_torch(*data, "contiguous_format"),
-            "the same, channels last": bare_torch(*data, "channels_last"),
+            "bare loop, PyTorch": in_torch(Path(folder), "contiguous_format"),
+            "the same, channels last": in_torch(Path(folder), "channels_last"),
         }
-        sides["bare loop, TensorFlow"]()
+        for name in ("bare loop, TensorFlow", "bare loop, PyTorch", "the same, channels last"):
+            sides[name]()
         seconds = {name: [] for name in sides}
         for _ in range(options.rounds):
             for name, side in sides.items():

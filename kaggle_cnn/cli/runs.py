@@ -19,6 +19,11 @@ from kaggle_cnn.cli.terminal import (
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace
 
+CropOption = Annotated[
+    int | None,
+    typer.Option(help="Cut larger views than in training; for networks with global pooling.", min=1),
+]
+
 
 @app.command()
 def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
@@ -41,6 +46,7 @@ def evaluate(
     views: Annotated[
         list[int] | None, typer.Option(help="1, 2 or 10; may be repeated; else all that are kept.")
     ] = None,
+    crop: CropOption = None,
     competition: CompetitionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,7 +61,7 @@ def evaluate(
     chosen = open_runs(workspace, found, names)
     for count in views or []:
         require_views(count)
-    validation = mean([validated(run, found, max(views or [1])) for run in chosen])
+    validation = mean([validated(run, found, max(views or [1]), crop) for run in chosen])
     by_views = {
         n: numbers for n, numbers in measure_views(validation, found.classes).items() if not views or n in views
     }
@@ -69,6 +75,7 @@ def evaluate(
 def predict(
     names: RunsArgument = None,
     views: Annotated[int | None, typer.Option(help="1, 2 or 10; else as many as the recipe says.")] = None,
+    crop: CropOption = None,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
 ) -> None:
@@ -92,7 +99,7 @@ def predict(
 
     for run in chosen:
         wanted = views or run.record["knobs"]["views"]
-        predictions, notes = predict_run(run, dataset, wanted, talk().track)
+        predictions, notes = predict_run(run, dataset, wanted, talk().track, crop)
         predictions.write(run.folder / "test.npz")
         say_notes(notes)
     typer.echo(write_submission(workspace, found, chosen))
@@ -103,20 +110,22 @@ def require_views(views: int) -> None:
         raise KcnnError(f"--views should be 1, 2 or 10, got {views}", "10: four corners and centre, each mirrored too")
 
 
-def validated(run, competition, views: int):
-    """A run's out-of-fold predictions; made anew, by its models, where they are gone or of fewer views than `views`."""
+def validated(run, competition, views: int, crop: int | None):
+    """A run's out-of-fold predictions; made anew, by its models, where they are gone or of fewer views than `views`;
+    for another `crop` than in training always, and those are not kept."""
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.learn.backend import start_backend
     from kaggle_cnn.learn.predictions import Predictions
 
     path = run.folder / "validation.npz"
-    if path.is_file() and (kept := Predictions.read(path)).best()[0] >= views:
+    if not crop and path.is_file() and (kept := Predictions.read(path)).best()[0] >= views:
         return kept
     run.models  # noqa: B018  raises where one is gone, before Keras takes its seconds to start
     start_backend(run.record["backend"])
     from kaggle_cnn.learn.predict import validate_run
 
     views = max(views, run.record["knobs"]["views"])
-    predictions = validate_run(run, load_dataset(competition), views, talk().track)
-    predictions.write(path)
+    predictions = validate_run(run, load_dataset(competition), views, talk().track, crop)
+    if not crop:
+        predictions.write(path)
     return predictions

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 
 from kaggle_cnn.errors import KcnnError
 
@@ -25,10 +26,11 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Device:
-    """`name` for people; `precision` is the Keras dtype policy that suits it."""
+    """`name` for people; `precision` is the Keras dtype policy that suits it; `memory` a GPU's bytes, 0 for a CPU."""
 
     name: str
     precision: str
+    memory: int = 0
 
 
 def start_backend(backend: str | None) -> None:
@@ -85,6 +87,7 @@ def silent_stderr() -> Iterator[None]:
             os.close(kept)
 
 
+@cache
 def find_device() -> Device:
     """The GPU that the running backend uses, named by the driver's own nvidia-smi, or the CPU.
 
@@ -97,16 +100,16 @@ def find_device() -> Device:
         place = str(keras.ops.zeros(1).device).lower()  # ".../device:CPU:0", "cuda:0"
     if "gpu" not in place and "cuda" not in place:
         return Device(f"CPU, {os.cpu_count()} cores", "float32")
-    name, _, capability = first_gpu().partition(", ")
-    generation = float(capability or 0)
+    name, capability, mebibytes = first_gpu() or ("GPU", 0, 0)
+    generation = float(capability)
     precision = "mixed_bfloat16" if generation >= 8 else "mixed_float16" if generation >= 7 else "float32"
-    return Device(name or "GPU", precision)
+    return Device(name, precision, int(mebibytes) * 2**20)
 
 
-def first_gpu() -> str:
-    """For example "NVIDIA H100, 9.0"; "" where nvidia-smi does not say."""
+def first_gpu() -> list[str]:
+    """For example ["NVIDIA H100", "9.0", "81559"], memory in MiB; [] where nvidia-smi does not say."""
     if not shutil.which("nvidia-smi"):
-        return ""
-    query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+        return []
+    query = ["nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader,nounits"]
     answer = subprocess.run(query, capture_output=True, text=True, timeout=30)
-    return answer.stdout.strip().split("\n")[0] if answer.returncode == 0 else ""
+    return answer.stdout.strip().split("\n")[0].split(", ") if answer.returncode == 0 else []

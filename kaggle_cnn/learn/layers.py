@@ -3,6 +3,8 @@
 import keras
 from keras import Model, layers, ops
 
+from kaggle_cnn.errors import KcnnError
+
 VIEWS = (1, 2, 10)
 
 
@@ -35,10 +37,29 @@ def view_places(size: int, crop: int, views: int) -> list[tuple[int, int, bool]]
     return [(top, left, mirror) for top, left in corners for mirror in (False, True)][:views]
 
 
+def at_crop(model: Model, crop: int) -> Model:
+    """`model` with its weights, but for `crop` x `crop` images: more of the picture than it was trained to see, up to
+    the whole, which is to evaluate it densely. Networks that end in global pooling can do it.
+
+    Raises KcnnError for one that cannot.
+    """
+    trained, channels = model.input_shape[1], model.input_shape[3]
+    if crop == trained:
+        return model
+    try:
+        other = keras.models.clone_model(model, input_tensors=layers.Input((crop, crop, channels), dtype="uint8"))
+        other.set_weights(model.get_weights())
+    except ValueError:
+        hint = "a network that ends in global pooling takes any size; leave --crop out for this one"
+        raise KcnnError(f"this network takes {trained}x{trained} alone, not {crop}x{crop}", hint) from None
+    return other
+
+
 def with_views(model: Model, size: int, views: int) -> Model:
     """A model from uint8 (N, size, size, channels) to the probabilities of every view, (N, views, classes).
 
-    The views are cut on the device from one upload, within one compiled call. Where `size` leaves no room for
+    The views are cut on the device from one upload, within one compiled call, one after the other: they take the memory
+    of one (BENCHMARKS.md). Where `size` leaves no room for
     corners, a view that is the same as another is computed once and repeated.
     """
     _, crop, _, channels = model.input_shape

@@ -21,7 +21,15 @@ from kaggle_cnn.data.images import Images, load_images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import STATE, Checkpoint, Watch
-from kaggle_cnn.learn.predict import answers, load_model, predict_test, predict_validation, readable, test_images
+from kaggle_cnn.learn.predict import (
+    answers,
+    batch_size,
+    load_model,
+    predict_test,
+    predict_validation,
+    readable,
+    test_images,
+)
 from kaggle_cnn.learn.predictions import Predictions, joined, mean
 from kaggle_cnn.learn.recipe import Recipe, describe, knobs
 from kaggle_cnn.learn.run import Run, create_run
@@ -201,7 +209,7 @@ def fit_fold(run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: i
     model.compile(optimizer(recipe.learning_rate, recipe.epochs * steps), loss, metrics=[accuracy])
 
     def validate() -> dict[str, float]:
-        given = answers(twin, lambda rows: centres(images.pixels, rows, recipe.crop), validated)
+        given = answers(twin, lambda rows: centres(images.pixels, rows, recipe.crop), validated, batch_size(twin))
         right = accuracy_of(targets[validated], given)
         return {"val_accuracy": float(keras.ops.mean(right)), "val_loss": float(loss(targets[validated], given))}
 
