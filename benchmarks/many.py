@@ -1,0 +1,103 @@
+"""100,000 images of 64 pixels beside 5,000: peak memory, and time for an image.
+
+    python benchmarks/many.py
+
+The same tiny network, `kcnn train`'s own way from JPEGs to predictions, each number of images in a process of its own.
+Peak memory counts the pages of the cache that are mapped, which the system takes back when it needs them.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+COUNTS = (5_000, 100_000)
+RECIPE = """
+from keras import Input, Model, layers
+from kaggle_cnn import Recipe
+from kaggle_cnn.data.augment import shift_rotate_flip
+
+def small(shape, classes):
+    inputs = Input(shape, dtype="uint8")
+    x = layers.Conv2D(8, 4, 4, activation="relu")(layers.Rescaling(1 / 255)(inputs))
+    return Model(inputs, layers.Dense(classes, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+
+recipe = Recipe(model=small, augment=shift_rotate_flip, epochs=2, views=2, batch=32)
+"""
+
+
+def work(folder: Path, count: int) -> None:
+    """Prints the seconds of each part and the peak MiB."""
+    from pictures import squares
+    from PIL import Image
+    from rounds import untracked
+
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.fetch import fetch
+    from kaggle_cnn.data.dataset import load_dataset
+    from kaggle_cnn.data.images import load_images
+    from kaggle_cnn.insight.progress import Talk
+    from kaggle_cnn.workspace import Workspace
+
+    kinds = [Image.fromarray(pixels) for pixels in squares(200, 64)]
+    for number in range(count):
+        path = folder / "source" / "train" / f"class {number % 10}" / f"{number:06}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kinds[number % 200].save(path, quality=75 + number // 200 % 20, comment=str(number).encode())
+    workspace = Workspace(folder / "work")
+    competition, _ = fetch(str(folder / "source"), workspace, Talk(Console(quiet=True)))
+    workspace.make_current(competition.name)
+    seconds = {}
+    begun = time.perf_counter()
+    dataset = load_dataset(open_competition(workspace, None))
+    seconds["listing"] = time.perf_counter() - begun
+    begun = time.perf_counter()
+    load_images(dataset.train_files, 64, None, dataset.competition.folder / ".cache", untracked)
+    seconds["decoding"] = time.perf_counter() - begun
+
+    from kaggle_cnn.learn.backend import find_device, start_backend
+
+    start_backend("tensorflow")
+    from kaggle_cnn.learn.recipe import load_recipe
+    from kaggle_cnn.learn.train import train
+
+    class Times:
+        def epoch(self, row, better, taken) -> None:
+            seconds["training"] = taken
+
+        def say(self, *_) -> None:
+            pass
+
+        fold = step = say
+
+    (folder / "small.py").write_text(RECIPE)
+    begun = time.perf_counter()
+    recipe = load_recipe(folder / "small.py")
+    train(workspace, dataset, recipe, folder / "small.py", [0], find_device(), Times(), untracked)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(*(seconds[part] / count * 1e6 for part in ("listing", "decoding", "training")), peak)
+
+
+def main() -> None:
+    if sys.argv[1:]:
+        return work(Path(sys.argv[1]), int(sys.argv[2]))
+    table = Table(title="images of 64 pixels, a tiny network", title_justify="left")
+    for heading in ("images", "listing us", "decoding us", "an epoch us", "peak MiB"):
+        table.add_column(heading, justify="right")
+    for count in COUNTS:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, __file__, folder, str(count)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+            table.add_row(f"{count:,}", *(f"{float(value):,.1f}" for value in done.stdout.split()))
+    Console(width=100).print(table)
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Ten views of every image: time against one view and against ten `predict` calls, and peak memory.
+
+    python benchmarks/views.py
+
+Each side is a process of its own, since memory is the process' peak; they take turns. 'one view' is one compiled call
+on the centre; 'ten predicts' cuts each view on the host, as notebooks do, and calls `model.predict` for it.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+NETWORKS = {"alexnet": (256, 227, 96), "baseline": (72, 64, 512)}  # size, crop, images
+SIDES = ("one view", "ten views", "ten predicts")
+
+
+def alexnet(classes: int = 1000):
+    """Krizhevsky et al. 2012 without groups and local response normalisation: 62 M parameters."""
+    from keras import Input, Model, layers
+
+    inputs = Input((227, 227, 3), dtype="uint8")
+    x = layers.Conv2D(96, 11, 4, activation="relu")(layers.Rescaling(1 / 255)(inputs))
+    x = layers.Conv2D(256, 5, padding="same", activation="relu")(layers.MaxPooling2D(3, 2)(x))
+    x = layers.MaxPooling2D(3, 2)(x)
+    for filters in (384, 384, 256):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+    x = layers.Flatten()(layers.MaxPooling2D(3, 2)(x))
+    for _ in range(2):
+        x = layers.Dense(4096, activation="relu")(x)
+    return Model(inputs, layers.Dense(classes, activation="softmax")(x))
+
+
+def work(network: str, side: str) -> None:
+    """Prints seconds and peak MiB for each line on standard input."""
+    from kaggle_cnn.learn.backend import start_backend
+
+    start_backend(os.environ.get("KERAS_BACKEND"))
+    from kaggle_cnn.learn.layers import view_places
+    from kaggle_cnn.learn.predict import batch_size, predict_views
+    from kaggle_cnn.learn.recipe import load_recipe
+
+    size, crop, images = NETWORKS[network]
+    if network == "alexnet":
+        model = alexnet()
+    else:
+        model = load_recipe(Path(__file__).parents[1] / "recipes" / "baseline.py").model((crop, crop, 3), 18)
+    pixels = np.random.default_rng(0).integers(0, 255, (images, size, size, 3), dtype=np.uint8)
+
+    def predicts() -> None:
+        for top, left, mirror in view_places(size, crop, 10):
+            cut = pixels[:, top : top + crop, left : left + crop]
+            model.predict(cut[:, :, ::-1] if mirror else cut, batch_size=batch_size(model), verbose=0)
+
+    for _ in sys.stdin:
+        begun = time.perf_counter()
+        if side == "ten predicts":
+            predicts()
+        else:
+            views = 1 if side == "one view" else 10
+            predict_views(model, pixels, np.arange(images), views, lambda starts, description, total: starts)
+        print(time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--work", nargs=2)
+    options = parser.parse_args()
+    if options.work:
+        return work(*options.work)
+    for network, (size, crop, images) in NETWORKS.items():
+        processes = {
+            side: subprocess.Popen(
+                [sys.executable, __file__, "--work", network, side],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for side in SIDES
+        }
+        seconds, memory = {side: [] for side in SIDES}, {}
+        for number in range(options.rounds + 1):  # the first, with its compilation, does not count
+            for side, process in processes.items():
+                print("go", file=process.stdin, flush=True)
+                taken, memory[side] = map(float, process.stdout.readline().split())
+                if number:
+                    seconds[side].append(taken)
+        for process in processes.values():
+            process.stdin.close()
+            process.wait()
+        table = Table(title=f"{network}, {images} images, {crop} of {size} pixels", title_justify="left")
+        for heading in ("", "images/s", "times one view", "least", "most", "peak MiB", "above one view's"):
+            table.add_column(heading, justify="right" if heading else "left")
+        for side in SIDES:
+            ratios = [own / one for own, one in zip(seconds[side], seconds["one view"], strict=True)]
+            table.add_row(
+                side,
+                f"{images / statistics.median(seconds[side]):.1f}",
+                *(f"{value:.2f}" for value in (statistics.median(ratios), min(ratios), max(ratios))),
+                f"{memory[side]:.0f}",
+                f"{memory[side] - memory['one view']:+.0f}",
+            )
+        Console(width=120).print(table)
+    return None
+
+
+if __name__ == "__main__":
+    main()
