@@ -58,8 +58,8 @@ def at_crop(model: Model, crop: int) -> Model:
 def with_views(model: Model, size: int, views: int) -> Model:
     """A model from uint8 (N, size, size, channels) to the probabilities of every view, (N, views, classes).
 
-    The views are cut on the device from one upload, within one compiled call, one after the other: they take the memory
-    of one (BENCHMARKS.md). Where `size` leaves no room for
+    The views are cut on the device from one upload, within one compiled call. TensorFlow may work on several at once,
+    which takes up to some 400 MiB more than one view (BENCHMARKS.md). Where `size` leaves no room for
     corners, a view that is the same as another is computed once and repeated.
     """
     _, crop, _, channels = model.input_shape

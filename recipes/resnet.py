@@ -1,0 +1,54 @@
+"""ResNet-9, narrow, for few epochs: the first recipe to try, and most of the score in a tenth of the time.
+
+    kcnn train recipes/resnet.py
+    kcnn train recipes/resnet.py --set width=64 --set epochs=40
+
+After David Page's "How to train your ResNet" (2018), with the residual blocks of He et al. 2015 (arXiv:1512.03385):
+three stages, each a convolution that doubles the channels, a pooling that halves the side, and a residual block of two
+convolutions; then a global maximum. Images of 48 pixels and more are halved by the first convolution. The default width
+of 16 is for a CPU; a GPU takes 64, sixteen times the operations, in its stride.
+"""
+
+from keras import Input, Model, layers, optimizers
+
+from kaggle_cnn import Recipe
+from kaggle_cnn.data.augment import shift_rotate_flip
+
+
+def convolution(x, filters, strides=1):
+    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def resnet(shape, classes, width=16):
+    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+    inputs = Input(shape, dtype="uint8")
+    x = layers.Rescaling(1 / 64, offset=-2)(inputs)
+    x = convolution(x, width, strides=2 if shape[0] >= 48 else 1)
+    for stage in (1, 2, 3):
+        x = layers.MaxPooling2D(2, padding="same")(convolution(x, width * 2**stage))
+        x = layers.Add()([x, convolution(convolution(x, width * 2**stage), width * 2**stage)])
+    x = layers.GlobalMaxPooling2D()(x)
+    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
+
+
+def one_cycle(learning_rate, steps, weight_decay=0.05):
+    """AdamW whose rate rises over the first quarter of training and falls to nothing as a cosine (Smith 2018)."""
+    warm = max(1, steps // 4)
+    schedule = optimizers.schedules.CosineDecay(
+        learning_rate / 20, max(1, steps - warm), warmup_target=learning_rate, warmup_steps=warm
+    )
+    return optimizers.AdamW(schedule, weight_decay=weight_decay)
+
+
+recipe = Recipe(
+    model=resnet,
+    size=64,
+    crop=64,
+    augment=shift_rotate_flip,
+    optimizer=one_cycle,
+    learning_rate=1e-2,
+    epochs=15,
+    batch=32,
+    label_smoothing=0.1,
+)
