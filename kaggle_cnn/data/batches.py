@@ -25,6 +25,12 @@ def shuffled(images: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(images)
 
 
+def chosen_at(images: int, batch: int, seed: int, step: int) -> np.ndarray:
+    """Which of `images` make up batch number `step`, counted from 0 over all epochs."""
+    epoch, index = divmod(step, steps_per_epoch(images, batch))
+    return shuffled(images, seed, epoch)[index * batch : (index + 1) * batch]
+
+
 def training_batch(
     pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, pipeline: A.Compose, batch: int, seed: int, step: int
 ) -> Batch:
@@ -34,10 +40,20 @@ def training_batch(
     with `rows`. Returns uint8 (batch, crop, crop, channels) and float32 (batch, classes).
     """
     epoch, index = divmod(step, steps_per_epoch(len(rows), batch))
-    chosen = shuffled(len(rows), seed, epoch)[index * batch : (index + 1) * batch]
+    chosen = chosen_at(len(rows), batch, seed, step)
     pipeline.set_random_seed(int(np.random.default_rng((seed, epoch, index)).integers(2**31)))
     pixels = np.asarray(pixels)  # a row of a memmap is a memmap again, and takes longer to make than to read
     return np.stack([pipeline(image=pixels[row])["image"] for row in rows[chosen]]), targets[chosen]
+
+
+def plain_batch(
+    pixels: np.ndarray | None, rows: np.ndarray, targets: np.ndarray, batch: int, seed: int, step: int
+) -> Batch:
+    """The same images at full size, not augmented, for a model that does it itself; or where `pixels` is None, since
+    that model has them, their row numbers int32 (batch,)."""
+    chosen = chosen_at(len(rows), batch, seed, step)
+    wanted = rows[chosen]
+    return wanted.astype(np.int32) if pixels is None else np.asarray(pixels)[wanted], targets[chosen]
 
 
 def centres(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:

@@ -51,7 +51,7 @@ class Checkpoint(keras.callbacks.Callback):
     """After each epoch: validation; model.keras if `worth(row)`, row as in history.csv, is the most so far; state.npz;
     history.csv.
 
-    What is validated and saved is `twin`, a model built as the one in training: it is given the epoch's weights, then
+    What is validated and saved is `twin`, a model built as the `trained` one: it is given the epoch's weights, then
     `validate()` measures it, {"val_loss": ...}. Not by fit's `validation_data`, which builds a tf.data pipeline for
     every epoch: to take one down held up every other epoch of the baseline by 4 s of 10 (LOG.md).
 
@@ -65,13 +65,15 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(
         self,
         folder: Path,
+        trained: keras.Model,
         twin: keras.Model,
         validate: Callable[[], dict[str, float]],
         worth: Callable[[dict[str, float]], float],
         progress,
     ):
         super().__init__()
-        self.folder, self.twin, self.validate, self.worth, self.progress = folder, twin, validate, worth, progress
+        self.folder, self.trained, self.twin = folder, trained, twin
+        self.validate, self.worth, self.progress = validate, worth, progress
         self.history: list[dict[str, float]] = []
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self.writing: Future | None = None
@@ -109,7 +111,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.wait()
-        for kept, current in zip(self.twin.variables, self.model.variables, strict=True):
+        for kept, current in zip(self.twin.variables, self.trained.variables, strict=True):
             kept.assign(keras.ops.copy(current))  # on JAX the next step takes the array itself away
         row = {"epoch": epoch + 1, **logs, **self.validate()}
         row = {name: float(value) for name, value in row.items()}
@@ -134,6 +136,8 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def variables(model: keras.Model) -> dict:
-    """Every variable of a compiled model and its optimizer under a name that a model built alike gives it too."""
-    owned = [("model", model.variables), ("optimizer", model.optimizer.variables)]
+    """Every variable of a compiled model and its optimizer under a name that a model built alike gives it too; but for
+    images that live in it, which are uint8."""
+    own = [variable for variable in model.variables if variable.dtype != "uint8"]
+    owned = [("model", own), ("optimizer", model.optimizer.variables)]
     return {f"{owner}_{number}": variable for owner, each in owned for number, variable in enumerate(each)}

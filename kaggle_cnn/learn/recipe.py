@@ -24,7 +24,8 @@ class Recipe:
     model: `model(shape, classes, **knobs)` returns an uncompiled keras.Model from uint8 (height, width, channels) to
         float32 probabilities (classes,); rescaling is the model's own first layer.
     size, crop: images are kept at size x size; training and prediction cut crop x crop out of them, crop <= size.
-    augment: `augment(crop)` returns an Albumentations pipeline from (size, size) to (crop, crop); None cuts the centre.
+    augment: `augment(crop)` returns an Albumentations pipeline from (size, size) to (crop, crop), or a Keras layer that
+        does the same to a batch on the device (learn.on_device.AugmentOnDevice); None cuts the centre.
     optimizer: `optimizer(learning_rate, steps)` returns a Keras optimizer, `steps` being those of the whole training;
         None is Adam at a constant rate.
     learning_rate: what `optimizer` is given.

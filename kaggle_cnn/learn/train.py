@@ -5,7 +5,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -14,24 +13,15 @@ import keras
 import numpy as np
 
 from kaggle_cnn import __version__
-from kaggle_cnn.data import augment
-from kaggle_cnn.data.batches import Ahead, augmenting_threads, centres, feed, steps_per_epoch, training_batch
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.images import Images, load_images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
-from kaggle_cnn.learn.callbacks import STATE, Checkpoint, Watch
-from kaggle_cnn.learn.predict import (
-    answers,
-    batch_size,
-    load_model,
-    predict_test,
-    predict_validation,
-    readable,
-    test_images,
-)
+from kaggle_cnn.learn.callbacks import STATE
+from kaggle_cnn.learn.fit import build, fit_fold
+from kaggle_cnn.learn.predict import load_model, predict_test, predict_validation, readable, test_images
 from kaggle_cnn.learn.predictions import Predictions, joined, mean
-from kaggle_cnn.learn.recipe import Recipe, describe, knobs
+from kaggle_cnn.learn.recipe import Recipe, knobs
 from kaggle_cnn.learn.run import Run, create_run
 from kaggle_cnn.workspace import Workspace
 
@@ -60,7 +50,7 @@ def train(
         require_both_parts(dataset, images, fold)
     keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
     shape = (recipe.crop, recipe.crop, images.pixels.shape[3])
-    parameters = build(recipe, shape, len(dataset.competition.classes), dataset.competition.multi_label).count_params()
+    parameters = build(recipe, images, dataset).count_params()
     if run is None:
         record = describe_run(dataset, recipe, path, folds, device, shape[2], parameters, workspace)
         run = create_run(workspace, dataset.competition.name, path, record)
@@ -69,7 +59,9 @@ def train(
     )
     for fold in folds:
         if not (run.fold_folder(fold) / "test.npz").is_file():
-            run = fit_fold(run, recipe, dataset, images, fold, shape, progress)
+            begun = time.monotonic()
+            fit_fold(run.fold_folder(fold), recipe, dataset, images, fold, device, progress)
+            run = run.updated(seconds=round(run.record["seconds"] + time.monotonic() - begun, 1))
             predict_fold(run, recipe, dataset, images, fold, progress, track)
     parts = {
         name: [Predictions.read(run.fold_folder(fold) / f"{name}.npz") for fold in folds]
@@ -97,45 +89,6 @@ def require_both_parts(dataset: Dataset, images: Images, fold: int) -> None:
             f"fold {fold} has {len(trained)} readable images to train on and {len(validated)} to validate",
             "both need some: more images are needed, or another --fold",
         )
-
-
-def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, multi_label: bool) -> keras.Model:
-    """The recipe's model, seeded; where an image may have several classes, with a sigmoid in place of its softmax.
-
-    Raises KcnnError where it fails, does not map `shape` to `classes`, or has no softmax to replace.
-    """
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(recipe.seed)
-    try:
-        model = recipe.model(shape, classes)
-    except KcnnError:
-        raise
-    except Exception as error:
-        hint = "other knobs may fit (size, crop), or the recipe needs mending"
-        raise KcnnError(
-            f"the model cannot be built for {shape} and {classes} classes: {describe(error)}", hint
-        ) from error
-    if not isinstance(model, keras.Model):
-        raise KcnnError(
-            f"the recipe's model should return a keras.Model, got {type(model).__name__}",
-            "return Model(inputs, outputs)",
-        )
-    for what, expected, got in [
-        ("take", (None, *shape), model.input_shape),
-        ("give", (None, classes), model.output_shape),
-    ]:
-        if got != expected:
-            hint = "begin with Input(shape, dtype='uint8'), end with Dense(classes, activation='softmax')"
-            raise KcnnError(f"the recipe's model should {what} {expected}, got {got}", hint)
-    if multi_label:
-        head = model.layers[-1]
-        if getattr(head, "activation", None) is not keras.activations.softmax:
-            raise KcnnError(
-                f"images have several labels here, and the model ends in {type(head).__name__}",
-                "end with Dense(classes, activation='softmax'): kcnn makes it a sigmoid for such a task",
-            )
-        head.activation = keras.activations.sigmoid
-    return model
 
 
 def describe_run(
@@ -184,60 +137,6 @@ def commit(folder: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.strip() or None
-
-
-def fit_fold(run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: int, shape: tuple, progress) -> Run:
-    """Trains the model that validates on `fold`; leaves the best epoch's model.keras and history.csv."""
-    begun = time.monotonic()
-    folder = run.fold_folder(fold)
-    folder.mkdir(exist_ok=True)
-    classes = len(dataset.competition.classes)
-    trained = readable(np.flatnonzero(dataset.folds != fold), images)
-    validated = readable(np.flatnonzero(dataset.folds == fold), images)
-    targets = dataset.targets
-    steps = steps_per_epoch(len(trained), recipe.batch)
-
-    multi_label = dataset.competition.multi_label
-    twin = build(recipe, shape, classes, multi_label)
-    model = build(recipe, shape, classes, multi_label)
-    optimizer = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
-    loss = (keras.losses.BinaryCrossentropy if multi_label else keras.losses.CategoricalCrossentropy)(
-        label_smoothing=recipe.label_smoothing
-    )
-    accuracy_of = keras.metrics.binary_accuracy if multi_label else keras.metrics.categorical_accuracy
-    accuracy = keras.metrics.MeanMetricWrapper(accuracy_of, name="accuracy")
-    model.compile(optimizer(recipe.learning_rate, recipe.epochs * steps), loss, metrics=[accuracy])
-
-    def validate() -> dict[str, float]:
-        given = answers(twin, lambda rows: centres(images.pixels, rows, recipe.crop), validated, batch_size(twin))
-        right = accuracy_of(targets[validated], given)
-        return {"val_accuracy": float(keras.ops.mean(right)), "val_loss": float(loss(targets[validated], given))}
-
-    # Of many labels nearly all are absent: always saying no is accurate, so there the loss decides.
-    better = (lambda row: -row["val_loss"]) if multi_label else (lambda row: row["val_accuracy"])
-    with Checkpoint(folder, twin, validate, better, progress) as checkpoint:
-        done = checkpoint.restore(model)
-        progress.fold(fold, len(trained), steps, recipe.epochs, done)
-        makers = [
-            partial(training_batch, images.pixels, trained, targets[trained], pipeline, recipe.batch, recipe.seed)
-            for pipeline in pipelines(recipe)
-        ]
-        if done < recipe.epochs:
-            with Ahead(makers) as batch_at:
-                model.fit(
-                    feed(batch_at, first_step=done * steps),
-                    steps_per_epoch=steps,
-                    epochs=recipe.epochs,
-                    initial_epoch=done,
-                    shuffle=False,
-                    verbose=0,
-                    callbacks=[Watch(progress), checkpoint],
-                )
-    return run.updated(seconds=round(run.record["seconds"] + time.monotonic() - begun, 1))
-
-
-def pipelines(recipe: Recipe) -> list:
-    return [(recipe.augment or augment.centre)(recipe.crop) for _ in range(augmenting_threads())]
 
 
 def predict_fold(

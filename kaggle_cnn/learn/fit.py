@@ -1,0 +1,131 @@
+"""Recipe + images -> the trained model of one fold."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kaggle_cnn.data import augment
+from kaggle_cnn.data.batches import (
+    Ahead,
+    augmenting_threads,
+    centres,
+    feed,
+    plain_batch,
+    steps_per_epoch,
+    training_batch,
+)
+from kaggle_cnn.data.dataset import Dataset
+from kaggle_cnn.data.images import Images
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.learn.backend import Device
+from kaggle_cnn.learn.callbacks import Checkpoint, Watch
+from kaggle_cnn.learn.on_device import augmented
+from kaggle_cnn.learn.predict import answers, batch_size, readable
+from kaggle_cnn.learn.recipe import Recipe, describe
+
+
+def fit_fold(
+    folder: Path, recipe: Recipe, dataset: Dataset, images: Images, fold: int, device: Device, progress
+) -> None:
+    """Trains the model that validates on `fold`, from where an earlier attempt in `folder` was stopped; leaves the best
+    epoch's model.keras and history.csv there."""
+    folder.mkdir(exist_ok=True)
+    trained = readable(np.flatnonzero(dataset.folds != fold), images)
+    validated = readable(np.flatnonzero(dataset.folds == fold), images)
+    targets = dataset.targets
+    steps = steps_per_epoch(len(trained), recipe.batch)
+
+    multi_label = dataset.competition.multi_label
+    twin, model = (build(recipe, images, dataset) for _ in range(2))
+    trainer, makers = prepare(recipe, model, images.pixels, trained, targets[trained], device)
+    optimizer = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
+    loss = (keras.losses.BinaryCrossentropy if multi_label else keras.losses.CategoricalCrossentropy)(
+        label_smoothing=recipe.label_smoothing
+    )
+    accuracy_of = keras.metrics.binary_accuracy if multi_label else keras.metrics.categorical_accuracy
+    accuracy = keras.metrics.MeanMetricWrapper(accuracy_of, name="accuracy")
+    trainer.compile(optimizer(recipe.learning_rate, recipe.epochs * steps), loss, metrics=[accuracy])
+
+    def validate() -> dict[str, float]:
+        given = answers(twin, lambda rows: centres(images.pixels, rows, recipe.crop), validated, batch_size(twin))
+        right = accuracy_of(targets[validated], given)
+        return {"val_accuracy": float(keras.ops.mean(right)), "val_loss": float(loss(targets[validated], given))}
+
+    # Of many labels nearly all are absent: always saying no is accurate, so there the loss decides.
+    better = (lambda row: -row["val_loss"]) if multi_label else (lambda row: row["val_accuracy"])
+    with Checkpoint(folder, model, twin, validate, better, progress) as checkpoint:
+        done = checkpoint.restore(trainer)
+        progress.fold(fold, len(trained), steps, recipe.epochs, done)
+        if done < recipe.epochs:
+            with Ahead(makers) as batch_at:
+                trainer.fit(
+                    feed(batch_at, first_step=done * steps),
+                    steps_per_epoch=steps,
+                    epochs=recipe.epochs,
+                    initial_epoch=done,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[Watch(progress), checkpoint],
+                )
+
+
+def prepare(
+    recipe: Recipe, model: keras.Model, pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, device: Device
+) -> tuple[keras.Model, list[Callable]]:
+    """What to fit, and functions of the step that make its batches, one for each thread.
+
+    With an Albumentations pipeline that is `model` itself. Where the recipe augments on the device, it is `model` after
+    the augmentation; the images live there too if they fit in a tenth of the device's memory.
+    """
+    pipeline = (recipe.augment or augment.centre)(recipe.crop)
+    if isinstance(pipeline, keras.layers.Layer):
+        resident = pixels.nbytes <= device.memory // 10
+        maker = partial(plain_batch, None if resident else pixels, rows, targets, recipe.batch, recipe.seed)
+        return augmented(model, pipeline, pixels, resident), [maker]
+    pipelines = [pipeline, *((recipe.augment or augment.centre)(recipe.crop) for _ in range(augmenting_threads() - 1))]
+    return model, [
+        partial(training_batch, pixels, rows, targets, each, recipe.batch, recipe.seed) for each in pipelines
+    ]
+
+
+def build(recipe: Recipe, images: Images, dataset: Dataset) -> keras.Model:
+    """The recipe's model, seeded; where an image may have several classes, with a sigmoid in place of its softmax.
+
+    Raises KcnnError where it fails, does not map the images' shape to the classes, or has no softmax to replace.
+    """
+    shape, classes = (recipe.crop, recipe.crop, images.pixels.shape[3]), len(dataset.competition.classes)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(recipe.seed)
+    try:
+        model = recipe.model(shape, classes)
+    except KcnnError:
+        raise
+    except Exception as error:
+        hint = "other knobs may fit (size, crop), or the recipe needs mending"
+        raise KcnnError(
+            f"the model cannot be built for {shape} and {classes} classes: {describe(error)}", hint
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise KcnnError(
+            f"the recipe's model should return a keras.Model, got {type(model).__name__}",
+            "return Model(inputs, outputs)",
+        )
+    for what, expected, got in [
+        ("take", (None, *shape), model.input_shape),
+        ("give", (None, classes), model.output_shape),
+    ]:
+        if got != expected:
+            hint = "begin with Input(shape, dtype='uint8'), end with Dense(classes, activation='softmax')"
+            raise KcnnError(f"the recipe's model should {what} {expected}, got {got}", hint)
+    if dataset.competition.multi_label:
+        head = model.layers[-1]
+        if getattr(head, "activation", None) is not keras.activations.softmax:
+            raise KcnnError(
+                f"images have several labels here, and the model ends in {type(head).__name__}",
+                "end with Dense(classes, activation='softmax'): kcnn makes it a sigmoid for such a task",
+            )
+        head.activation = keras.activations.sigmoid
+    return model
