@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: .venv/installed
 	$(BIN)/kcnn fetch demo
@@ -13,6 +13,9 @@ demo: .venv/installed
 
 test: .venv/installed-dev lint
 	$(BIN)/python -m pytest
+
+bench: .venv/installed-bench
+	for name in cache augmentation epoch views many score; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -31,6 +34,12 @@ format: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# PyTorch's own index has builds without CUDA, a tenth of the size: make bench TORCH_INDEX=https://download.pytorch.org/whl/cpu
+.venv/installed-bench: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+	  --editable '.[bench]'
 	touch $@
 
 clean:

@@ -95,11 +95,7 @@ def keras_layers(images: np.ndarray, steps: int):
 
 def torchvision(images: np.ndarray, steps: int, workers: int):
     import torch
-
-    if not hasattr(torch.ops.torchvision, "nms"):  # a CPU build of torch beside PyPI's torchvision has no operators
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import torchvision_on_cpu  # noqa: F401
     from torchvision.transforms import v2
 
     transform = v2.Compose(
