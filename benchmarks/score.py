@@ -4,10 +4,10 @@
     python benchmarks/score.py simpsons5.zip --size 64 --epochs 15
     python benchmarks/score.py cifar10-train.zip --size 32 --epochs 5 --set batch=64
 
-One after the other, each with the machine to itself: `kcnn train recipes/baseline.py` with its 30 epochs, resnet.py with
-few, and fastai's `vision_learner(resnet18, pretrained=False)` with `fit_one_cycle` for as many epochs as resnet, on the
-same images and the same fold. Seconds are those of training and validation, with the first epoch's compilation; what
-comes before, imports and the cache of images, is in none of them.
+One after the other, each with the machine to itself, on the same images and the same fold: `kcnn train
+recipes/baseline.py` with its 30 epochs, resnet.py with few, and fastai's `vision_learner(resnet18, pretrained=False)`
+with `fit_one_cycle` for as many epochs as resnet. Seconds are those of training and validation, with the first epoch's
+compilation; what comes before, imports and the cache of images, is in none of them.
 """
 
 import argparse

@@ -26,7 +26,7 @@ def submit(
     from kaggle_cnn.competition import kaggle_host, ledger, local_host, submission
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.competition.kaggle_client import connect
-    from kaggle_cnn.competition.table import read_table
+    from kaggle_cnn.competition.table import as_csv, read_table
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.learn.run import list_runs, open_runs
 
@@ -65,7 +65,7 @@ def submit(
         ledger.keep_sent(folder, table)
         typer.echo(f"public score {score:.4f}")
         return None
-    content = table.to_csv(index=False, lineterminator="\n").encode()  # what was checked, and no byte else
+    content = as_csv(table)  # what was checked, and no byte else
     ref = kaggle_host.submit(kaggle, found.name, csv.name, content, message or (run.id if run else csv.stem))
     ledger.enter(folder, ref=ref, **entry, status="pending", message=message)
     ledger.keep_sent(folder, table)

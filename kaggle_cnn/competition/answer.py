@@ -32,12 +32,12 @@ def guess_answer(
     """
     by_labels = "labels" if multi_label else "index" if codes or counted(classes) else "name"
     if sample is None or len(sample.columns) < 2:
-        return {"answer": by_labels, **positive(classes, codes)}
+        return {"answer": by_labels, **positive(classes)}
     named = [name for name in sample.columns if name != ""]
     named = named if len(named) > 1 else list(sample.columns)
     ids, columns = named[0], [name for name in named[1:] if name.strip().lower() != "usage"]
     refuse_other_tasks(sample, ids, columns, set(classes) | set(codes), is_image)
-    asked = {"id_column": ids, "answer_columns": tuple(columns), **positive(classes, codes)}
+    asked = {"id_column": ids, "answer_columns": tuple(columns), **positive(classes)}
     if len(columns) > 1:
         return {**asked, "answer": "probabilities", "class_columns": tuple(match_classes(columns, classes, codes))}
     if parts := parts_of_rows(sample, ids, classes, codes, is_image):
@@ -75,7 +75,7 @@ def guess_cell(
     return {"answer": "name"}
 
 
-def positive(classes: list[str], codes: list[str]) -> dict:
+def positive(classes: list[str]) -> dict:
     """Of two classes the second, 1 of 0 and 1, dog of cat and dog, is the one whose probability is asked for."""
     return {"positive": classes[1]} if len(classes) == 2 else {}
 

@@ -128,7 +128,7 @@ def told(archive: Path) -> Iterator[None]:
         raise KcnnError(
             f"{archive} cannot be unpacked: {error}", "unpack it yourself, then: kcnn fetch FOLDER"
         ) from None
-    except Exception as error:
+    except Exception as error:  # py7zr's own errors share no base class but this one
         if not type(error).__module__.startswith("py7zr"):
             raise
         raise not_whole(archive, error) from None

@@ -72,11 +72,8 @@ def connect(say: Callable[[str], None]) -> Connection:
     with contained():
         try:
             api = importlib.import_module("kaggle").api
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-        ) as error:  # it makes its folder, and reads its files, while it is imported
+        except (OSError, ValueError, TypeError) as error:
+            # It makes its folder, and reads its files, while it is imported.
             raise KcnnError(
                 f"the kaggle client cannot start: {error}", "KAGGLE_CONFIG_DIR names another folder for its settings"
             ) from None
@@ -270,7 +267,7 @@ def body_of(error: requests.RequestException) -> dict:
     return told if isinstance(told, dict) else {"message": told}
 
 
-def message_of(error: requests.RequestException, connection: "Connection | None" = None) -> str:
+def message_of(error: requests.RequestException, connection: Connection | None = None) -> str:
     """What the server itself said, in one line without tags, or ""; no secret of the connection's is in it."""
     if error.response is None:
         return ""

@@ -11,7 +11,6 @@ from kaggle_cnn.competition.kaggle_client import Connection, call, in_words, mes
 from kaggle_cnn.errors import KcnnError
 
 SITE = "https://www.kaggle.com"
-ENTERED = 1  # CompetitionListTab.COMPETITION_LIST_TAB_ENTERED
 
 
 def slug_of(given: str) -> str | None:
@@ -66,18 +65,17 @@ def refused(connection: Connection, slug: str, status: int, message: str) -> Kcn
 
 def near_names(connection: Connection, slug: str) -> list[str]:
     """Names like `slug` among the competitions that the user has entered, and those that Kaggle finds by its words."""
+    from kagglesdk.competitions.types.competition_enums import CompetitionListTab
+
     found = []
-    for asked in ({"group": ENTERED}, {"search": slug.replace("-", " ")}):
+    entered = CompetitionListTab.COMPETITION_LIST_TAB_ENTERED
+    for asked in ({"group": entered}, {"search": slug.replace("-", " ")}):
         with contextlib.suppress(requests.RequestException):
             found += [slug_in(entry) for entry in list_competitions(connection, **asked)]
     return difflib.get_close_matches(slug, dict.fromkeys(name for name in found if name != slug), 3)
 
 
 def list_competitions(connection: Connection, **asked) -> list:
-    if "group" in asked:
-        from kagglesdk.competitions.types.competition_enums import CompetitionListTab
-
-        asked["group"] = CompetitionListTab(asked["group"])
     return list(call(connection, "list_competitions", patient=False, **asked).competitions or [])
 
 

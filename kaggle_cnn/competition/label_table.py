@@ -15,6 +15,7 @@ from kaggle_cnn.errors import KcnnError
 
 MOST_PARTS = 100  # labels that one image may have a row each for
 SEPARATORS = " |;,"
+YES, NO = ("1", "1.0"), ("0", "0.0")
 
 
 def find_table(
@@ -44,13 +45,11 @@ def find_table(
                 continue
             table = widen(table, ids, parts)
         columns = label_columns(table, ids, sample, parts, sure)
-        count = sum(spellings.find(value) is not None for value in table[ids])
-        if columns and count > most:
-            most = count
+        there = table[ids].map(lambda value: spellings.find(value) is not None)
+        if columns and there.sum() > most:
+            most = there.sum()
             fields = {"layout": "table", "train": train, "test": test, "labels": name, "label_id": ids}
-            best = labelled_table(
-                table[table[ids].map(lambda value: spellings.find(value) is not None)], columns, fields
-            )
+            best = labelled_table(table[there], columns, fields)
     return best
 
 
@@ -63,7 +62,7 @@ def label_columns(
         return [name for name in table.columns if name != ids]
     rest = [name for name in table.columns if name not in (ids, "") and name.lower().strip() not in NO_LABEL_NAMES]
     wanted = [name for name in sample.columns if name in rest] if sample is not None else []
-    marks = [name for name in rest if set(table[name]) <= {"0", "1", "0.0", "1.0"}]
+    marks = [name for name in rest if set(table[name]) <= {*YES, *NO}]
     named = [name for name in rest if LABEL_NAMES.fullmatch(name.strip())]
     if wanted:
         return wanted
@@ -81,22 +80,22 @@ def label_columns(
 
 def labelled_table(table: pd.DataFrame, columns: list[str], fields: dict) -> Found:
     """What the label columns of a table say. Raises KcnnError where they hold numbers that are no classes."""
+    rows = list(table[columns].itertuples(index=False, name=None))
     if len(columns) > 1:
         cells = set(pd.unique(table[columns].to_numpy().ravel()))
-        if cells <= {"0", "1", "0.0", "1.0", ""}:
-            values = [tuple(name for name, cell in zip(columns, row, strict=True) if cell in ("1", "1.0"))
-                      for row in table[columns].itertuples(index=False, name=None)]  # fmt: skip
+        if cells <= {*YES, *NO, ""}:
+            values = [row_labels(row, columns, "", True) for row in rows]
             several = any(len(value) != 1 for value in values)
             return Found({**fields, "label_columns": tuple(columns), "multi_label": several}, values)
         if any(is_fraction(cell) for cell in cells):
             raise regression(columns[0], next(cell for cell in cells if is_fraction(cell)))
-        values = [("|".join(row),) for row in table[columns].itertuples(index=False, name=None)]
+        values = [row_labels(row, columns, "", False) for row in rows]
         return Found({**fields, "label_columns": tuple(columns)}, values)
     cells = table[columns[0]]
     if sum(map(is_fraction, cells)) > len(cells) / 10:
         raise regression(columns[0], next(cell for cell in cells if is_fraction(cell)))
     separator = separator_in(set(cells))
-    values = [tuple(dict.fromkeys(cell.split(separator))) if separator else (cell,) for cell in cells]
+    values = [row_labels(row, columns, separator, False) for row in rows]
     several = {"multi_label": True, "separator": separator} if separator else {}
     return Found({**fields, "label_columns": tuple(columns), **several}, values)
 
@@ -151,10 +150,11 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
             raise KcnnError(f"{path} has no column '{name}'", f"its columns are {', '.join(table.columns)}")
     spellings = Spellings(images, competition.train)
     cells = table[columns].itertuples(index=False, name=None)
+    marked = set(columns) <= set(competition.classes)
     trained, lacking, twice, empty = {}, [], 0, 0
     for name, row in zip(table[ids], cells, strict=True):
         image = spellings.find(name)
-        labels = row_labels(competition, row)
+        labels = row_labels(row, columns, competition.separator, marked)
         if image is None:
             lacking.append(name)
         elif not competition.multi_label and not any(labels):
@@ -175,12 +175,12 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     return trained, notes
 
 
-def row_labels(competition: Competition, row: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes of one image from the cells of its label columns."""
-    columns = competition.label_columns
+def row_labels(row: tuple[str, ...], columns: list[str], separator: str, marked: bool) -> tuple[str, ...]:
+    """The classes of one image from the cells of its label columns: several in a cell, with `separator` between them;
+    the columns that are marked 1; or all cells together, as one class."""
     if len(columns) == 1:
-        several = [part for part in row[0].split(competition.separator) if part] if competition.separator else row
+        several = [part for part in row[0].split(separator) if part] if separator else row
         return tuple(dict.fromkeys(several))
-    if set(columns) <= set(competition.classes):
-        return tuple(name for name, cell in zip(columns, row, strict=True) if cell in ("1", "1.0"))
+    if marked:
+        return tuple(name for name, cell in zip(columns, row, strict=True) if cell in YES)
     return ("|".join(row),)

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
@@ -25,15 +26,11 @@ def find_pixels(folder: Path, tables: list[str]) -> Found | None:
         return None
     trains = [each for each in labelled if not TEST_NAME.search(PurePosixPath(each[0]).name)] or labelled
     name, column = max(trains, key=lambda each: ("train" in each[0].lower(), (folder / each[0]).stat().st_size))
-    usage = next((each for each in read_header(folder / name) if each.strip().lower() == "usage"), "")
-    table = read_table(folder / name, columns=[column, usage] if usage else [column])
-    kinds = list(dict.fromkeys(table[usage])) if usage else []
-    training = next((kind for kind in kinds if kind.lower().startswith("train")), "")
-    values = table[column][table[usage] == training] if training else table[column]
+    cells, training = labelled_rows(folder / name, column)
     others = [each for each, _ in [*bare, *labelled] if each != name and "train" not in each.lower()]
-    test = name if training and len(kinds) > 1 else next(iter(others), "")
+    test = next(iter(others), "") if training.all() else name
     fields = {"layout": "pixels", "train": name, "test": test, "labels": name, "label_columns": (column,)}
-    return Found(fields, [(value,) for value in values])
+    return Found(fields, [(cell,) for cell in cells[training]])
 
 
 def pixel_columns(table: pd.DataFrame) -> list[str]:
@@ -59,19 +56,22 @@ def pixel_label(table: pd.DataFrame) -> str:
 
 
 def read_pixels(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], list[str], list[str]]:
-    path = competition.folder / competition.labels
-    column = competition.label_columns[0]
-    usage = next((name for name in read_header(path) if name.strip().lower() == "usage"), "")
-    table = read_table(path, columns=[column, usage] if usage else [column])
-    training = table[usage].str.lower().str.startswith("train") if usage else table[column] == table[column]
-    rows = [(row, cell) for row, cell in enumerate(table[column]) if training.iloc[row]]
-    trained = [f"{competition.train}#{row}" for row, _ in rows]
+    cells, training = labelled_rows(competition.folder / competition.labels, competition.label_columns[0])
+    trained = [f"{competition.train}#{row}" for row in np.flatnonzero(training)]
     if competition.test == competition.train:
-        tested = [f"{competition.test}#{row}" for row in range(len(table)) if not training.iloc[row]]
+        tested = [f"{competition.test}#{row}" for row in np.flatnonzero(~training)]
     elif competition.test:
         first = read_header(competition.folder / competition.test)[0]
         count = len(read_table(competition.folder / competition.test, columns=[first]))
         tested = [f"{competition.test}#{row}" for row in range(count)]
     else:
         tested = []
-    return trained, [(cell,) for _, cell in rows], tested, []
+    return trained, [(cell,) for cell in cells[training]], tested, []
+
+
+def labelled_rows(path: Path, column: str) -> tuple[pd.Series, pd.Series]:
+    """The labels of a CSV's rows, and which are for training: those whose Usage begins with 'train', or all."""
+    usage = next((name for name in read_header(path) if name.strip().lower() == "usage"), column)
+    table = read_table(path, columns=list({column, usage}))
+    training = table[usage].str.lower().str.startswith("train") & (usage != column)
+    return table[column], training | (not training.any())

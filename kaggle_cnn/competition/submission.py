@@ -96,11 +96,17 @@ def fill(
     if answer == "ranked":
         return {columns[0]: [" ".join(codes[number] for number in row[: competition.top]) for row in order]}
     if answer == "labels":
-        chosen = chances >= threshold
-        chosen[np.arange(len(chosen)), order[:, 0]] = True
-        joint = competition.separator or " "
+        joint, chosen = competition.separator or " ", chosen_at(chances, threshold)
         return {columns[0]: [joint.join(codes[number] for number in np.flatnonzero(row)) for row in chosen]}
     return {columns[0]: [codes[number] for number in order[:, 0]]}
+
+
+def chosen_at(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """Which classes (N, classes) count as predicted where several may: those at or above `threshold`, and the most
+    probable one always."""
+    chosen = probabilities >= threshold
+    chosen[np.arange(len(chosen)), probabilities.argmax(axis=1)] = True
+    return chosen
 
 
 def fill_rows(competition: Competition, rows: pd.Series, chances: np.ndarray) -> list[str]:

@@ -48,4 +48,9 @@ def read_header(path: Path) -> list[str]:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     with whole_file(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        temporary.write_bytes(as_csv(table))
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    """The very bytes that write_table writes: UTF-8, lines that end in a line feed."""
+    return table.to_csv(index=False, lineterminator="\n").encode()

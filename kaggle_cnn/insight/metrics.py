@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
+from kaggle_cnn.competition.submission import chosen_at
 from kaggle_cnn.learn.predictions import Predictions
 
 
@@ -80,13 +81,6 @@ def measure_labels(marks: np.ndarray, probabilities: np.ndarray, classes: list[s
         },
         "averages": averages,
     }
-
-
-def chosen_at(probabilities: np.ndarray, threshold: float) -> np.ndarray:
-    """Which classes count as predicted, as submissions are written."""
-    chosen = probabilities >= threshold
-    chosen[np.arange(len(chosen)), probabilities.argmax(axis=1)] = True
-    return chosen
 
 
 def measure_views(predictions: Predictions, classes: list[str]) -> dict[int, dict]:
