@@ -1,5 +1,7 @@
 import hashlib
+import os
 import threading
+from pathlib import Path
 
 import albumentations as A
 import cv2
@@ -93,6 +95,30 @@ def test_the_batches_of_the_libraries_own_transforms_stay_what_they_were(keras, 
         for part in training_batch(**arrays, pipeline=pipeline, seed=3, step=step):
             digest.update(part.tobytes())
     assert digest.hexdigest() == "b6c7d4fadafb07ad6e75217306a06331d3183bdea47fa8bb5c0c9d0881a4696a"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is read from Linux' /proc")
+def test_what_was_read_from_the_cache_does_not_stay_in_memory(keras, tmp_path):
+    from kaggle_cnn.data.batches import centres, training_batch
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    shape = (10_000, 96, 96, 3)  # 264 MiB
+    written = np.lib.format.open_memmap(tmp_path / "pixels.npy", "w+", np.uint8, shape)
+    written[:] = 7
+    del written
+    pixels, rows = np.load(tmp_path / "pixels.npy", mmap_mode="r"), np.arange(10_000)
+    targets, pipeline = np.zeros((10_000, 1), np.float32), augment.centre(96)
+    before, most = resident(), 0
+    for step in range(312):
+        batch, _ = training_batch(pixels, rows, targets, pipeline, 32, 0, step)
+        assert (batch == 7).all()
+        most = max(most, resident())
+    for start in range(0, 10_000, 100):
+        assert (centres(pixels, rows[start : start + 100], 90) == 7).all()
+        most = max(most, resident())
+    assert most - before < 132 * 2**20
 
 
 def test_keras_sees_every_step_once_and_in_order(keras):

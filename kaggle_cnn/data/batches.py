@@ -1,6 +1,7 @@
 """Arrays -> batches for `model.fit`, each batch a pure function of the seed and the step, prepared ahead in threads."""
 
 import itertools
+import mmap
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,6 +43,8 @@ def training_batch(
     epoch, index = divmod(step, steps_per_epoch(len(rows), batch))
     chosen = chosen_at(len(rows), batch, seed, step)
     pipeline.set_random_seed(int(np.random.default_rng((seed, epoch, index)).integers(2**31)))
+    if step % 16 == 0:
+        release(pixels)
     pixels = np.asarray(pixels)  # a row of a memmap is a memmap again, and takes longer to make than to read
     return np.stack([pipeline(image=pixels[row])["image"] for row in rows[chosen]]), targets[chosen]
 
@@ -53,13 +56,23 @@ def plain_batch(
     that model has them, their row numbers int32 (batch,)."""
     chosen = chosen_at(len(rows), batch, seed, step)
     wanted = rows[chosen]
+    if pixels is not None and step % 16 == 0:
+        release(pixels)
     return wanted.astype(np.int32) if pixels is None else np.asarray(pixels)[wanted], targets[chosen]
 
 
 def centres(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
     """The centres (len(rows), crop, crop, channels) of those images."""
     edge = (pixels.shape[1] - crop) // 2
+    release(pixels)
     return np.asarray(pixels)[rows, edge : edge + crop, edge : edge + crop]
+
+
+def release(pixels: np.ndarray) -> None:
+    """Lets go of the pages of a map that have been read, which the system keeps in its own cache: of 100,000 images of
+    64 pixels 1.2 GiB would count as this process' memory otherwise. Takes 90 us, and nothing where there is no map."""
+    if isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        pixels.base.madvise(mmap.MADV_DONTNEED)
 
 
 class Ahead:

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kaggle_cnn.data.batches import centres
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.images import Images, load_images
 from kaggle_cnn.errors import KcnnError
@@ -47,7 +48,7 @@ def predict_views(
     model = at_crop(model, crop or model.input_shape[1])
     every = with_views(model, size, views)
     bar = partial(track, description=f"predicting {len(rows)} images, {views} views")
-    given = answers(every, lambda chosen: pixels[chosen], rows, batch_size(model), bar)
+    given = answers(every, lambda chosen: centres(pixels, chosen, size), rows, batch_size(model), bar)
     return {count: given[:, :count].mean(axis=1, dtype=np.float32) for count in VIEWS if count <= views}
 
 
