@@ -111,8 +111,8 @@ def test_what_was_read_from_the_cache_does_not_stay_in_memory(keras, tmp_path):
     pixels, rows = np.load(tmp_path / "pixels.npy", mmap_mode="r"), np.arange(10_000)
     targets, pipeline = np.zeros((10_000, 1), np.float32), augment.centre(96)
     before, most = resident(), 0
-    for step in range(312):
-        batch, _ = training_batch(pixels, rows, targets, pipeline, 32, 0, step)
+    for step in range(1250):
+        batch, _ = training_batch(pixels, rows, targets, pipeline, 8, 0, step)
         assert (batch == 7).all()
         most = max(most, resident())
     for start in range(0, 10_000, 100):

@@ -43,7 +43,7 @@ def training_batch(
     epoch, index = divmod(step, steps_per_epoch(len(rows), batch))
     chosen = chosen_at(len(rows), batch, seed, step)
     pipeline.set_random_seed(int(np.random.default_rng((seed, epoch, index)).integers(2**31)))
-    if step % 16 == 0:
+    if step % 4 == 0:
         release(pixels)
     pixels = np.asarray(pixels)  # a row of a memmap is a memmap again, and takes longer to make than to read
     return np.stack([pipeline(image=pixels[row])["image"] for row in rows[chosen]]), targets[chosen]
@@ -56,7 +56,7 @@ def plain_batch(
     that model has them, their row numbers int32 (batch,)."""
     chosen = chosen_at(len(rows), batch, seed, step)
     wanted = rows[chosen]
-    if pixels is not None and step % 16 == 0:
+    if pixels is not None and step % 4 == 0:
         release(pixels)
     return wanted.astype(np.int32) if pixels is None else np.asarray(pixels)[wanted], targets[chosen]
 
