@@ -22,6 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from pictures import write_photographs
+from PIL import Image
 from rounds import compare, untracked
 
 from kaggle_cnn.data.augment import shift_rotate_flip
@@ -143,6 +144,7 @@ def write_picture(path: str, rows: dict) -> None:
             axis.axis("off")
     figure.tight_layout()
     figure.savefig(path, dpi=80)
+    Image.open(path).quantize(200).save(path, optimize=True)
 
 
 def main() -> None:
