@@ -7,6 +7,10 @@ After David Page's "How to train your ResNet" (2018), with the residual blocks o
 a convolution that halves the side; three stages, each a convolution that doubles the channels, a pooling that halves
 the side, and a residual block of two convolutions; then a global maximum. The width and the first stride are for a CPU
 and few epochs: a GPU takes width=64, sixteen times the operations, and for small images stride=1, four times those.
+
+Five Simpsons characters, 1,500 images to train on, 487,669 parameters, two cores: 15 epochs in 46 s, validation
+accuracy 0.9307 on one view, 0.9280 on ten. CIFAR-10 with size=32 crop=32 epochs=5 batch=64: 0.7652 in 123 s on one
+view (BENCHMARKS.md).
 """
 
 from keras import Input, Model, layers, optimizers
