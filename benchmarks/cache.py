@@ -13,20 +13,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import simplejpeg
 from pictures import write_photographs
 from PIL import Image, ImageOps
 from rounds import compare, untracked
 
-from kaggle_cnn.data.decode import fit
+from kaggle_cnn.data.decode import decode_scaled, fit
 from kaggle_cnn.data.images import load_images
-
-
-def decode(content: bytes, size: int) -> np.ndarray:
-    height, width, _, _ = simplejpeg.decode_jpeg_header(content)
-    part = next((part for part in (8, 4, 2) if min(height, width) // part >= size), 1)
-    return simplejpeg.decode_jpeg(content, "RGB", min_height=-(-height // part), min_width=-(-width // part))
 
 
 def pillow(path: Path, size: int) -> bytes:
@@ -46,10 +39,10 @@ def main() -> None:
         for size in (64, 128, 224):
 
             def bare(size=size) -> int:
-                return sum(pool.map(lambda each: decode(each, size).ndim == 3, contents))
+                return sum(pool.map(lambda each: decode_scaled(each, size, 3).ndim == 3, contents))
 
             def resized(size=size) -> int:
-                return sum(pool.map(lambda each: fit(decode(each, size), size).ndim == 3, contents))
+                return sum(pool.map(lambda each: fit(decode_scaled(each, size, 3), size).ndim == 3, contents))
 
             def build(size=size) -> int:
                 cache = Path(folder) / "cache"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
+from competitions import Times, fetched
 from pictures import squares
 from PIL import Image
 from rounds import untracked
@@ -34,10 +35,8 @@ from rich.console import Console
 from rich.table import Table
 
 from kaggle_cnn.competition.competition import open_competition
-from kaggle_cnn.competition.fetch import fetch
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.data.images import load_images
-from kaggle_cnn.insight.progress import Talk
 from kaggle_cnn.learn.recipe import load_recipe, set_knobs
 from kaggle_cnn.learn.train import train
 from kaggle_cnn.workspace import Workspace
@@ -46,30 +45,12 @@ CLASSES, BATCH = 18, 32
 RECIPE = Path(__file__).parents[1] / "recipes" / "baseline.py"
 
 
-class Times:
-    """A training progress that keeps the seconds of each epoch."""
-
-    def __init__(self):
-        self.seconds = []
-
-    def epoch(self, row, better, seconds) -> None:
-        self.seconds.append(seconds)
-
-    def say(self, *_) -> None:
-        pass
-
-    fold = step = say
-
-
 def make_competition(folder: Path, images: int) -> Workspace:
     for number, pixels in enumerate(squares(images, 64)):
         path = folder / "source" / "train" / f"class {number % CLASSES:02}" / f"{number:05}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
-    workspace = Workspace(folder / "work")
-    competition, _ = fetch(str(folder / "source"), workspace, Talk(Console(quiet=True)))
-    workspace.make_current(competition.name)
-    return workspace
+    return fetched(folder / "source", folder / "work")
 
 
 def kcnn(workspace: Workspace, dataset, recipe):

@@ -34,25 +34,21 @@ recipe = Recipe(model=small, augment=shift_rotate_flip, epochs=2, views=2, batch
 
 def work(folder: Path, count: int) -> None:
     """Prints the seconds of each part and the peak MiB."""
+    from competitions import Times, fetched
     from pictures import squares
     from PIL import Image
     from rounds import untracked
 
     from kaggle_cnn.competition.competition import open_competition
-    from kaggle_cnn.competition.fetch import fetch
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.data.images import load_images
-    from kaggle_cnn.insight.progress import Talk
-    from kaggle_cnn.workspace import Workspace
 
     kinds = [Image.fromarray(pixels) for pixels in squares(200, 64)]
     for number in range(count):
         path = folder / "source" / "train" / f"class {number % 10}" / f"{number:06}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         kinds[number % 200].save(path, quality=75 + number // 200 % 20, comment=str(number).encode())
-    workspace = Workspace(folder / "work")
-    competition, _ = fetch(str(folder / "source"), workspace, Talk(Console(quiet=True)))
-    workspace.make_current(competition.name)
+    workspace = fetched(folder / "source", folder / "work")
     seconds = {}
     begun = time.perf_counter()
     dataset = load_dataset(open_competition(workspace, None))
@@ -67,19 +63,11 @@ def work(folder: Path, count: int) -> None:
     from kaggle_cnn.learn.recipe import load_recipe
     from kaggle_cnn.learn.train import train
 
-    class Times:
-        def epoch(self, row, better, taken) -> None:
-            seconds["training"] = taken
-
-        def say(self, *_) -> None:
-            pass
-
-        fold = step = say
-
     (folder / "small.py").write_text(RECIPE)
-    begun = time.perf_counter()
+    times = Times()
     recipe = load_recipe(folder / "small.py")
-    train(workspace, dataset, recipe, folder / "small.py", [0], find_device(), Times(), untracked)
+    train(workspace, dataset, recipe, folder / "small.py", [0], find_device(), times, untracked)
+    seconds["training"] = times.seconds[-1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(*(seconds[part] / count * 1e6 for part in ("listing", "decoding", "training")), peak)
 

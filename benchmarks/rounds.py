@@ -20,11 +20,11 @@ def cpu_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def compare(title: str, sides: dict[str, Callable[[], int]], rounds: int = 5, unit: str = "image") -> dict[str, float]:
+def compare(title: str, sides: dict[str, Callable[[], int]], rounds: int = 5) -> None:
     """Calls every side once to warm up, then all of them in turn, `rounds` times, and prints a table.
 
-    A side does its work and returns how many `unit`s that was. Ratios are to the first side, of the same round; the
-    spread is that of the rounds. Returns the median ratio of wall time of each side: 0.5 is twice as fast.
+    A side does its work and returns how many images that was. Ratios are to the first side, of the same round; the
+    spread is that of the rounds.
     """
     for side in sides.values():
         side()
@@ -32,14 +32,14 @@ def compare(title: str, sides: dict[str, Callable[[], int]], rounds: int = 5, un
     for _ in range(rounds):
         for name, side in sides.items():
             wall, cpu = time.perf_counter(), cpu_seconds()
-            units = side()
-            walls[name].append((time.perf_counter() - wall) / units)
-            cpus[name].append((cpu_seconds() - cpu) / units)
+            images = side()
+            walls[name].append((time.perf_counter() - wall) / images)
+            cpus[name].append((cpu_seconds() - cpu) / images)
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    for heading in (f"{unit}s/s", f"us/{unit}", f"CPU us/{unit}", "times as fast", "least", "most", "by CPU"):
+    for heading in ("images/s", "us/image", "CPU us/image", "times as fast", "least", "most", "by CPU"):
         table.add_column(heading, justify="right")
-    first, ratios = next(iter(sides)), {}
+    first = next(iter(sides))
     for name in sides:
         times = [other / own for own, other in zip(walls[name], walls[first], strict=True)]
         by_cpu = statistics.median(other / own for own, other in zip(cpus[name], cpus[first], strict=True))
@@ -51,6 +51,4 @@ def compare(title: str, sides: dict[str, Callable[[], int]], rounds: int = 5, un
             f"{cpu * 1e6:,.4g}",
             *(f"{value:.2f}" for value in (statistics.median(times), min(times), max(times), by_cpu)),
         )
-        ratios[name] = 1 / statistics.median(times)
     Console(width=120).print(table)
-    return ratios

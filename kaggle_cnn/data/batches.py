@@ -43,9 +43,7 @@ def training_batch(
     epoch, index = divmod(step, steps_per_epoch(len(rows), batch))
     chosen = chosen_at(len(rows), batch, seed, step)
     pipeline.set_random_seed(int(np.random.default_rng((seed, epoch, index)).integers(2**31)))
-    if step % 4 == 0:
-        release(pixels)
-    pixels = np.asarray(pixels)  # a row of a memmap is a memmap again, and takes longer to make than to read
+    pixels = unmapped(pixels, step)
     return np.stack([pipeline(image=pixels[row])["image"] for row in rows[chosen]]), targets[chosen]
 
 
@@ -56,23 +54,24 @@ def plain_batch(
     that model has them, their row numbers int32 (batch,)."""
     chosen = chosen_at(len(rows), batch, seed, step)
     wanted = rows[chosen]
-    if pixels is not None and step % 4 == 0:
-        release(pixels)
-    return wanted.astype(np.int32) if pixels is None else np.asarray(pixels)[wanted], targets[chosen]
+    return wanted.astype(np.int32) if pixels is None else unmapped(pixels, step)[wanted], targets[chosen]
 
 
 def centres(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
     """The centres (len(rows), crop, crop, channels) of those images."""
     edge = (pixels.shape[1] - crop) // 2
-    release(pixels)
-    return np.asarray(pixels)[rows, edge : edge + crop, edge : edge + crop]
+    return unmapped(pixels)[rows, edge : edge + crop, edge : edge + crop]
 
 
-def release(pixels: np.ndarray) -> None:
-    """Lets go of the pages of a map that have been read, which the system keeps in its own cache: of 100,000 images of
-    64 pixels 1.2 GiB would count as this process' memory otherwise. Takes 90 us, and nothing where there is no map."""
-    if isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+def unmapped(pixels: np.ndarray, step: int = 0) -> np.ndarray:
+    """`pixels` as a plain array, since a row of a memmap is a memmap again and takes longer to make than to read.
+
+    At every fourth `step`, pages of the map that have been read are let go of; the system keeps them in its own cache.
+    Of 100,000 images of 64 pixels 1.2 GiB would count as this process' memory otherwise. To let go takes 90 us.
+    """
+    if step % 4 == 0 and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         pixels.base.madvise(mmap.MADV_DONTNEED)
+    return np.asarray(pixels)
 
 
 class Ahead:
@@ -83,7 +82,7 @@ class Ahead:
     """
 
     def __init__(self, makers: list[Callable[[int], Batch]]):
-        cv2.setNumThreads(1)  # the threads are here: OpenCV's own took 1.9 times the CPU at 64 pixels (BENCHMARKS.md)
+        cv2.setNumThreads(1)  # the threads are here: OpenCV's own took 1.9 times the CPU at 64 pixels (LOG.md)
         self.makers = makers
         self.threads = [ThreadPoolExecutor(1, thread_name_prefix="batches") for _ in makers]
         self.coming: dict[int, Future] = {}
@@ -132,8 +131,8 @@ class Endless(keras.utils.PyDataset):
 def feed(batch_at: Callable[[int], Batch], first_step: int = 0):
     """What `model.fit` takes in, from `first_step` on without end, all batches of one shape.
 
-    TensorFlow gets a tf.data pipeline that does not tune itself: of the one that Keras makes of a PyDataset the end
-    held up one run in two by 1 to 5 s (LOG.md).
+    TensorFlow gets a tf.data pipeline that does not tune itself: the end of the one that Keras makes of a PyDataset
+    came 5 s late in two fits of ten (LOG.md).
     """
     if keras.backend.backend() != "tensorflow":
         return Endless(batch_at, first_step)

@@ -45,7 +45,18 @@ def square(path: Path, size: int, channels: int) -> np.ndarray:
 
 
 def jpeg_square(content: bytes, size: int, channels: int) -> np.ndarray:
-    """Decodes at the smallest of 1/8, 1/4, 1/2 and 1 that is not below `size`, then resizes.
+    """Decodes no larger than needed, then resizes. Raises ValueError as decode_scaled does."""
+    pixels = decode_scaled(content, size, channels)
+    if pixels.shape[:2] != (size, size):
+        pixels = fit(pixels, size).reshape(size, size, channels)
+    if b"Exif\0\0" in content[:4096]:  # it stands first, or after JFIF's few bytes
+        turns, mirror = TURNS.get(Image.open(BytesIO(content)).getexif().get(ORIENTATION), (0, False))
+        pixels = np.rot90(pixels, turns)[:, :: -1 if mirror else 1]
+    return pixels
+
+
+def decode_scaled(content: bytes, size: int, channels: int) -> np.ndarray:
+    """A JPEG at the smallest of 1/8, 1/4, 1/2 and 1 of its size whose shorter side is not below `size`.
 
     Raises ValueError for what is not whole, or not grey, YCbCr or RGB.
     """
@@ -57,13 +68,7 @@ def jpeg_square(content: bytes, size: int, channels: int) -> np.ndarray:
     pixels = simplejpeg.decode_jpeg(
         content, "GRAY" if channels == 1 else "RGB", min_height=-(-height // part), min_width=-(-width // part)
     )
-    if (height, width) != (size, size):
-        pixels = fit(pixels[: round(height / part), : round(width / part)], size)  # without what fills the last block
-        pixels = pixels.reshape(size, size, channels)
-    if b"Exif\0\0" in content[:4096]:  # it stands first, or after JFIF's few bytes
-        turns, mirror = TURNS.get(Image.open(BytesIO(content)).getexif().get(ORIENTATION), (0, False))
-        pixels = np.rot90(pixels, turns)[:, :: -1 if mirror else 1]
-    return pixels
+    return pixels[: round(height / part), : round(width / part)]  # without what fills the last block
 
 
 def fit(pixels: np.ndarray, size: int) -> np.ndarray:

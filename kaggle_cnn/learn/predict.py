@@ -70,7 +70,7 @@ def batch_size(model: keras.Model) -> int:
     """How many images to predict at a time: a power of two up to 256, such that the largest output of a layer stays
     below 40 MiB on a CPU, or a 64th of a GPU's memory.
 
-    AlexNet at 227 pixels takes 32, which is 1.3 times as fast as 64 on two cores; the baseline 64 (BENCHMARKS.md).
+    AlexNet at 227 pixels takes 32, which is 1.3 times as fast as 64 on two cores (LOG.md); the baseline 64.
     """
     shapes = [tensor.shape[1:] for layer in model.layers for tensor in keras.tree.flatten(layer.output)]
     largest = 4 * max(math.prod(side or 1 for side in shape) for shape in shapes)
