@@ -22,24 +22,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-NETWORKS = {"alexnet": (256, 227, 96), "baseline": (72, 64, 512)}  # size, crop, images
+NETWORKS = {"alexnet": (256, 227, 96, 1000), "baseline": (72, 64, 512, 18)}  # size, crop, images, classes
 SIDES = ("one view", "ten views", "ten predicts")
-
-
-def alexnet(classes: int = 1000):
-    """Krizhevsky et al. 2012 without groups and local response normalisation: 62 M parameters."""
-    from keras import Input, Model, layers
-
-    inputs = Input((227, 227, 3), dtype="uint8")
-    x = layers.Conv2D(96, 11, 4, activation="relu")(layers.Rescaling(1 / 255)(inputs))
-    x = layers.Conv2D(256, 5, padding="same", activation="relu")(layers.MaxPooling2D(3, 2)(x))
-    x = layers.MaxPooling2D(3, 2)(x)
-    for filters in (384, 384, 256):
-        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
-    x = layers.Flatten()(layers.MaxPooling2D(3, 2)(x))
-    for _ in range(2):
-        x = layers.Dense(4096, activation="relu")(x)
-    return Model(inputs, layers.Dense(classes, activation="softmax")(x))
 
 
 def work(network: str, side: str) -> None:
@@ -51,11 +35,8 @@ def work(network: str, side: str) -> None:
     from kaggle_cnn.learn.predict import batch_size, predict_views
     from kaggle_cnn.learn.recipe import load_recipe
 
-    size, crop, images = NETWORKS[network]
-    if network == "alexnet":
-        model = alexnet()
-    else:
-        model = load_recipe(Path(__file__).parents[1] / "recipes" / "baseline.py").model((crop, crop, 3), 18)
+    size, crop, images, classes = NETWORKS[network]
+    model = load_recipe(Path(__file__).parents[1] / "recipes" / f"{network}.py").model((crop, crop, 3), classes)
     pixels = np.random.default_rng(0).integers(0, 255, (images, size, size, 3), dtype=np.uint8)
 
     def predicts() -> None:
@@ -80,7 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.work:
         return work(*options.work)
-    for network, (size, crop, images) in NETWORKS.items():
+    for network, (size, crop, images, _) in NETWORKS.items():
         processes = {
             side: subprocess.Popen(
                 [sys.executable, __file__, "--work", network, side],

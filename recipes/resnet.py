@@ -13,10 +13,11 @@ accuracy 0.9307 on one view, 0.9280 on ten. CIFAR-10 with size=32 crop=32 epochs
 view (BENCHMARKS.md).
 """
 
-from keras import Input, Model, layers, optimizers
+from keras import Input, Model, layers
 
 from kaggle_cnn import Recipe
 from kaggle_cnn.data.augment import shift_rotate_flip
+from kaggle_cnn.learn.optimizers import adamw_one_cycle
 
 
 def convolution(x, filters, strides=1):
@@ -36,21 +37,12 @@ def resnet(shape, classes, width=16, stride=2):
     return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
 
 
-def one_cycle(learning_rate, steps, weight_decay=0.05):
-    """AdamW whose rate rises over the first quarter of training and falls to nothing as a cosine (Smith 2018)."""
-    warm = max(1, steps // 4)
-    schedule = optimizers.schedules.CosineDecay(
-        learning_rate / 20, max(1, steps - warm), warmup_target=learning_rate, warmup_steps=warm
-    )
-    return optimizers.AdamW(schedule, weight_decay=weight_decay)
-
-
 recipe = Recipe(
     model=resnet,
     size=64,
     crop=64,
     augment=shift_rotate_flip,
-    optimizer=one_cycle,
+    optimizer=adamw_one_cycle,
     learning_rate=1e-2,
     epochs=15,
     batch=32,

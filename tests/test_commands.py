@@ -102,7 +102,7 @@ def test_the_three_commands_in_a_new_directory(kcnn, tmp_path):
     assert 'competition = "demo"' in (work / "kcnn.toml").read_text()
     assert "vgg" in kcnn("recipes", cwd=work).stdout
     kcnn("init", cwd=work)  # changes nothing
-    small = ["size=14", "crop=14", "epochs=1", "width=4", "views=2"]
+    small = ["size=14", "crop=14", "epochs=1", "width=8", "views=2"]
     kcnn("train", "recipes/vgg.py", *(part for knob in small for part in ("--set", knob)), cwd=work)
     submitted = kcnn("submit", "--yes", cwd=work)
     assert "1,000 rows, checked" in submitted.stdout

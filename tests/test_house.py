@@ -15,7 +15,8 @@ ROOMS = [
     "__main__", "cli", "cli.competitions", "cli.training", "cli.runs", "cli.submissions", "cli.results",
     "cli.terminal",
     "insight.tables", "insight.progress", "insight.metrics",
-    "learn.train", "learn.fit", "learn.callbacks", "learn.predict", "learn.on_device", "learn.layers", "learn.backend",
+    "learn.train", "learn.fit", "learn.callbacks", "learn.predict", "learn.on_device", "learn.layers",
+    "learn.optimizers", "learn.backend",
     "__init__", "learn.recipe", "learn.run", "learn.predictions",
     "data.batches", "data.augment", "data.survey", "data.images", "data.decode", "data.dataset", "data.pixels",
     "competition.fetch", "competition.kaggle_host", "competition.kaggle_refusals",
@@ -55,7 +56,7 @@ def test_imports_go_down_only():
 
 
 def test_only_learn_and_batches_import_keras():
-    rooms = ("train", "fit", "callbacks", "predict", "on_device", "layers", "backend")
+    rooms = ("train", "fit", "callbacks", "predict", "on_device", "layers", "optimizers", "backend")
     allowed = {"data.batches", *(f"learn.{name}" for name in rooms)}
     for name, tree in sources():
         modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

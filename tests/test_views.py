@@ -40,6 +40,22 @@ def test_views_are_those_cut_by_hand(model, size):
     assert predict_views(model, pixels, rows[:0], 2, untracked)[2].shape == (0, 4)
 
 
+@pytest.mark.parametrize("size", [6, 7, 9])
+def test_six_views_move_by_a_pixel(model, size):
+    from kaggle_cnn.learn.predict import predict_views
+
+    pixels = np.random.default_rng(0).integers(0, 255, (5, size, size, 2), dtype=np.uint8)
+    around, middle = np.pad(pixels, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="reflect"), 3 + (size - 6) // 2
+    each = []
+    for top in (middle, middle - 1, middle + 1):
+        cut = around[:, top : top + 6, top : top + 6]
+        each += [model.predict_on_batch(cut), model.predict_on_batch(cut[:, :, ::-1])]
+    answers = predict_views(model, pixels, np.arange(5), 6, untracked)
+    assert sorted(answers) == [1, 2, 6]
+    for views, values in answers.items():
+        assert np.allclose(values, np.mean(each[:views], axis=0), atol=1e-6)
+
+
 def pooled(keras, side):
     """A network that takes any size, with weights of its own."""
     inputs = keras.Input((side, side, 3), dtype="uint8")

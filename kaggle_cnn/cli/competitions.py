@@ -59,7 +59,7 @@ def fetch(
     typer.echo(f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} classes, {tests}")
     wanted = f"a submission wants {ANSWERS[fetched.answer]}" if len(dataset.test_ids) else "nothing to submit"
     typer.echo(f"layout {fetched.layout}, {wanted}\nin {fetched.folder}")
-    say("next: kcnn look, then kcnn train recipes/vgg.py" if Path("recipes").is_dir() else "next: kcnn init")
+    say("next: kcnn look, then kcnn train recipes/resnet.py" if Path("recipes").is_dir() else "next: kcnn init")
 
 
 @app.command()

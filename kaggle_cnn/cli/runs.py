@@ -44,7 +44,7 @@ def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> 
 def evaluate(
     names: RunsArgument = None,
     views: Annotated[
-        list[int] | None, typer.Option(help="1, 2 or 10; may be repeated; else all that are kept.")
+        list[int] | None, typer.Option(help="1, 2, 6 or 10; may be repeated; else all that are kept.")
     ] = None,
     crop: CropOption = None,
     competition: CompetitionOption = None,
@@ -61,7 +61,7 @@ def evaluate(
     chosen = open_runs(workspace, found, names)
     for count in views or []:
         require_views(count)
-    validation = mean([validated(run, found, max(views or [1]), crop) for run in chosen])
+    validation = mean([validated(run, found, views or [], crop) for run in chosen])
     by_views = {
         n: numbers for n, numbers in measure_views(validation, found.classes).items() if not views or n in views
     }
@@ -74,7 +74,7 @@ def evaluate(
 @app.command()
 def predict(
     names: RunsArgument = None,
-    views: Annotated[int | None, typer.Option(help="1, 2 or 10; else as many as the recipe says.")] = None,
+    views: Annotated[int | None, typer.Option(help="1, 2, 6 or 10; else as many as the recipe says.")] = None,
     crop: CropOption = None,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
@@ -106,26 +106,31 @@ def predict(
 
 
 def require_views(views: int) -> None:
-    if views not in (1, 2, 10):
-        raise KcnnError(f"--views should be 1, 2 or 10, got {views}", "10: four corners and centre, each mirrored too")
+    if views not in (1, 2, 6, 10):
+        raise KcnnError(
+            f"--views should be 1, 2, 6 or 10, got {views}", "10: four corners and centre, each mirrored too"
+        )
 
 
-def validated(run, competition, views: int, crop: int | None):
-    """A run's out-of-fold predictions; made anew, by its models, where they are gone or of fewer views than `views`;
-    for another `crop` than in training always, and those are not kept."""
+def validated(run, competition, views: list[int], crop: int | None):
+    """A run's out-of-fold predictions; made anew, by its models, where they are gone or one of `views` is not among
+    them; for another `crop` than in training always, and those are not kept."""
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.learn.backend import start_backend
     from kaggle_cnn.learn.predictions import Predictions
 
     path = run.folder / "validation.npz"
-    if not crop and path.is_file() and (kept := Predictions.read(path)).best()[0] >= views:
+    kept = Predictions.read(path) if path.is_file() and not crop else None
+    if kept and set(views) <= set(kept.probabilities):
         return kept
     run.models  # noqa: B018  raises where one is gone, before Keras takes its seconds to start
     start_backend(run.record["backend"])
     from kaggle_cnn.learn.predict import validate_run
 
-    views = max(views, run.record["knobs"]["views"])
-    predictions = validate_run(run, load_dataset(competition), views, talk().track, crop)
+    wanted = {*views, run.record["knobs"]["views"]}
+    counts = {6} & wanted | {max(wanted - {6}, default=6)}  # the six are not among the first of the ten
+    parts = [validate_run(run, load_dataset(competition), count, talk().track, crop) for count in sorted(counts)]
+    predictions = Predictions(parts[0].ids, parts[0].labels, {**parts[0].probabilities, **parts[-1].probabilities})
     if not crop:
         predictions.write(path)
     return predictions

@@ -25,7 +25,7 @@ def recipes() -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe file, such as recipes/vgg.py.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe file, such as recipes/resnet.py.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="A knob, as name=value; may be repeated.")] = None,
     fold: Annotated[int, typer.Option(min=0, max=4, help="The fold to validate on.")] = 0,
     folds: Annotated[str | None, typer.Option(help="'all': one model for each fold.", metavar="all")] = None,

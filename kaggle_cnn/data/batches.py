@@ -12,6 +12,8 @@ import cv2
 import keras
 import numpy as np
 
+from kaggle_cnn.data.augment import cut_and_mix, mix_up
+
 Batch = tuple[np.ndarray, np.ndarray]
 
 
@@ -33,18 +35,32 @@ def chosen_at(images: int, batch: int, seed: int, step: int) -> np.ndarray:
 
 
 def training_batch(
-    pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, pipeline: A.Compose, batch: int, seed: int, step: int
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    targets: np.ndarray,
+    pipeline: A.Compose,
+    batch: int,
+    seed: int,
+    step: int,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
 ) -> Batch:
     """Batch number `step`, counted from 0 over all epochs: the same for the same arguments, whenever it is asked for.
 
     `pixels` (N, size, size, channels) uint8, `rows` (n,) the rows to train on, `targets` (n, classes) float32 aligned
-    with `rows`. Returns uint8 (batch, crop, crop, channels) and float32 (batch, classes).
+    with `rows`. `mixup` and `cutmix` are Recipe's. Returns uint8 (batch, crop, crop, channels) and float32 (batch,
+    classes). A transform of the pipeline may name "row" and "epoch" in its `targets_as_params`.
     """
     epoch, index = divmod(step, steps_per_epoch(len(rows), batch))
     chosen = chosen_at(len(rows), batch, seed, step)
-    pipeline.set_random_seed(int(np.random.default_rng((seed, epoch, index)).integers(2**31)))
+    draw = np.random.default_rng((seed, epoch, index))
+    pipeline.set_random_seed(int(draw.integers(2**31)))
     pixels = unmapped(pixels, step)
-    return np.stack([pipeline(image=pixels[row])["image"] for row in rows[chosen]]), targets[chosen]
+    images = np.stack([pipeline(image=pixels[row], row=row, epoch=epoch)["image"] for row in rows[chosen]])
+    wanted = targets[chosen]
+    if cutmix and (not mixup or draw.random() < 0.5):
+        return cut_and_mix(images, wanted, draw, cutmix)
+    return mix_up(images, wanted, draw, mixup) if mixup else (images, wanted)
 
 
 def plain_batch(

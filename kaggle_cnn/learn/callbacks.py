@@ -53,7 +53,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     What is validated and saved is `twin`, a model built as the `trained` one: it is given the epoch's weights, then
     `validate()` measures it, {"val_loss": ...}. Not by fit's `validation_data`, which builds a tf.data pipeline for
-    every epoch: to take one down held up every other epoch of the baseline by 4 s of 10 (LOG.md).
+    every epoch: to take one down held up every other epoch of the baseline by 4 s of 10 (LOG.md). `plateau` epochs
+    without a better one divide the rate by ten; 0 never does.
 
     Keras' own ModelCheckpoint and BackupAndRestore write in place, where a kill leaves half a file, forget the best
     score, and save no dropout seeds. Here every file is renamed when whole, and state.npz, written after model.keras,
@@ -69,11 +70,12 @@ class Checkpoint(keras.callbacks.Callback):
         twin: keras.Model,
         validate: Callable[[], dict[str, float]],
         worth: Callable[[dict[str, float]], float],
+        plateau: int,
         progress,
     ):
         super().__init__()
         self.folder, self.trained, self.twin = folder, trained, twin
-        self.validate, self.worth, self.progress = validate, worth, progress
+        self.validate, self.worth, self.plateau, self.progress = validate, worth, plateau, progress
         self.history: list[dict[str, float]] = []
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self.writing: Future | None = None
@@ -111,17 +113,27 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.wait()
-        for kept, current in zip(self.twin.variables, self.trained.variables, strict=True):
-            kept.assign(keras.ops.copy(current))  # on JAX the next step takes the array itself away
+        self.give_twin_weights()
         row = {"epoch": epoch + 1, **logs, **self.validate()}
         row = {name: float(value) for name, value in row.items()}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         seconds = time.monotonic() - self.begun
         better = self.worth(row) > max(map(self.worth, self.history), default=-math.inf)
         self.history.append(row)
+        if self.plateau and stalled([self.worth(each) for each in self.history], self.plateau):
+            self.model.optimizer.learning_rate = row["learning_rate"] / 10
         # Copies: what convert_to_numpy gives may be the variable's own memory.
         values = {name: np.array(keras.ops.convert_to_numpy(each)) for name, each in variables(self.model).items()}
         self.writing = self.writer.submit(self.write, list(self.history), better, values, seconds)
+
+    def give_twin_weights(self) -> None:
+        """The trained model's, or the running average of them where the optimizer keeps one."""
+        for kept, current in zip(self.twin.variables, self.trained.variables, strict=True):
+            kept.assign(keras.ops.copy(current))  # on JAX the next step takes the array itself away
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # behind the loss scale of mixed_float16
+        if optimizer.use_ema:  # it assigns in the order of the model that it trains, which is the twin's
+            optimizer.finalize_variable_values(self.twin.trainable_variables)
 
     def write(self, history: list[dict[str, float]], better: bool, values: dict, seconds: float) -> None:
         if better:
@@ -133,6 +145,16 @@ class Checkpoint(keras.callbacks.Callback):
         with whole_file(self.folder / "history.csv") as temporary:
             table.astype({"epoch": int}).to_csv(temporary, index=False)
         self.progress.epoch(history[-1], better, seconds)
+
+
+def stalled(worths: list[float], patience: int) -> bool:
+    """Whether the last of `worths` is the last of `patience` in a row without a new best; the next is then the first
+    of the next row."""
+    best, since = -math.inf, 0
+    for worth in worths:
+        since = 0 if worth > best else since % patience + 1
+        best = max(best, worth)
+    return since == patience
 
 
 def variables(model: keras.Model) -> dict:

@@ -1,11 +1,13 @@
 """Recipe + images -> the trained model of one fold."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
+from keras.optimizers.schedules import LearningRateSchedule
 
 from kaggle_cnn.data import augment
 from kaggle_cnn.data.batches import (
@@ -24,7 +26,7 @@ from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import Checkpoint, Watch
 from kaggle_cnn.learn.on_device import augmented
 from kaggle_cnn.learn.predict import answers, batch_size, readable
-from kaggle_cnn.learn.recipe import Recipe, describe
+from kaggle_cnn.learn.recipe import Recipe, describe, wants_images
 
 
 def fit_fold(
@@ -39,15 +41,16 @@ def fit_fold(
     steps = steps_per_epoch(len(trained), recipe.batch)
 
     multi_label = dataset.competition.multi_label
-    twin, model = (build(recipe, images, dataset) for _ in range(2))
-    trainer, makers = prepare(recipe, model, images.pixels, trained, targets[trained], device)
-    optimizer = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
+    sample = training_images(recipe, images.pixels, trained)
+    twin, model = (build(recipe, images, dataset, sample) for _ in range(2))
+    trainer, makers = prepare(recipe, model, images.pixels, trained, targets[trained], device, sample)
     loss = (keras.losses.BinaryCrossentropy if multi_label else keras.losses.CategoricalCrossentropy)(
         label_smoothing=recipe.label_smoothing
     )
     accuracy_of = keras.metrics.binary_accuracy if multi_label else keras.metrics.categorical_accuracy
     accuracy = keras.metrics.MeanMetricWrapper(accuracy_of, name="accuracy")
-    trainer.compile(optimizer(recipe.learning_rate, recipe.epochs * steps), loss, metrics=[accuracy])
+    trained_by = loss if recipe.class_weight == "none" else balanced(loss, targets[trained], multi_label)
+    trainer.compile(build_optimizer(recipe, recipe.epochs * steps), trained_by, metrics=[accuracy])
 
     def validate() -> dict[str, float]:
         given = answers(twin, lambda rows: centres(images.pixels, rows, recipe.crop), validated, batch_size(twin))
@@ -56,7 +59,7 @@ def fit_fold(
 
     # Of many labels nearly all are absent: always saying no is accurate, so there the loss decides.
     better = (lambda row: -row["val_loss"]) if multi_label else (lambda row: row["val_accuracy"])
-    with Checkpoint(folder, model, twin, validate, better, progress) as checkpoint:
+    with Checkpoint(folder, model, twin, validate, better, recipe.plateau, progress) as checkpoint:
         done = checkpoint.restore(trainer)
         progress.fold(fold, len(trained), steps, recipe.epochs, done)
         if done < recipe.epochs:
@@ -72,27 +75,87 @@ def fit_fold(
                 )
 
 
+def training_images(recipe: Recipe, pixels: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+    """What a recipe's functions are given as `images`: the centres of `pixels`[`rows`], of all or, beyond 256 MiB, of
+    an even choice; None where no function asks for them."""
+    if not any(function and wants_images(function) for function in (recipe.model, recipe.augment)):
+        return None
+    most = 2**28 // (recipe.crop**2 * pixels.shape[3])
+    return centres(pixels, rows[:: math.ceil(len(rows) / most)], recipe.crop)
+
+
+def balanced(loss: Callable, targets: np.ndarray, multi_label: bool) -> Callable:
+    """`loss` times the weight of the image's class, which is images / (classes * images of that class); of a mixture,
+    the mixture of their weights. `targets` are those of all training images, (n, classes) float32."""
+    if multi_label:
+        raise KcnnError(
+            "class_weight=balanced is for images of one class each", "leave it out: images have several labels here"
+        )
+    weights = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
+    each = keras.losses.CategoricalCrossentropy(label_smoothing=loss.label_smoothing, reduction="none")
+
+    def weighted(wanted, given):
+        return keras.ops.sum(wanted * weights.astype(np.float32), axis=-1) * each(wanted, given)
+
+    return weighted
+
+
+def build_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
+    """The recipe's optimizer for a training of `steps`, with the average of the weights that `ema` asks for.
+
+    Raises KcnnError where `plateau` is to lower a rate that follows a schedule.
+    """
+    make = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
+    optimizer = make(recipe.learning_rate, steps)
+    if recipe.plateau and isinstance(getattr(optimizer, "_learning_rate", None), LearningRateSchedule):
+        raise KcnnError(
+            f"plateau={recipe.plateau} lowers a constant rate, and this recipe's follows a schedule",
+            "leave plateau out, or give the recipe an optimizer with a constant rate",
+        )
+    if recipe.ema:
+        optimizer.use_ema = True
+        optimizer.ema_momentum = min(recipe.ema, 1 - 10 / (10 + steps))
+    return optimizer
+
+
 def prepare(
-    recipe: Recipe, model: keras.Model, pixels: np.ndarray, rows: np.ndarray, targets: np.ndarray, device: Device
+    recipe: Recipe,
+    model: keras.Model,
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    targets: np.ndarray,
+    device: Device,
+    sample: np.ndarray | None,
 ) -> tuple[keras.Model, list[Callable]]:
     """What to fit, and functions of the step that make its batches, one for each thread.
 
     With an Albumentations pipeline that is `model` itself. Where the recipe augments on the device, it is `model` after
     the augmentation; the images live there too if they fit in a tenth of the device's memory.
     """
-    pipeline = (recipe.augment or augment.centre)(recipe.crop)
+    function = recipe.augment or augment.centre
+    make = partial(function, recipe.crop, **({"images": sample} if wants_images(function) else {}))
+    pipeline = make()
     if isinstance(pipeline, keras.layers.Layer):
+        if recipe.mixup or recipe.cutmix:
+            raise KcnnError(
+                "mixup and cutmix mix what Albumentations gives, and this recipe augments on the device",
+                "set them to 0, or let `augment` return an Albumentations pipeline",
+            )
         resident = pixels.nbytes <= device.memory // 10
         maker = partial(plain_batch, None if resident else pixels, rows, targets, recipe.batch, recipe.seed)
         return augmented(model, pipeline, pixels, resident), [maker]
-    pipelines = [pipeline, *((recipe.augment or augment.centre)(recipe.crop) for _ in range(augmenting_threads() - 1))]
     return model, [
-        partial(training_batch, pixels, rows, targets, each, recipe.batch, recipe.seed) for each in pipelines
-    ]
+        partial(
+            training_batch, pixels, rows, targets, each, recipe.batch, recipe.seed,
+            mixup=recipe.mixup, cutmix=recipe.cutmix,
+        )
+        for each in (pipeline, *(make() for _ in range(augmenting_threads() - 1)))
+    ]  # fmt: skip
 
 
-def build(recipe: Recipe, images: Images, dataset: Dataset) -> keras.Model:
-    """The recipe's model, seeded; where an image may have several classes, with a sigmoid in place of its softmax.
+def build(recipe: Recipe, images: Images, dataset: Dataset, sample: np.ndarray | None = None) -> keras.Model:
+    """The recipe's model, seeded, given the training images in `sample` if it asks for them; where an image may have
+    several classes, with a sigmoid in place of its softmax.
 
     Raises KcnnError where it fails, does not map the images' shape to the classes, or has no softmax to replace.
     """
@@ -100,7 +163,7 @@ def build(recipe: Recipe, images: Images, dataset: Dataset) -> keras.Model:
     keras.utils.clear_session()
     keras.utils.set_random_seed(recipe.seed)
     try:
-        model = recipe.model(shape, classes)
+        model = recipe.model(shape, classes, **({"images": sample} if wants_images(recipe.model) else {}))
     except KcnnError:
         raise
     except Exception as error:

@@ -1,11 +1,13 @@
 """What Keras lacks."""
 
 import keras
+import numpy as np
 from keras import Model, layers, ops
 
 from kaggle_cnn.errors import KcnnError
 
-VIEWS = (1, 2, 10)
+# Asked for so many views, an evaluation gives these, each the first of the next: one list of places serves all.
+VIEWS = {1: (1,), 2: (1, 2), 6: (1, 2, 6), 10: (1, 2, 10)}
 
 
 @keras.saving.register_keras_serializable("kaggle_cnn")
@@ -27,14 +29,47 @@ class View(layers.Layer):
         return {**super().get_config(), "top": self.top, "left": self.left, "crop": self.crop, "mirror": self.mirror}
 
 
+@keras.saving.register_keras_serializable("kaggle_cnn")
+class LocalResponseNormalization(layers.Layer):
+    """x / (bias + alpha * the sum of x**2 over `size` neighbouring channels, x's own in the middle) ** beta.
+
+    Of any shape (..., channels). The defaults are AlexNet's (Krizhevsky et al. 2012, section 3.3), whose sum is a sum
+    and no mean, as TensorFlow's own is: there `size` is 2 * depth_radius + 1. Other libraries divide alpha by `size`.
+    """
+
+    def __init__(self, size: int = 5, bias: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.bias, self.alpha, self.beta = size, bias, alpha, beta
+
+    def call(self, inputs):
+        number = np.arange(inputs.shape[-1])
+        near = np.abs(number[:, None] - number) <= self.size // 2
+        sums = self.bias + self.alpha * ops.matmul(ops.square(inputs), ops.cast(near, inputs.dtype))
+        if self.beta == 0.75:
+            root = ops.rsqrt(sums)
+            return inputs * root * ops.sqrt(root)
+        return inputs * ops.power(sums, -self.beta)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        own = {"size": self.size, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
+        return {**super().get_config(), **own}
+
+
 def view_places(size: int, crop: int, views: int) -> list[tuple[int, int, bool]]:
     """(top, left, mirror) of each view: centre and its mirror image first, then the four corners and theirs.
 
-    1 is the centre; 2 adds its mirror image; 10 is the ten of Krizhevsky et al. 2012.
+    1 is the centre; 2 adds its mirror image; 10 is the ten of Krizhevsky et al. 2012; 6 has in place of the corners the
+    centre moved by a pixel, up to the left and down to the right (Jordan 2024, arXiv:2404.00498).
     """
     middle, end = (size - crop) // 2, size - crop
-    corners = [(middle, middle), (0, 0), (0, end), (end, 0), (end, end)]
-    return [(top, left, mirror) for top, left in corners for mirror in (False, True)][:views]
+    others = [(0, 0), (0, end), (end, 0), (end, end)]
+    if views == 6:
+        others = [(middle - 1, middle - 1), (middle + 1, middle + 1)]
+    places = [(middle, middle), *others]
+    return [(top, left, mirror) for top, left in places for mirror in (False, True)][:views]
 
 
 def at_crop(model: Model, crop: int) -> Model:
@@ -60,10 +95,14 @@ def with_views(model: Model, size: int, views: int) -> Model:
 
     The views are cut on the device from one upload, within one compiled call. TensorFlow may work on several at once,
     which takes up to some 400 MiB more than one view (BENCHMARKS.md). Where `size` leaves no room for
-    corners, a view that is the same as another is computed once and repeated.
+    corners, a view that is the same as another is computed once and repeated; where it leaves none for the six views'
+    pixel, the edge is reflected.
     """
     _, crop, _, channels = model.input_shape
     images = layers.Input((size, size, channels), dtype="uint8")
+    cut_from = images
+    if views == 6 and size < crop + 2:
+        cut_from, size = ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"), size + 2
     places = view_places(size, crop, views)
-    answers = {place: model(View(*place[:2], crop, place[2])(images)) for place in dict.fromkeys(places)}
+    answers = {place: model(View(*place[:2], crop, place[2])(cut_from)) for place in dict.fromkeys(places)}
     return Model(images, ops.stack([answers[place] for place in places], axis=1))

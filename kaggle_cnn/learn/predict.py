@@ -1,4 +1,4 @@
-"""Run -> probabilities of 1, 2 and 10 views."""
+"""Run -> probabilities, averaged over one view or several."""
 
 import gc
 import math
@@ -37,7 +37,8 @@ def load_model(run: Run, path: Path) -> keras.Model:
 def predict_views(
     model: keras.Model, pixels: np.ndarray, rows: np.ndarray, views: int, track: Callable, crop: int | None = None
 ) -> dict[int, np.ndarray]:
-    """Probabilities of `pixels`[`rows`] (uint8 NHWC at the recipe's size), averaged over 1, 2, 10 views up to `views`.
+    """Probabilities of `pixels`[`rows`] (uint8 NHWC at the recipe's size), averaged over the first of `views` views:
+    VIEWS.
 
     The views are of the size that the model was trained on, or of `crop`; see layers.at_crop. Returns {views: float32
     (len(rows), classes)}.
@@ -49,7 +50,7 @@ def predict_views(
     every = with_views(model, size, views)
     bar = partial(track, description=f"predicting {len(rows)} images, {views} views")
     given = answers(every, lambda chosen: centres(pixels, chosen, size), rows, batch_size(model), bar)
-    return {count: given[:, :count].mean(axis=1, dtype=np.float32) for count in VIEWS if count <= views}
+    return {count: given[:, :count].mean(axis=1, dtype=np.float32) for count in VIEWS[views]}
 
 
 def answers(

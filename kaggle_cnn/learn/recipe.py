@@ -4,6 +4,7 @@ import ast
 import difflib
 import functools
 import inspect
+import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -15,6 +16,7 @@ from kaggle_cnn.errors import KcnnError
 Scalar = bool | int | float | str
 FUNCTIONS = ("model", "augment", "optimizer")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+CLASS_WEIGHTS = ("none", "balanced")
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,21 @@ class Recipe:
     learning_rate: what `optimizer` is given.
     epochs, batch: passes over the training images, and images in a step.
     label_smoothing: in [0, 1): the share of the target spread evenly over all classes (Szegedy et al. 2016).
+    class_weight: "balanced" weighs an image by images / (classes * images of its class), so that every class has the
+        same say; "none" does not.
+    mixup, cutmix: the Beta parameter of each, 0 for none; with both, each batch has one or the other. mixup adds a
+    share
+        of another image of the batch (Zhang et al. 2018), cutmix pastes a rectangle of it (Yun et al. 2019).
+    ema: in [0, 1): the decay, at each step, of a running average of the weights, which is validated and kept in place
+        of the weights themselves; 0 for none. It reaches back over a tenth of the training at most.
+    plateau: so many epochs without a better validation divide the rate by ten; 0 for never. The optimizer's rate must
+        be constant then.
     precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": mixed on a GPU that has it, else float32.
-    views: how many views of an image are averaged after training: 1, 2 or 10.
+    views: how many views of an image are averaged after training: 1, 2, 6 or 10 (learn.layers.view_places).
     seed: of weights, batches, augmentation and dropout.
+
+    `model` and `augment` may have a parameter `images=None`: there they are given training images (n, crop, crop,
+    channels) uint8, those of the fold, or an even choice of them up to 256 MiB; to standardise by, or to whiten.
 
     Raises KcnnError where a value is out of its range.
     """
@@ -47,6 +61,11 @@ class Recipe:
     epochs: int = 30
     batch: int = 32
     label_smoothing: float = 0.0
+    class_weight: str = "none"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    ema: float = 0.0
+    plateau: int = 0
     precision: str = "auto"
     views: int = 10
     seed: int = 0
@@ -61,9 +80,13 @@ class Recipe:
         self._require("crop", self.crop <= self.size, f"at most size, which is {self.size}")
         self._require("seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
         self._require("learning_rate", self.learning_rate > 0, "above 0")
-        self._require("label_smoothing", 0 <= self.label_smoothing < 1, "from 0 to below 1")
+        for name in ("label_smoothing", "ema"):
+            self._require(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
+        for name in ("mixup", "cutmix", "plateau"):
+            self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more")
+        self._require("class_weight", self.class_weight in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}")
         self._require("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
-        self._require("views", self.views in (1, 2, 10), "1, 2 or 10")
+        self._require("views", self.views in (1, 2, 6, 10), "1, 2, 6 or 10")
 
     def _require(self, name: str, fine: bool, expected: str) -> None:
         if not fine:
@@ -82,6 +105,10 @@ def knobs(recipe: Recipe) -> dict[str, Scalar]:
     of_functions = {name: value for place in FUNCTIONS for name, value in own_knobs(getattr(recipe, place)).items()}
     own = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
     return {**of_functions, **{name: value for name, value in own.items() if isinstance(value, Scalar)}}
+
+
+def wants_images(function: Callable) -> bool:
+    return "images" in inspect.signature(function).parameters
 
 
 def set_knobs(recipe: Recipe, values: dict[str, str | Scalar]) -> Recipe:
@@ -187,7 +214,8 @@ def describe(error: Exception) -> str:
 
 
 def read_outline(path: Path) -> tuple[str, dict[str, str]]:
-    """A recipe file's first line and its knobs as they are written, by reading alone: no Keras, nothing is run.
+    """A recipe file's first line and its knobs as they are written, those of its functions first, by reading alone: no
+    Keras, nothing is run. Functions that it imports from kcnn are read there.
 
     Where the file is not Python, that is said in place of the first line.
     """
@@ -195,19 +223,31 @@ def read_outline(path: Path) -> tuple[str, dict[str, str]]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:
         return f"not valid Python: {error}", {}
-    functions = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
-    written = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Recipe":
-            own = {keyword.arg: keyword.value for keyword in node.keywords}
-            signature = functions.get(own["model"].id) if isinstance(own.get("model"), ast.Name) else None
-            if signature:
-                defaults = zip(
-                    signature.args[len(signature.args) - len(signature.defaults) :], signature.defaults, strict=True
-                )
-                written.update({argument.arg: ast.unparse(value) for argument, value in defaults})
-            written.update({name: ast.unparse(value) for name, value in own.items() if name != "model"})
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    signatures, written = read_signatures(tree), {}
+    for call in (call for call in calls if call.func.id == "Recipe"):
+        own = {keyword.arg: keyword.value for keyword in call.keywords}
+        for place in FUNCTIONS:
+            written.update(signatures.get(getattr(own.pop(place, None), "id", None), {}))
+        written.update({name: ast.unparse(value) for name, value in own.items()})
     return (ast.get_docstring(tree) or "").partition("\n")[0], written
+
+
+def read_signatures(tree: ast.Module) -> dict[str, dict[str, str]]:
+    """Of the functions that a file defines or imports from kcnn: name -> its keywords with their defaults as written,
+    but for those of None, which are no knobs."""
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kaggle_cnn."):
+            source = Path(__file__).parents[2].joinpath(*node.module.split(".")).with_suffix(".py")
+            there = read_signatures(ast.parse(source.read_text(encoding="utf-8"))) if source.is_file() else {}
+            names = {alias.name: alias.asname or alias.name for alias in node.names}
+            found.update({names[name]: keywords for name, keywords in there.items() if name in names})
+        if isinstance(node, ast.FunctionDef):
+            names = [argument.arg for argument in node.args.args][-len(node.args.defaults) or None :]
+            pairs = zip(names, map(ast.unparse, node.args.defaults), strict=False)
+            found[node.name] = {name: value for name, value in pairs if value != "None"}
+    return found
 
 
 def shipped_recipes() -> list[Path]:

@@ -1,0 +1,27 @@
+"""Two 5x5 convolutions and a softmax: the smallest network worth the name.
+
+    kcnn train recipes/conv5.py
+    kcnn train recipes/conv5.py --set epochs=10
+
+Convolution 5x5 to 64 channels, pooling, the same again, one dense layer; Adam, batches of 250. The lecture trains 100
+epochs; without augmentation and regularisation, validation stands still after some ten.
+
+CIFAR-10: not yet measured.
+"""
+
+from keras import Input, Model, layers
+
+from kaggle_cnn import Recipe
+
+
+def conv5(shape, classes, width=64):
+    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+    inputs = Input(shape, dtype="uint8")
+    x = layers.Rescaling(1 / 255)(inputs)
+    for _ in range(2):
+        x = layers.Conv2D(width, 5, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D(2)(x)
+    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(layers.Flatten()(x)))
+
+
+recipe = Recipe(model=conv5, size=32, crop=32, learning_rate=1e-3, epochs=100, batch=250, views=2)

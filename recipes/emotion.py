@@ -1,0 +1,56 @@
+"""Convolutional network for faces by emotion (48x48 grey, 7 classes): one network, made to be strong.
+
+    kcnn train recipes/emotion.py
+    kcnn train recipes/emotion.py --set width=32 --set epochs=25
+
+Four stages of two 3x3 convolutions, after VGG as it leads on FER2013 (Khaireddin & Chen 2021, arXiv:2105.03588: 73.3 %
+with ten crops of 40 pixels), each stage with a shortcut past its second convolution; batch normalisation; a global mean
+in place of the dense layers. The pixels standardised, each by its own mean and deviation over the training set. The
+lecture's augmentation, with rotation and shift cut by half for the fewer epochs. The second command is for a CPU, a
+quarter of the operations. Reported by the lecture: 45 %, with augmentation 59 %.
+
+`class_weight=balanced` gives the rare classes the same say, and takes from the accuracy over all images.
+
+FER2013: not yet measured.
+"""
+
+from keras import Input, Model, layers
+
+from kaggle_cnn import Recipe
+from kaggle_cnn.data.augment import shift_rotate_flip
+from kaggle_cnn.learn.optimizers import adamw_one_cycle
+
+
+def convolution(x, filters):
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def emotion(shape, classes, images=None, width=64, dropout=0.4):
+    """`shape` is (height, width, channels) of uint8 input; returns class probabilities. `images` are training images
+    (n, *shape) uint8 to standardise by."""
+    inputs = Input(shape, dtype="uint8")
+    standardise = layers.Normalization(axis=(1, 2, 3))
+    if images is not None:
+        standardise.adapt(images)
+    x = standardise(inputs)
+    for stage in range(4):
+        if stage:
+            x = layers.MaxPooling2D(2, padding="same")(x)
+        x = convolution(x, width * 2**stage)
+        x = layers.Add()([x, convolution(x, width * 2**stage)])
+    x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(x))
+    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
+
+
+recipe = Recipe(
+    model=emotion,
+    size=48,
+    crop=40,
+    augment=shift_rotate_flip,
+    optimizer=adamw_one_cycle,
+    learning_rate=3e-3,
+    epochs=60,
+    batch=64,
+    label_smoothing=0.1,
+)
