@@ -46,7 +46,8 @@ def alexnet(shape, classes, activation="relu", dense=4096, dropout=0.5, weight_d
         return layers.MaxPooling2D(3, 2, padding="valid" if large else "same")(x)
 
     inputs = Input(shape, dtype="uint8")
-    x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
+    # As published, 0 to 255 less the mean: much smaller numbers would learn nothing with such small weights.
+    x = layers.Rescaling(1.0, offset=-120)(inputs) if large else layers.Rescaling(1 / 64, offset=-2)(inputs)
     x = convolution(x, 96, 11, strides=4) if large else convolution(x, 96, 5, strides=2, padding="same")
     x = pooled(LocalResponseNormalization()(x))
     x = pooled(LocalResponseNormalization()(in_two_groups(x, 256, 5)))

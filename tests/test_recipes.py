@@ -70,11 +70,13 @@ def test_trains_saves_loads_and_predicts(keras, name):
     trial(name, (32, 32, 3), 10, views=10, eager=True)
 
 
-@pytest.mark.parametrize("share", range(3))
-def test_on_jax_too(share):
-    """Two views: XLA takes its time to compile ten, which is tried for every recipe before a release."""
+@pytest.mark.parametrize(
+    "names", [["sprint", "alexnet", "emotion"], ["lenet", "finetune", "cifar10_tutorial", "maxnorm"]], ids=",".join
+)
+def test_on_jax_too(names):
+    """Those that have pieces of their own, on two views, since XLA takes its time to compile: all of them on ten views
+    take three minutes, by `python tests/recipe_trial.py jax 10 NAME...`."""
     program = REPOSITORY / "tests" / "recipe_trial.py"
-    names = NAMES[share::3]
     done = subprocess.run(
         [sys.executable, program, "jax", "2", *names],
         env=environment(XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"),

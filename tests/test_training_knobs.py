@@ -16,14 +16,21 @@ def test_balanced_weights_are_those_of_scikit_learn(keras):
     targets = np.eye(3, dtype=np.float32)[labels]
     given = np.random.default_rng(0).dirichlet([1, 1, 1], 10).astype(np.float32)
     weights = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    loss = balanced(keras.losses.CategoricalCrossentropy(), targets, False)
+    loss = balanced(keras.losses.CategoricalCrossentropy(), targets)
     expected = -np.log(given[np.arange(10), labels]) * weights[labels]
     assert np.allclose(loss(targets, given), expected, rtol=1e-5)
     mixture = np.array([[0.25, 0.75, 0]], np.float32)
     both = -(np.log(given[0, :2]) * [0.25, 0.75]).sum() * (weights[:2] * [0.25, 0.75]).sum()
     assert np.allclose(loss(mixture, given[:1]), both, rtol=1e-5)
+
+
+def test_balanced_is_for_one_class_an_image(keras):
+    from kaggle_cnn.learn.fit import require_consistent
+
+    recipe = Recipe(model=lambda shape, classes: None, class_weight="balanced")
+    require_consistent(recipe, multi_label=False)
     with pytest.raises(KcnnError, match="one class each"):
-        balanced(keras.losses.BinaryCrossentropy(), targets, True)
+        require_consistent(recipe, multi_label=True)
 
 
 def test_class_weights_reach_the_training(train_tiny, tiny_workspace):
@@ -107,9 +114,10 @@ def test_the_rate_falls_when_validation_stands_still(train_tiny):
     assert rates == pytest.approx([1e-9, 1e-9, 1e-9, 1e-10, 1e-10], rel=1e-5)
 
 
-def test_a_schedule_has_no_plateau(train_tiny):
+def test_a_schedule_has_no_plateau(train_tiny, tiny_workspace):
     with pytest.raises(KcnnError, match="plateau=2 lowers a constant rate, and this recipe's follows a schedule"):
         train_tiny(plateau=2)
+    assert not (tiny_workspace.root / "runs").exists()
 
 
 @pytest.mark.usefixtures("constant")

@@ -49,7 +49,7 @@ def fit_fold(
     )
     accuracy_of = keras.metrics.binary_accuracy if multi_label else keras.metrics.categorical_accuracy
     accuracy = keras.metrics.MeanMetricWrapper(accuracy_of, name="accuracy")
-    trained_by = loss if recipe.class_weight == "none" else balanced(loss, targets[trained], multi_label)
+    trained_by = loss if recipe.class_weight == "none" else balanced(loss, targets[trained])
     trainer.compile(build_optimizer(recipe, recipe.epochs * steps), trained_by, metrics=[accuracy])
 
     def validate() -> dict[str, float]:
@@ -84,13 +84,29 @@ def training_images(recipe: Recipe, pixels: np.ndarray, rows: np.ndarray) -> np.
     return centres(pixels, rows[:: math.ceil(len(rows) / most)], recipe.crop)
 
 
-def balanced(loss: Callable, targets: np.ndarray, multi_label: bool) -> Callable:
-    """`loss` times the weight of the image's class, which is images / (classes * images of that class); of a mixture,
-    the mixture of their weights. `targets` are those of all training images, (n, classes) float32."""
-    if multi_label:
+def require_consistent(recipe: Recipe, multi_label: bool) -> None:
+    """Raises KcnnError where two knobs, or a knob and the task, exclude each other; before a run is made."""
+    if recipe.class_weight == "balanced" and multi_label:
         raise KcnnError(
             "class_weight=balanced is for images of one class each", "leave it out: images have several labels here"
         )
+    optimizer = build_optimizer(recipe, 1)
+    if recipe.plateau and isinstance(getattr(optimizer, "_learning_rate", None), LearningRateSchedule):
+        raise KcnnError(
+            f"plateau={recipe.plateau} lowers a constant rate, and this recipe's follows a schedule",
+            "leave plateau out, or give the recipe an optimizer with a constant rate",
+        )
+    on_device = recipe.augment and isinstance(recipe.augment(recipe.crop), keras.layers.Layer)
+    if on_device and (recipe.mixup or recipe.cutmix):
+        raise KcnnError(
+            "mixup and cutmix mix what Albumentations gives, and this recipe augments on the device",
+            "set them to 0, or let `augment` return an Albumentations pipeline",
+        )
+
+
+def balanced(loss: Callable, targets: np.ndarray) -> Callable:
+    """`loss` times the weight of the image's class, which is images / (classes * images of that class); of a mixture,
+    the mixture of their weights. `targets` are those of all training images, (n, classes) float32."""
     weights = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
     each = keras.losses.CategoricalCrossentropy(label_smoothing=loss.label_smoothing, reduction="none")
 
@@ -101,17 +117,9 @@ def balanced(loss: Callable, targets: np.ndarray, multi_label: bool) -> Callable
 
 
 def build_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
-    """The recipe's optimizer for a training of `steps`, with the average of the weights that `ema` asks for.
-
-    Raises KcnnError where `plateau` is to lower a rate that follows a schedule.
-    """
+    """The recipe's optimizer for a training of `steps`, with the average of the weights that `ema` asks for."""
     make = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
     optimizer = make(recipe.learning_rate, steps)
-    if recipe.plateau and isinstance(getattr(optimizer, "_learning_rate", None), LearningRateSchedule):
-        raise KcnnError(
-            f"plateau={recipe.plateau} lowers a constant rate, and this recipe's follows a schedule",
-            "leave plateau out, or give the recipe an optimizer with a constant rate",
-        )
     if recipe.ema:
         optimizer.use_ema = True
         optimizer.ema_momentum = min(recipe.ema, 1 - 10 / (10 + steps))
@@ -136,11 +144,6 @@ def prepare(
     make = partial(function, recipe.crop, **({"images": sample} if wants_images(function) else {}))
     pipeline = make()
     if isinstance(pipeline, keras.layers.Layer):
-        if recipe.mixup or recipe.cutmix:
-            raise KcnnError(
-                "mixup and cutmix mix what Albumentations gives, and this recipe augments on the device",
-                "set them to 0, or let `augment` return an Albumentations pipeline",
-            )
         resident = pixels.nbytes <= device.memory // 10
         maker = partial(plain_batch, None if resident else pixels, rows, targets, recipe.batch, recipe.seed)
         return augmented(model, pipeline, pixels, resident), [maker]

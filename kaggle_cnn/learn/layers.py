@@ -12,18 +12,21 @@ VIEWS = {1: (1,), 2: (1, 2), 6: (1, 2, 6), 10: (1, 2, 10)}
 
 @keras.saving.register_keras_serializable("kaggle_cnn")
 class View(layers.Layer):
-    """Cuts `crop` x `crop` at (`top`, `left`) out of images (N, height, width, channels), and mirrors it if asked."""
+    """Cuts `crop` x `crop` at (`top`, `left`) out of uint8 images (N, height, width, channels), and mirrors it if
+    asked; not before there are the probabilities `after`, of another view."""
 
     def __init__(self, top: int, left: int, crop: int, mirror: bool, **kwargs):
         super().__init__(**kwargs)
         self.top, self.left, self.crop, self.mirror = top, left, crop, mirror
 
-    def call(self, images):
+    def call(self, images, after=None):
         cut = images[:, self.top : self.top + self.crop, self.left : self.left + self.crop]
+        if after is not None:  # no probability is above 2, which no compiler knows
+            cut = cut + ops.cast(after[0, 0] > 2, "uint8")
         return ops.flip(cut, axis=2) if self.mirror else cut
 
-    def compute_output_shape(self, shape):
-        return (shape[0], self.crop, self.crop, shape[3])
+    def compute_output_shape(self, images_shape, after_shape=None):
+        return (images_shape[0], self.crop, self.crop, images_shape[3])
 
     def get_config(self):
         return {**super().get_config(), "top": self.top, "left": self.left, "crop": self.crop, "mirror": self.mirror}
@@ -44,11 +47,9 @@ class LocalResponseNormalization(layers.Layer):
     def call(self, inputs):
         number = np.arange(inputs.shape[-1])
         near = np.abs(number[:, None] - number) <= self.size // 2
-        sums = self.bias + self.alpha * ops.matmul(ops.square(inputs), ops.cast(near, inputs.dtype))
-        if self.beta == 0.75:
-            root = ops.rsqrt(sums)
-            return inputs * root * ops.sqrt(root)
-        return inputs * ops.power(sums, -self.beta)
+        x = ops.cast(inputs, "float32")  # squares leave float16's range early
+        sums = self.bias + self.alpha * ops.matmul(ops.square(x), ops.cast(near, "float32"))
+        return ops.cast(x * ops.exp(-self.beta * ops.log(sums)), inputs.dtype)  # a power takes twice as long (LOG.md)
 
     def compute_output_shape(self, shape):
         return shape
@@ -93,10 +94,10 @@ def at_crop(model: Model, crop: int) -> Model:
 def with_views(model: Model, size: int, views: int) -> Model:
     """A model from uint8 (N, size, size, channels) to the probabilities of every view, (N, views, classes).
 
-    The views are cut on the device from one upload, within one compiled call. TensorFlow may work on several at once,
-    which takes up to some 400 MiB more than one view (BENCHMARKS.md). Where `size` leaves no room for
-    corners, a view that is the same as another is computed once and repeated; where it leaves none for the six views'
-    pixel, the edge is reflected.
+    The views are cut on the device from one upload, within one compiled call, one after the other: TensorFlow would
+    work on several at once, which takes the memory of several (LOG.md). Where `size` leaves no room for corners, a view
+    that is the same as another is computed once and repeated; where it leaves none for the six views' pixel, the edge
+    is reflected.
     """
     _, crop, _, channels = model.input_shape
     images = layers.Input((size, size, channels), dtype="uint8")
@@ -104,5 +105,7 @@ def with_views(model: Model, size: int, views: int) -> Model:
     if views == 6 and size < crop + 2:
         cut_from, size = ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"), size + 2
     places = view_places(size, crop, views)
-    answers = {place: model(View(*place[:2], crop, place[2])(cut_from)) for place in dict.fromkeys(places)}
+    answers, last = {}, None
+    for top, left, mirror in dict.fromkeys(places):
+        answers[top, left, mirror] = last = model(View(top, left, crop, mirror)(cut_from, after=last))
     return Model(images, ops.stack([answers[place] for place in places], axis=1))

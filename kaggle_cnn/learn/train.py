@@ -18,7 +18,7 @@ from kaggle_cnn.data.images import Images, load_images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import STATE
-from kaggle_cnn.learn.fit import build, fit_fold
+from kaggle_cnn.learn.fit import build, fit_fold, require_consistent
 from kaggle_cnn.learn.predict import load_model, predict_test, predict_validation, readable, test_images
 from kaggle_cnn.learn.predictions import Predictions, joined, mean
 from kaggle_cnn.learn.recipe import Recipe, knobs
@@ -51,6 +51,7 @@ def train(
     keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
     shape = (recipe.crop, recipe.crop, images.pixels.shape[3])
     parameters = build(recipe, images, dataset).count_params()
+    require_consistent(recipe, dataset.competition.multi_label)
     if run is None:
         record = describe_run(dataset, recipe, path, folds, device, shape[2], parameters, workspace)
         run = create_run(workspace, dataset.competition.name, path, record)
