@@ -126,6 +126,17 @@ def refused(kcnn):
     return run
 
 
+def in_this_process(*arguments):
+    """The command's output, without another import of TensorFlow."""
+    from typer.testing import CliRunner
+
+    from kaggle_cnn.cli import app
+
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def keras():
     """Keras on TensorFlow, started as the command line starts it."""

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import environment, make_images_in
+from conftest import environment, in_this_process, make_images_in
 
 from kaggle_cnn.learn.predictions import Predictions
 
@@ -21,7 +21,7 @@ def rows_of(path):
         return list(csv.reader(stream))
 
 
-def test_a_folder_of_ones_own(kcnn, refused, work, tmp_path):
+def test_a_folder_of_ones_own(kcnn, refused, work, tmp_path, monkeypatch):
     source = make_images_in(tmp_path / "colours")
     before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
     fetched = kcnn("fetch", source, cwd=work)
@@ -61,12 +61,13 @@ def test_a_folder_of_ones_own(kcnn, refused, work, tmp_path):
     text = sheet.read_text()
     for path in [sheet, *(work / "runs").rglob("*.npz")]:
         path.unlink()
-    assert kcnn("predict", cwd=work).stdout.strip() == str(sheet)
+    monkeypatch.chdir(work)
+    assert in_this_process("predict").strip() == str(sheet)
     assert sheet.read_text() == text
     after = Predictions.read(work / "runs" / "colours" / "tiny-001" / "test.npz").probabilities
     for views, values in before_predict.items():
         assert np.allclose(values, after[views], atol=1e-6)
-    assert "views" in kcnn("evaluate", "--views", "2", cwd=work).stdout  # so is evaluate able to start from the models
+    assert "views" in in_this_process("evaluate", "--views", "2")  # so is evaluate able to start from the models
 
     # nobody here has the answers; told where they are, submit scores
     assert "no answers here to score against" in refused("submit", "--yes", cwd=work)
@@ -193,7 +194,7 @@ def test_killed_and_resumed_is_as_never_killed(kcnn, work, tmp_path):
     assert "has no unfinished run of tiny" in done.stderr
 
 
-def test_control_c_keeps_the_best_and_says_how_to_go_on(kcnn, refused, work, tmp_path):
+def test_control_c_keeps_the_best_and_says_how_to_go_on(kcnn, refused, work, tmp_path, monkeypatch):
     kcnn("fetch", make_images_in(tmp_path / "colours"), cwd=work)
     process = start_training(work, "--set", "epochs=400", until="epoch   2/400")
     os.kill(process.pid, signal.SIGINT)
@@ -205,7 +206,8 @@ def test_control_c_keeps_the_best_and_says_how_to_go_on(kcnn, refused, work, tmp
         == "stopped; epochs that were done are kept. To go on: kcnn train recipes/tiny.py --resume"
     )
     assert "400, not 3" in refused("train", "recipes/tiny.py", "--set", "epochs=3", "--resume", cwd=work)
-    assert kcnn("predict", cwd=work).stdout.strip().endswith("tiny-001.csv")
+    monkeypatch.chdir(work)
+    assert in_this_process("predict").strip().endswith("tiny-001.csv")
 
 
 def test_mistakes_are_told_in_a_line(refused, kcnn, work, tmp_path):

@@ -12,12 +12,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import environment, make_images_in
+from conftest import environment, in_this_process, make_images_in
 from kaggle_server import Kaggle, Task
 from PIL import Image
-from typer.testing import CliRunner
 
-from kaggle_cnn.cli import app
 from kaggle_cnn.workspace import one_at_a_time
 
 SECRETS = (Kaggle.key, Kaggle.token)
@@ -546,9 +544,7 @@ def test_every_layout_is_fetched_trained_and_submitted(kaggle, online, work, mak
         said = online(*command, "--backend", "jax").stdout
     else:  # in this process, where TensorFlow has been imported already
         monkeypatch.chdir(work)
-        done = CliRunner().invoke(app, command, catch_exceptions=False)
-        assert done.exit_code == 0
-        said = done.stdout
+        said = in_this_process(*command)
     assert "submission" in said
     online("submit", "--yes")
     assert kaggle.seen["CreateSubmission"] == 1

@@ -57,7 +57,7 @@ def test_parameters(keras, name, shape, classes, parameters, knobs):
 @pytest.mark.parametrize("name", NAMES)
 def test_builds_for_grey_colour_and_its_own_size(keras, name):
     recipe = load(name)
-    for shape, classes in [((48, 48, 1), 7), ((32, 32, 3), 10), ((recipe.crop, recipe.crop, 3), 18)]:
+    for shape, classes in [((48, 48, 1), 7), ((recipe.crop, recipe.crop, 3), 18)]:
         built = build(recipe, shape, classes)
         assert built.input_shape == (None, *shape)
         assert built.input.dtype == "uint8"
@@ -70,12 +70,10 @@ def test_trains_saves_loads_and_predicts(keras, name):
     trial(name, (32, 32, 3), 10, views=10, eager=True)
 
 
-@pytest.mark.parametrize(
-    "names", [["sprint", "alexnet", "emotion"], ["lenet", "finetune", "cifar10_tutorial", "maxnorm"]], ids=",".join
-)
+@pytest.mark.parametrize("names", [["sprint", "cifar10_tutorial"], ["lenet", "alexnet"]], ids=",".join)
 def test_on_jax_too(names):
-    """Those that have pieces of their own, on two views, since XLA takes its time to compile: all of them on ten views
-    take three minutes, by `python tests/recipe_trial.py jax 10 NAME...`."""
+    """Those with layers or optimizers of our own, on two views, since XLA takes its time to compile: all recipes on ten
+    views take three minutes, by `python tests/recipe_trial.py jax 10 NAME...`."""
     program = REPOSITORY / "tests" / "recipe_trial.py"
     done = subprocess.run(
         [sys.executable, program, "jax", "2", *names],
