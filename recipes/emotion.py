@@ -19,6 +19,7 @@ from keras import Input, Model, layers
 
 from kaggle_cnn import Recipe
 from kaggle_cnn.data.augment import shift_rotate_flip
+from kaggle_cnn.learn.layers import standardised
 from kaggle_cnn.learn.optimizers import adamw_one_cycle
 
 
@@ -31,10 +32,7 @@ def emotion(shape, classes, images=None, width=64, dropout=0.4):
     """`shape` is (height, width, channels) of uint8 input; returns class probabilities. `images` are training images
     (n, *shape) uint8 to standardise by."""
     inputs = Input(shape, dtype="uint8")
-    standardise = layers.Normalization(axis=(1, 2, 3))
-    if images is not None:
-        standardise.adapt(images)
-    x = standardise(inputs)
+    x = standardised(images, axis=(1, 2, 3))(inputs)
     for stage in range(4):
         if stage:
             x = layers.MaxPooling2D(2, padding="same")(x)

@@ -5,12 +5,14 @@
 The pixels standardised, each by its own mean and deviation over the training set, then three dense layers with dropout.
 The classes are weighed so that the rare ones (disgust: 1.5 %) count as much as the others. Reported: 43 %.
 
-FER2013: not yet measured.
+FER2013, 28,709 images, 3,028,232 parameters, two cores, 3 minutes: validation accuracy 0.4015, mirrored too 0.4034; the
+public test part 0.4166, a little short of what was reported.
 """
 
 from keras import Input, Model, layers
 
 from kaggle_cnn import Recipe
+from kaggle_cnn.learn.layers import standardised
 from kaggle_cnn.learn.optimizers import adamw_one_cycle
 
 
@@ -18,10 +20,7 @@ def emotion_dnn(shape, classes, images=None, width=1024, dropout=0.4):
     """`shape` is (height, width, channels) of uint8 input; returns class probabilities. `images` are training images
     (n, *shape) uint8 to standardise by."""
     inputs = Input(shape, dtype="uint8")
-    standardise = layers.Normalization(axis=(1, 2, 3))
-    if images is not None:
-        standardise.adapt(images)
-    x = layers.Flatten()(standardise(inputs))
+    x = layers.Flatten()(standardised(images, axis=(1, 2, 3))(inputs))
     for share in (1, 2, 4):
         x = layers.Dense(width // share, use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))

@@ -1,11 +1,11 @@
 """Two dense layers, 300 and 100: what a network without convolutions can do.
 
-    kcnn train recipes/mlp.py --set size=28 --set crop=28
+    kcnn train recipes/mlp.py
 
 The classifier of Géron's "Hands-On Machine Learning" (chapter 10) for Fashion-MNIST: plain SGD, 30 epochs, usually 89
 %.
 
-Fashion-MNIST: not yet measured.
+Fashion-MNIST, 48,000 images to train on, 266,610 parameters, two cores: validation accuracy 0.8860.
 """
 
 from keras import Input, Model, layers, optimizers

@@ -17,6 +17,7 @@ from keras import Input, Model, layers, ops, optimizers, regularizers
 
 from kaggle_cnn import Recipe
 from kaggle_cnn.data.augment import shift_alternating_flip
+from kaggle_cnn.learn.layers import standardised
 
 BIAS_RATE = 64
 
@@ -61,10 +62,9 @@ def sprint(shape, classes, images=None, width=64, weight_decay=1.33e-3, scaling=
         return layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=Dirac(), **decay)(x)
 
     inputs = Input(shape, dtype="uint8")
-    standardise = layers.Normalization(axis=-1)
+    standardise = standardised(images, axis=-1)
     filters = "glorot_uniform"
     if images is not None:
-        standardise.adapt(images)
         some = images[:: max(1, len(images) // 5000)]
         filters = keras.initializers.Constant(whitening(ops.convert_to_numpy(standardise(some))))
     x = layers.Conv2D(8 * shape[2], 2, kernel_initializer=filters, activation="gelu", name="whiten")(

@@ -59,6 +59,15 @@ class LocalResponseNormalization(layers.Layer):
         return {**super().get_config(), **own}
 
 
+def standardised(images: np.ndarray | None, axis: int | tuple[int, ...]) -> layers.Normalization:
+    """A layer that takes the mean away and divides by the deviation: of each pixel for axis=(1, 2, 3), of each channel
+    for -1, over `images` (n, height, width, channels) uint8. Without images it changes nothing, until it is loaded."""
+    layer = layers.Normalization(axis=axis)
+    if images is not None:
+        layer.adapt(images)
+    return layer
+
+
 def view_places(size: int, crop: int, views: int) -> list[tuple[int, int, bool]]:
     """(top, left, mirror) of each view: centre and its mirror image first, then the four corners and theirs.
 
