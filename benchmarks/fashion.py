@@ -5,30 +5,28 @@
 
 One after the other, on the same fold: 48,000 images to train on, 12,000 to validate. resnet.py with few epochs for the
 first goal and more for the second, both mirrored and not shifted, then score_keras.py. Seconds are those of training
-and validation, with the first epoch's compilation, without imports."""
+and validation, with the first epoch's compilation, without imports.
+"""
 
 import argparse
-import gzip
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from score import epochs_of
+
+from kaggle_cnn.competition.demo.make_demo import read_part
 
 GOALS = (0.93, 0.94)
 
 
 def write_csv(source: Path, target: Path) -> None:
     """The official training part as Kaggle has it: label,pixel1,...,pixel784."""
-    images, labels = (
-        np.frombuffer(gzip.decompress((source / f"train-{name}-ubyte.gz").read_bytes()), np.uint8, offset=offset)
-        for name, offset in (("images-idx3", 16), ("labels-idx1", 8))
-    )
+    images, labels = read_part(source, "train")
     table = pd.DataFrame(images.reshape(len(labels), -1)).rename(columns=lambda number: f"pixel{number + 1}")
     table.insert(0, "label", labels)
     table.to_csv(target, index=False)

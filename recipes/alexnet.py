@@ -14,12 +14,12 @@ Images below 128 pixels get a first convolution of 5x5 with stride 2, pooling th
 Five Simpsons characters: not yet measured.
 """
 
-from keras import Input, Model, initializers, layers, ops, regularizers
+from keras import Input, Model, initializers, layers, ops, optimizers
 
 from kaggle_cnn import Recipe
 from kaggle_cnn.data.augment import pca_colour_flip
 from kaggle_cnn.learn.layers import LocalResponseNormalization
-from kaggle_cnn.learn.optimizers import sgd_momentum
+from kaggle_cnn.learn.optimizers import decay_in_loss
 
 
 def alexnet(shape, classes, activation="relu", dense=4096, dropout=0.5, weight_decay=5e-4):
@@ -30,7 +30,7 @@ def alexnet(shape, classes, activation="relu", dense=4096, dropout=0.5, weight_d
         return {
             "kernel_initializer": initializers.RandomNormal(stddev=0.01) if large else "he_normal",
             "bias_initializer": initializers.Constant(bias if large else 0),
-            "kernel_regularizer": regularizers.L2(weight_decay / 2),  # its gradient is weight_decay * weight
+            "kernel_regularizer": decay_in_loss(weight_decay),
         }
 
     def convolution(x, filters, kernel, bias=0, **more):
@@ -58,6 +58,10 @@ def alexnet(shape, classes, activation="relu", dense=4096, dropout=0.5, weight_d
     for _ in range(2):
         x = layers.Dropout(dropout)(layers.Dense(dense, activation=activation, **settings(1))(x))
     return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32", **settings(0))(x))
+
+
+def sgd_momentum(learning_rate, steps, momentum=0.9):
+    return optimizers.SGD(learning_rate, momentum=momentum)
 
 
 recipe = Recipe(

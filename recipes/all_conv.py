@@ -10,10 +10,11 @@ rate that is divided by ten after 200, 250 and 300. 1,369,738 parameters at widt
 CIFAR-10: not yet measured.
 """
 
-from keras import Input, Model, layers, optimizers, regularizers
+from keras import Input, Model, layers, optimizers
 
 from kaggle_cnn import Recipe
 from kaggle_cnn.data.augment import shift_flip_cutout
+from kaggle_cnn.learn.optimizers import decay_in_loss
 
 
 def all_conv(shape, classes, width=96, weight_decay=1e-3):
@@ -21,8 +22,7 @@ def all_conv(shape, classes, width=96, weight_decay=1e-3):
 
     def convolution(x, filters, kernel=3, **settings):
         settings = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal", **settings}
-        decay = regularizers.L2(weight_decay / 2)  # its gradient is weight_decay * weight
-        return layers.Conv2D(filters, kernel, kernel_regularizer=decay, **settings)(x)
+        return layers.Conv2D(filters, kernel, kernel_regularizer=decay_in_loss(weight_decay), **settings)(x)
 
     inputs = Input(shape, dtype="uint8")
     x = layers.Dropout(0.2)(layers.Rescaling(1 / 64, offset=-2)(inputs))

@@ -14,10 +14,10 @@ Fashion-MNIST: not yet measured.
 
 import keras
 import numpy as np
-from keras import Input, Model, layers, ops
+from keras import Input, Model, layers, ops, optimizers
 
 from kaggle_cnn import Recipe
-from kaggle_cnn.learn.optimizers import nesterov_one_cycle
+from kaggle_cnn.learn.optimizers import rise_and_fall
 
 SEEN = ((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 0), (5, 0, 1),
         (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (3, 4, 5, 0), (4, 5, 0, 1), (5, 0, 1, 2),
@@ -64,6 +64,10 @@ def lenet(shape, classes):
     x = layers.Flatten()(squashed(layers.Conv2D(120, x.shape[1:3])(x)))
     x = squashed(layers.Dense(84)(x))
     return Model(inputs, layers.Activation("softmax", dtype="float32")(Codes(classes)(x)))
+
+
+def nesterov_one_cycle(learning_rate, steps, momentum=0.9, warm_up=0.15):
+    return optimizers.SGD(rise_and_fall(learning_rate, steps, warm_up), momentum=momentum, nesterov=True)
 
 
 recipe = Recipe(

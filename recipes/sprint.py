@@ -13,11 +13,12 @@ CIFAR-10: not yet measured.
 
 import keras
 import numpy as np
-from keras import Input, Model, layers, ops, optimizers, regularizers
+from keras import Input, Model, layers, ops, optimizers
 
 from kaggle_cnn import Recipe
 from kaggle_cnn.data.augment import shift_alternating_flip
 from kaggle_cnn.learn.layers import standardised
+from kaggle_cnn.learn.optimizers import decay_in_loss
 
 BIAS_RATE = 64
 
@@ -51,10 +52,10 @@ def whitening(images):
 def sprint(shape, classes, images=None, width=64, weight_decay=1.33e-3, scaling=1 / 9):
     """`shape` is (height, width, channels) of uint8 input; returns class probabilities. `images` are training images
     (n, *shape) uint8 to standardise and whiten by."""
-    decay = {"kernel_regularizer": regularizers.L2(weight_decay / 2)}  # its gradient is weight_decay * weight
+    decay = {"kernel_regularizer": decay_in_loss(weight_decay)}
 
     def normalised(x):
-        bias = regularizers.L2(weight_decay / 2 / BIAS_RATE)
+        bias = decay_in_loss(weight_decay / BIAS_RATE)
         x = layers.BatchNormalization(momentum=0.6, epsilon=1e-12, scale=False, beta_regularizer=bias)(x)
         return layers.Activation("gelu")(x)
 

@@ -17,12 +17,12 @@ def build(recipe, shape: tuple[int, int, int], classes: int):
     """The model, given images where it asks for them."""
     import keras
 
-    from kaggle_cnn.learn.recipe import wants_images
+    from kaggle_cnn.learn.recipe import given_images
 
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(1).integers(0, 256, (40, *shape), dtype=np.uint8)
-    return recipe.model(shape, classes, **({"images": images} if wants_images(recipe.model) else {}))
+    return given_images(recipe.model, images)(shape, classes)
 
 
 def load(name: str):

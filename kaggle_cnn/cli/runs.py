@@ -106,7 +106,9 @@ def predict(
 
 
 def require_views(views: int) -> None:
-    if views not in (1, 2, 6, 10):
+    from kaggle_cnn.learn.recipe import VIEWS
+
+    if views not in VIEWS:
         raise KcnnError(
             f"--views should be 1, 2, 6 or 10, got {views}", "10: four corners and centre, each mirrored too"
         )

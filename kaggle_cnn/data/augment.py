@@ -72,8 +72,8 @@ class Warp(A.ImageOnlyTransform):
 class AlternatingFlip(A.ImageOnlyTransform):
     """Mirrors an image in every other epoch; in which half of them, the image's row says, at random over images.
 
-    So that in two epochs each is seen both ways round, where coins would show a quarter twice the same way round of
-    either (Jordan 2024, arXiv:2404.00498).
+    In two epochs each is so seen both ways round, where coins would show half of them twice the same way (Jordan 2024,
+    arXiv:2404.00498).
     """
 
     def __init__(self):

@@ -26,7 +26,7 @@ from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import Checkpoint, Watch
 from kaggle_cnn.learn.on_device import augmented
 from kaggle_cnn.learn.predict import answers, batch_size, readable
-from kaggle_cnn.learn.recipe import Recipe, describe, wants_images
+from kaggle_cnn.learn.recipe import Recipe, describe, given_images, wants_images
 
 
 def fit_fold(
@@ -140,8 +140,7 @@ def prepare(
     With an Albumentations pipeline that is `model` itself. Where the recipe augments on the device, it is `model` after
     the augmentation; the images live there too if they fit in a tenth of the device's memory.
     """
-    function = recipe.augment or augment.centre
-    make = partial(function, recipe.crop, **({"images": sample} if wants_images(function) else {}))
+    make = partial(given_images(recipe.augment or augment.centre, sample), recipe.crop)
     pipeline = make()
     if isinstance(pipeline, keras.layers.Layer):
         resident = pixels.nbytes <= device.memory // 10
@@ -166,7 +165,7 @@ def build(recipe: Recipe, images: Images, dataset: Dataset, sample: np.ndarray |
     keras.utils.clear_session()
     keras.utils.set_random_seed(recipe.seed)
     try:
-        model = recipe.model(shape, classes, **({"images": sample} if wants_images(recipe.model) else {}))
+        model = given_images(recipe.model, sample)(shape, classes)
     except KcnnError:
         raise
     except Exception as error:

@@ -6,9 +6,6 @@ from keras import Model, layers, ops
 
 from kaggle_cnn.errors import KcnnError
 
-# Asked for so many views, an evaluation gives these, each the first of the next: one list of places serves all.
-VIEWS = {1: (1,), 2: (1, 2), 6: (1, 2, 6), 10: (1, 2, 10)}
-
 
 @keras.saving.register_keras_serializable("kaggle_cnn")
 class View(layers.Layer):

@@ -14,9 +14,9 @@ from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.images import Images, load_images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import find_device
-from kaggle_cnn.learn.layers import VIEWS, at_crop, with_views
+from kaggle_cnn.learn.layers import at_crop, with_views
 from kaggle_cnn.learn.predictions import Predictions, joined, mean
-from kaggle_cnn.learn.recipe import describe, load_recipe
+from kaggle_cnn.learn.recipe import VIEWS, describe, load_recipe
 from kaggle_cnn.learn.run import Run
 
 

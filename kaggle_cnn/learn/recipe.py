@@ -17,6 +17,8 @@ Scalar = bool | int | float | str
 FUNCTIONS = ("model", "augment", "optimizer")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 CLASS_WEIGHTS = ("none", "balanced")
+# Asked for so many views, a prediction gives these, each the first of the next: see learn.layers.view_places.
+VIEWS = {1: (1,), 2: (1, 2), 6: (1, 2, 6), 10: (1, 2, 10)}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Recipe:
             self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         self._require("class_weight", self.class_weight in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}")
         self._require("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
-        self._require("views", self.views in (1, 2, 6, 10), "1, 2, 6 or 10")
+        self._require("views", self.views in VIEWS, "1, 2, 6 or 10")
 
     def _require(self, name: str, fine: bool, expected: str) -> None:
         if not fine:
@@ -109,6 +111,11 @@ def knobs(recipe: Recipe) -> dict[str, Scalar]:
 
 def wants_images(function: Callable) -> bool:
     return "images" in inspect.signature(function).parameters
+
+
+def given_images(function: Callable, images: Any) -> Callable:
+    """`function`, with the training `images` if it asks for them."""
+    return functools.partial(function, images=images) if wants_images(function) else function
 
 
 def set_knobs(recipe: Recipe, values: dict[str, str | Scalar]) -> Recipe:
