@@ -9,7 +9,8 @@ from conftest import environment, untracked
 from PIL import Image, ImageOps
 
 from kaggle_cnn.data.decode import square
-from kaggle_cnn.data.images import inspect, load_images
+from kaggle_cnn.data.images import load_images
+from kaggle_cnn.data.inspection import inspect, same_pixels
 
 RED, HALF = (230, 20, 30), slice(0, 16)
 
@@ -83,7 +84,8 @@ def test_exif_rotation(tmp_path):
     red_left(32, 48).save(tmp_path / "a.jpg", exif=exif, quality=95)
     pixels = square(tmp_path / "a.jpg", 32, 3)
     assert near(pixels[4:12], RED)
-    assert inspect([tmp_path / "a.jpg"], untracked) == [((32, 48, "RGB"), "")]
+    looked = inspect([tmp_path / "a.jpg"], tmp_path / "cache", untracked)
+    assert looked[["width", "height", "grey", "reason"]].to_numpy().tolist() == [[32, 48, False, ""]]
 
 
 def test_shorter_side_then_centre(tmp_path):
@@ -172,7 +174,9 @@ def test_broken_files_are_listed_not_fatal(tmp_path):
     assert images.problems[1] == "the file is empty"
     assert images.pixels[0].any()
     assert not images.pixels[1:].any()
-    assert [bool(reason) for _, reason in inspect(files, untracked)] == [False, True, True, True, True]
+    looked = inspect(files, tmp_path / "cache", untracked)
+    assert (looked["reason"] != "").tolist() == [False, True, True, True, True]
+    assert same_pixels(looked).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_cache_is_used_and_renewed(tmp_path):
@@ -219,5 +223,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tiny_workspace, tmp_path):
     error, hint = done.stderr.strip().splitlines()[-2:]
     assert error.startswith("error: no room left to write")
     assert hint.startswith("hint: make room")
-    assert not list((tiny_workspace.root / "data" / "colours" / ".cache").iterdir())
+    kept = [path.name for path in (tiny_workspace.root / "data" / "colours" / ".cache").iterdir()]
+    assert len(kept) == 1, kept
+    assert kept[0].startswith("inspected-")  # for the folds, and whole
     assert not (tiny_workspace.root / "runs").exists()

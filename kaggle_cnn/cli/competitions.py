@@ -53,7 +53,7 @@ def fetch(
     workspace.make_current(fetched.name)
     if not new:
         say(f"{fetched.name} is here already, nothing was downloaded")
-    dataset = load_dataset(fetched)
+    dataset = load_dataset(fetched, talk().track)
     say_notes(dataset.notes)
     tests = f"{len(dataset.test_ids):,} test images" if len(dataset.test_ids) else "no test images"
     typer.echo(f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} classes, {tests}")

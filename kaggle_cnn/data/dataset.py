@@ -1,7 +1,6 @@
 """What a competition holds: training images with labels and folds, test images with ids."""
 
-import hashlib
-from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +12,7 @@ from kaggle_cnn.competition.layout import read
 from kaggle_cnn.competition.listing import Spellings
 from kaggle_cnn.competition.submission import read_sample, test_ids
 from kaggle_cnn.competition.table import read_table, write_table
-from kaggle_cnn.data.pixels import content_of, file_of
+from kaggle_cnn.data.inspection import inspect, same_pixels
 from kaggle_cnn.errors import KcnnError
 
 FOLDS, FOLD_SEED = 5, 2012
@@ -49,14 +48,15 @@ class Dataset:
         return [self.competition.folder / name for name in self.ids]
 
 
-def load_dataset(competition: Competition) -> Dataset:
-    """Lists the images and joins them to labels, folds and the sample's ids; draws folds.csv the first time.
+def load_dataset(competition: Competition, track: Callable = lambda iterable, description, total: iterable) -> Dataset:
+    """Lists the images and joins them to labels, folds and the sample's ids; draws folds.csv the first time, for which
+    every training image is opened: `track` shows how that goes.
 
     Raises KcnnError where images came to the training set after the folds were drawn, or a class has no name.
     """
     train, raw, candidates, notes = read(competition)
     marks = mark_classes(competition, raw)
-    folds = read_folds(competition, train, marks)
+    folds = read_folds(competition, train, marks, track)
     test_ids, test_files, test_notes = join_test(competition, candidates)
     notes = [*notes, *small_classes(marks, competition.classes), *test_notes]
     known = marks if competition.multi_label else marks.argmax(axis=1).astype(np.int32)
@@ -123,11 +123,13 @@ def join_rows(competition: Competition, rows: list[str], sample) -> tuple[np.nda
     return np.array(ids, dtype=str), np.array(files, dtype=str), notes
 
 
-def read_folds(competition: Competition, images: list[str], marks: np.ndarray) -> np.ndarray:
-    """The folds of `images` from folds.csv; drawn and written there if this is the first time."""
+def read_folds(competition: Competition, images: list[str], marks: np.ndarray, track: Callable) -> np.ndarray:
+    """The folds of `images` from folds.csv; drawn and written there if this is the first time, images of the same
+    pixels in one fold."""
     path = competition.folder / "folds.csv"
     if not path.is_file():
-        folds = draw_folds(strata(marks), copies([competition.folder / image for image in images]))
+        files = [competition.folder / image for image in images]
+        folds = draw_folds(strata(marks), same_pixels(inspect(files, competition.folder / ".cache", track)))
         names = [" ".join(competition.classes[place] for place in np.flatnonzero(row)) for row in marks]
         write_table(path, pd.DataFrame({"id": images, "label": names, "fold": folds}))
         return folds
@@ -154,20 +156,6 @@ def strata(marks: np.ndarray) -> np.ndarray:
         numbers[number] = key
     order = {key: number for number, key in enumerate(sorted(set(numbers.values())))}
     return np.array([order[numbers[number]] for number in inverse.ravel()], dtype=np.int32)
-
-
-def copies(files: list[Path]) -> np.ndarray:
-    """A group number for each file, or row of pixels; those of the same bytes share one."""
-    by_size = defaultdict(list)
-    for number, path in enumerate(files):
-        by_size[file_of(path).stat().st_size].append(number)
-    groups, seen = np.arange(len(files)), {}
-    for numbers in by_size.values():
-        if len(numbers) > 1:  # only files of equal size need to be read
-            for number in numbers:
-                digest = hashlib.blake2b(content_of(files[number]), digest_size=16).digest()
-                groups[number] = seen.setdefault(digest, number)
-    return groups
 
 
 def draw_folds(labels: np.ndarray, groups: np.ndarray, folds: int = FOLDS, seed: int = FOLD_SEED) -> np.ndarray:

@@ -13,6 +13,7 @@ from kaggle_cnn.data.pixels import read_rows, split_row
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 ORIENTATION = 0x0112  # the EXIF tag
+JPEG = b"\xff\xd8"
 TURNS = {  # of its values, those that change a picture: how many quarter turns to the left, and then a mirror image?
     2: (0, True),
     3: (2, False),
@@ -32,10 +33,8 @@ def square(path: Path, size: int, channels: int) -> np.ndarray:
     """
     if row := split_row(path):
         return pillow_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels)
-    content = path.read_bytes()
-    if not content:
-        raise ValueError("the file is empty")
-    if content.startswith(b"\xff\xd8"):
+    content = read_content(path)
+    if content.startswith(JPEG):
         try:
             return jpeg_square(content, size, channels)
         except ValueError:
@@ -44,15 +43,41 @@ def square(path: Path, size: int, channels: int) -> np.ndarray:
         return pillow_square(image, size, channels)
 
 
+def read_content(path: Path) -> bytes:
+    if content := path.read_bytes():
+        return content
+    raise ValueError("the file is empty")
+
+
 def jpeg_square(content: bytes, size: int, channels: int) -> np.ndarray:
     """Decodes no larger than needed, then resizes. Raises ValueError as decode_scaled does."""
     pixels = decode_scaled(content, size, channels)
     if pixels.shape[:2] != (size, size):
         pixels = fit(pixels, size).reshape(size, size, channels)
+    return upright(pixels, content)
+
+
+def upright(pixels: np.ndarray, content: bytes) -> np.ndarray:
+    """A JPEG's pixels, turned and mirrored as its EXIF says."""
     if b"Exif\0\0" in content[:4096]:  # it stands first, or after JFIF's few bytes
         turns, mirror = TURNS.get(Image.open(BytesIO(content)).getexif().get(ORIENTATION), (0, False))
         pixels = np.rot90(pixels, turns)[:, :: -1 if mirror else 1]
     return pixels
+
+
+def picture(path: Path, least: int = 256) -> np.ndarray:
+    """One file, or row of a CSV, as a whole: uint8 (height, width, 3), upright. A JPEG comes at the smallest of 1/8,
+    1/4, 1/2 and 1 of its size whose shorter side is not below `least`. Raises as `square` does."""
+    if row := split_row(path):
+        return np.asarray(flatten(Image.fromarray(read_rows(row[0])[row[1]]), 3))
+    content = read_content(path)
+    if content.startswith(JPEG):
+        try:
+            return np.ascontiguousarray(upright(decode_scaled(content, least, 3), content))
+        except ValueError:
+            pass
+    with Image.open(BytesIO(content)) as image:
+        return np.asarray(flatten(ImageOps.exif_transpose(image), 3))
 
 
 def decode_scaled(content: bytes, size: int, channels: int) -> np.ndarray:

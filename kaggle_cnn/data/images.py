@@ -8,7 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 from PIL import UnidentifiedImageError
 
 from kaggle_cnn.data.decode import GREY_MODES, read_header, square
-from kaggle_cnn.data.pixels import file_of, read_rows, split_row
+from kaggle_cnn.data.pixels import file_of, read_tables
 from kaggle_cnn.workspace import whole_file
 
 CACHE_VERSION = 2  # raise when the same file and size would give other pixels
@@ -46,8 +46,7 @@ def load_images(files: list[Path], size: int, channels: int | None, cache: Path,
     target = cache / f"{fingerprint(files, size, channels)}.npy"
     listed = target.with_suffix(".json")
     if not target.is_file():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is in `problems`
+        with without_remarks():
             if channels is None:
                 channels = 1 if all_grey(files) else 3
             problems = write_pixels(target, listed, files, size, channels, track)
@@ -71,8 +70,7 @@ def write_pixels(target: Path, listed: Path, files: list[Path], size: int, chann
     Written as a stream and not through a memory map: on a full disk a stream raises OSError, a map kills the process.
     """
     cv2.setNumThreads(1)  # the threads are here: OpenCV's own would only wait for a core
-    for table in {row[0] for path in files if (row := split_row(path))}:
-        read_rows(table)  # once, before many threads ask for it
+    read_tables(files)
     own = threading.local()  # one block for each thread: fresh memory would cost as much as the writing
 
     def decode(rows: range) -> list[str]:
@@ -132,22 +130,15 @@ def attempt(decode: Callable) -> tuple:
         return None, " ".join(str(error).split()) or type(error).__name__
 
 
+@contextmanager
+def without_remarks() -> Iterator[None]:
+    """Without Pillow's warnings of odd files; what matters is told as a reason."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def all_grey(files: Iterable[Path]) -> bool:
     """Whether every file that can be opened is of a grey mode; reads headers only."""
     modes = (attempt(lambda path=path: read_header(path)[2])[0] for path in files)
     return all(mode in GREY_MODES for mode in modes if mode is not None)
-
-
-def inspect(files: list[Path], track: Callable) -> list[tuple[tuple[int, int, str] | None, str]]:
-    """For each file its (width, height, mode) and "", or None and why it cannot be read. Decodes every file whole."""
-
-    def examine(path: Path) -> tuple[int, int, str]:
-        square(path, 1, 3)
-        return read_header(path)
-
-    def examined(rows: range) -> list:
-        return [attempt(lambda path=files[row]: examine(path)) for row in rows]
-
-    with warnings.catch_warnings(), closing(in_parallel(examined, len(files))) as blocks:
-        warnings.simplefilter("ignore")
-        return list(track(chain.from_iterable(blocks), "looking at the images", len(files)))

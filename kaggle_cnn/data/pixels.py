@@ -1,5 +1,6 @@
 """CSVs whose rows are images: `train.csv#17` is the image in row 17, counted from 0, of train.csv."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,10 +24,10 @@ def file_of(path: Path) -> Path:
     return row[0] if row else path
 
 
-def content_of(path: Path) -> bytes:
-    """What two images must share to be the same: the file's bytes, or the row's pixels."""
-    row = split_row(path)
-    return read_rows(row[0])[row[1]].tobytes() if row else path.read_bytes()
+def read_tables(files: Iterable[Path]) -> None:
+    """Reads the CSVs that `files` name rows of: once, before many threads ask for them. Raises as `read_rows`."""
+    for table in {row[0] for path in files if (row := split_row(path))}:
+        read_rows(table)
 
 
 @lru_cache(maxsize=2)

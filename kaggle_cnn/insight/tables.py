@@ -234,8 +234,25 @@ def survey_tables(found: dict) -> list[RenderableType]:
     columns = ["part", "images", "grey", "colour", "corrupt", "double", "smallest", "median", "largest"]
     parts += ["", plain_table(columns, rows, right=columns[1:]), ""]
     lines = [f"layout {found['layout']}, folds {found['folds']}", f"submission: {found['submission']}", *found["notes"]]
+    lines += same_lines(found["same"])
     for part in ("train", "test"):
         problems = found[part]["problems"]
         lines += [f"corrupt: {name}: {reason}" for name, reason in list(problems.items())[:20]]
         lines += [f"corrupt: and {len(problems) - 20} more, see --json"] if len(problems) > 20 else []
     return [*parts, *map(Text, lines)]
+
+
+def same_lines(same: dict) -> list[str]:
+    """How many images have the same pixels as others, and a few of those that differ in label."""
+    if not same["groups"]:
+        return []
+    lines = [
+        f"{same['groups']:,} groups of images of the same pixels: {same['across']:,} across parts, "
+        f"{same['conflicting']:,} with different labels"
+    ]
+    conflicts = [members for members in same["members"] if len({each["label"] for each in members} - {""}) > 1]
+    for members in conflicts[:5]:
+        first = next(each for each in members if each["label"])
+        other = next(each for each in members if each["label"] not in ("", first["label"]))
+        lines.append(f"  {first['file']} ({first['label']}) = {other['file']} ({other['label']})")
+    return lines

@@ -38,8 +38,7 @@ class Recipe:
     class_weight: "balanced" weighs an image by images / (classes * images of its class), so that every class has the
         same say; "none" does not.
     mixup, cutmix: the Beta parameter of each, 0 for none; with both, each batch has one or the other. mixup adds a
-    share
-        of another image of the batch (Zhang et al. 2018), cutmix pastes a rectangle of it (Yun et al. 2019).
+        share of another image of the batch (Zhang et al. 2018), cutmix pastes a rectangle of it (Yun et al. 2019).
     ema: in [0, 1): the decay, at each step, of a running average of the weights, which is validated and kept in place
         of the weights themselves; 0 for none. It reaches back over a tenth of the training at most.
     plateau: so many epochs without a better validation divide the rate by ten; 0 for never. The optimizer's rate must

@@ -1,0 +1,91 @@
+"""Every image opened once: its size, whether it can be read, which others it is the same as, or nearly."""
+
+from collections.abc import Callable
+from contextlib import closing
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+
+import imagehash
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from kaggle_cnn.data.decode import GREY_MODES, picture, read_header
+from kaggle_cnn.data.images import attempt, fingerprint, in_parallel, without_remarks
+from kaggle_cnn.data.pixels import read_tables
+from kaggle_cnn.workspace import whole_file
+
+NEAR = 4  # of 64 bits
+
+
+def inspect(files: list[Path], cache: Path, track: Callable) -> pd.DataFrame:
+    """A row for each file: `width`, `height`, `grey` (bool), `reason` (why it cannot be read, else "") and `pixels`
+    (uint64, the same for images of the same pixels, whatever their bytes; see decode.picture). Every file is decoded
+    whole, once: the table is kept below the folder `cache`, as load_images keeps its pixels."""
+
+    def examine(path: Path) -> tuple:
+        pixels = picture(path)
+        width, height, mode = read_header(path)
+        digest = blake2b(f"{width} {height}".encode(), digest_size=8)
+        digest.update(pixels)
+        return width, height, mode in GREY_MODES, int.from_bytes(digest.digest())
+
+    def columns(results: list) -> dict[str, np.ndarray]:
+        rows = [found or (0, 0, False, 0) for found, _ in results]
+        of = {"width": np.int32, "height": np.int32, "grey": bool, "pixels": np.uint64}
+        filled = {name: np.array([row[place] for row in rows], kind) for place, (name, kind) in enumerate(of.items())}
+        return {**filled, "reason": np.array([reason for _, reason in results], dtype=str)}
+
+    return pd.DataFrame(kept(files, "inspected", cache, examine, columns, track, "looking at the images"))
+
+
+def perceptual_hashes(files: list[Path], cache: Path, track: Callable) -> np.ndarray:
+    """uint64 (N,): 64 bits of each image's lowest frequencies, as ImageHash's phash counts them; 0 where it cannot be
+    read. Kept as `inspect` keeps its table."""
+
+    def examine(path: Path) -> int:
+        return int(str(imagehash.phash(Image.fromarray(picture(path, 64)))), 16)
+
+    def columns(results: list) -> dict[str, np.ndarray]:
+        return {"hashes": np.array([found or 0 for found, _ in results], np.uint64)}
+
+    return kept(files, "hashed", cache, examine, columns, track, "comparing the images")["hashes"]
+
+
+def kept(files, what: str, cache: Path, examine: Callable, columns: Callable, track: Callable, saying: str) -> dict:
+    """`columns` of what `examine` says of each of `files`: from `cache`, or computed on all cores and put there."""
+    target = cache / f"{what}-{fingerprint(files, 0, None)}.npz"
+    if not target.is_file():
+        read_tables(files)
+
+        def examined(rows: range) -> list:
+            return [attempt(lambda path=files[row]: examine(path)) for row in rows]
+
+        with without_remarks(), closing(in_parallel(examined, len(files))) as portions:
+            results = list(track(chain.from_iterable(portions), saying, len(files)))
+        with whole_file(target) as temporary:
+            np.savez(temporary, **columns(results))
+    with np.load(target) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def same_pixels(inspected: pd.DataFrame) -> np.ndarray:
+    """A group number for each image, that of the first with the same pixels; one that cannot be read is alone."""
+    rows = np.arange(len(inspected))
+    first = inspected.assign(row=rows).groupby("pixels")["row"].transform("min").to_numpy()
+    return np.where(inspected["reason"] == "", first, rows)
+
+
+def near_pairs(hashes: np.ndarray, groups: np.ndarray, most: int = NEAR) -> list[tuple[int, int, int]]:
+    """(distance, row, row) of all images whose hashes differ in at most `most` of 64 bits, nearest first; of those of
+    the same pixels (`groups`) only the first is compared. A hash of 0, of an image of one colour, is near to none."""
+    rows = np.flatnonzero((groups == np.arange(len(groups))) & (hashes != 0))
+    own, found = hashes[rows], []
+    for start in range(0, len(rows), 256):
+        block = own[start : start + 256]
+        distance = np.bitwise_count(block[:, None] ^ own[None, start:])
+        for one, other in np.argwhere(distance <= most):
+            if other > one:
+                found.append((int(distance[one, other]), int(rows[start + one]), int(rows[start + other])))
+    return sorted(found)
