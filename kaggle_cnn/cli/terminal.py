@@ -60,6 +60,16 @@ def console(stderr: bool = False):
     return Console(stderr=stderr, highlight=False)
 
 
+def terminal_picture(path):
+    """The picture of that file as a terminal that speaks kitty's protocol or sixel shows it, or None where this one
+    cannot."""
+    if not sys.stdout.isatty():
+        return None
+    from textual_image.renderable import Image, SixelImage, TGPImage  # asks the terminal, once
+
+    return Image(path) if Image in (SixelImage, TGPImage) else None
+
+
 def say(text: str = "") -> None:
     """Talk, which is no result."""
     typer.echo(text, err=True)

@@ -185,3 +185,42 @@ def small_classes(marks: np.ndarray, classes: tuple[str, ...]) -> list[str]:
     return [
         f"{len(small)} classes have fewer images than the {FOLDS} folds, so some folds cannot validate them: {named}"
     ]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One image that was asked for: its `name`, its file, and its row among the training images, or None."""
+
+    name: str
+    path: Path
+    row: int | None
+
+
+def find_image(dataset: Dataset, name: str) -> Found:
+    """The image that `name` means: a training image's id or the end of it, a test id, or a file on this disk.
+
+    Raises KcnnError where there is none, or several.
+    """
+    folder = dataset.competition.folder
+    given = Path(name).resolve()
+    inside = given.relative_to(folder.resolve()).as_posix() if given.is_relative_to(folder.resolve()) else name
+    if len(exact := np.flatnonzero(dataset.ids == inside)):
+        return Found(inside, folder / inside, int(exact[0]))
+    tests = np.flatnonzero((dataset.test_ids == name) | (dataset.test_files == inside))
+    for row in tests[dataset.test_files[tests] != ""]:
+        return Found(str(dataset.test_ids[row]), folder / str(dataset.test_files[row]), None)
+    if given.is_file():
+        return Found(given.name, given, None)
+    stems = [
+        each for each, id in enumerate(dataset.ids) if f"/{id}".endswith(f"/{name}") or PurePosixPath(id).stem == name
+    ]
+    if len(stems) == 1:
+        row = stems[0]
+        return Found(str(dataset.ids[row]), folder / str(dataset.ids[row]), row)
+    if stems:
+        some = ", ".join(str(dataset.ids[row]) for row in stems[:3])
+        raise KcnnError(f"'{name}' may be one of {len(stems)} images", f"give more of its path: {some} ...")
+    raise KcnnError(
+        f"there is no image '{name}'",
+        f"expected a file, or an id such as {dataset.ids[0]}",
+    )

@@ -46,6 +46,21 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -
     }
 
 
+def mistakes(
+    labels: np.ndarray, probabilities: np.ndarray, true: int | None = None, predicted: int | None = None
+) -> np.ndarray:
+    """The rows that are predicted wrongly, those first of which the prediction is surest; only images of class `true`,
+    or taken for `predicted`, where these are given. Arguments as in `measure`."""
+    given = probabilities.argmax(axis=1)
+    wrong = given != labels
+    if true is not None:
+        wrong &= labels == true
+    if predicted is not None:
+        wrong &= given == predicted
+    rows = np.flatnonzero(wrong)
+    return rows[np.argsort(-probabilities[rows].max(axis=1), kind="stable")]
+
+
 def measure_labels(marks: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> dict:
     """The same where an image may have several classes. `marks` (N, classes) of 0 and 1, `probabilities` alike.
 

@@ -256,3 +256,39 @@ def same_lines(same: dict) -> list[str]:
         other = next(each for each in members if each["label"] not in ("", first["label"]))
         lines.append(f"  {first['file']} ({first['label']}) = {other['file']} ({other['label']})")
     return lines
+
+
+def sparkline(values: list[float]) -> str:
+    """A line of bars from the least value to the greatest; of more than 20 values, an even choice with the last."""
+    kept = values if len(values) <= 20 else [values[round(place * (len(values) - 1) / 19)] for place in range(20)]
+    low, high = min(kept, default=0), max(kept, default=0)
+    return "".join("▁▂▃▄▅▆▇█"[int(7 * (value - low) / ((high - low) or 1))] for value in kept)
+
+
+def curves_table(histories: dict[str, list], by: str) -> Table:
+    """Of each run's folds: validation accuracy epoch by epoch, the best one and the last. As charts.curves has them."""
+    rows = []
+    for run, folds in histories.items():
+        for number, history in enumerate(folds):
+            best = history[by].idxmin() if by.endswith("loss") else history[by].idxmax()
+            values = history["val_accuracy"]
+            epoch = f"{int(history['epoch'][best])} of {len(history)}"
+            line = sparkline(values.tolist())
+            rows.append(["" if number else run, line, f"{values[best]:.4f}", epoch, f"{values.iloc[-1]:.4f}"])
+    return plain_table(["run", "validation accuracy", "best", "epoch", "last"], rows, right=["best", "epoch", "last"])
+
+
+def layers_table(rows: list[dict]) -> Table:
+    """The steps of a network; `rows` as learn.inside.outline gives them."""
+    cells = [
+        [
+            row["name"],
+            row["kind"],
+            "x".join(str(side) for side in row["shape"]),
+            f"{row['parameters']:,}" if row["parameters"] else "",
+            f"{row['operations']:,}" if row["operations"] else "",
+        ]
+        for row in rows
+    ]
+    columns = ["layer", "kind", "output", "parameters", "multiply-adds"]
+    return plain_table(columns, cells, right=columns[2:])

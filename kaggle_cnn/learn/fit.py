@@ -140,7 +140,7 @@ def prepare(
     With an Albumentations pipeline that is `model` itself. Where the recipe augments on the device, it is `model` after
     the augmentation; the images live there too if they fit in a tenth of the device's memory.
     """
-    make = partial(given_images(recipe.augment or augment.centre, sample), recipe.crop)
+    make = pipeline_maker(recipe, sample)
     pipeline = make()
     if isinstance(pipeline, keras.layers.Layer):
         resident = pixels.nbytes <= device.memory // 10
@@ -153,6 +153,11 @@ def prepare(
         )
         for each in (pipeline, *(make() for _ in range(augmenting_threads() - 1)))
     ]  # fmt: skip
+
+
+def pipeline_maker(recipe: Recipe, sample: np.ndarray | None) -> Callable:
+    """Makes the recipe's augmentation; that of none is the centre."""
+    return partial(given_images(recipe.augment or augment.centre, sample), recipe.crop)
 
 
 def build(recipe: Recipe, images: Images, dataset: Dataset, sample: np.ndarray | None = None) -> keras.Model:

@@ -5,6 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace, whole_file
@@ -36,6 +38,13 @@ class Run:
                 )
                 raise KcnnError(f"run {self.id} has no {model.relative_to(self.folder)}", hint)
         return models
+
+    def histories(self) -> list[pd.DataFrame]:
+        """Each fold's history.csv, a row for each epoch, as far as there is one; raises KcnnError without any."""
+        paths = [self.fold_folder(fold) / "history.csv" for fold in self.record["folds"]]
+        if not any(path.is_file() for path in paths):
+            raise KcnnError(f"run {self.id} has not ended an epoch yet", f"kcnn train {self.record['recipe']} --resume")
+        return [pd.read_csv(path) for path in paths if path.is_file()]
 
     def scores(self) -> dict[int, dict[str, float]]:
         """Number of views -> accuracy, macro_f1, log_loss ...; empty before a run is finished."""
