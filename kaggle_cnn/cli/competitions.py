@@ -11,7 +11,7 @@ from kaggle_cnn.workspace import Workspace
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="Made if it is not there.", metavar="[DIR]")] = Path(".")) -> None:
+def init(folder: Annotated[Path, typer.Argument(help="Made if it is not there.", metavar="DIR")] = Path(".")) -> None:
     """Make a workspace: recipes to edit and kcnn.toml. Files that exist stay as they are."""
     from kaggle_cnn.learn.recipe import shipped_recipes
 

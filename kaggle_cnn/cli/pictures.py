@@ -13,11 +13,9 @@ from kaggle_cnn.workspace import Workspace
 show = typer.Typer(help="Draw a picture of a run, or of the competition.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(show, name="show")
 
-RunArgument = Annotated[
-    str | None, typer.Argument(help="A run's id or its beginning; else the newest.", metavar="[RUN]")
-]
+RunArgument = Annotated[str | None, typer.Argument(help="A run's id or its beginning; else the newest.", metavar="RUN")]
 RecipeOrRun = Annotated[
-    str | None, typer.Argument(help="A recipe file, or a run; else the newest run.", metavar="[RECIPE|RUN]")
+    str | None, typer.Argument(help="A recipe file, or a run; else the newest run.", metavar="RECIPE|RUN")
 ]
 ImageArgument = Annotated[str, typer.Argument(help="An image file, or an id of the competition.", metavar="IMAGE|ID")]
 SvgOption = Annotated[bool, typer.Option("--svg", help="Write it as SVG too.")]
@@ -106,7 +104,7 @@ def filters(
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:
-    """The filters of the first convolution, or of another, each scaled to itself."""
+    """The filters of a convolution, each scaled to itself."""
     _, run = opened(competition, run)
     model = loaded(run)
     from kaggle_cnn.insight import sheets
@@ -121,7 +119,7 @@ def filters(
 def features(
     image: ImageArgument, run: RunArgument = None, svg: SvgOption = False, competition: CompetitionOption = None
 ) -> None:
-    """What each convolution, activation and pooling makes of an image."""
+    """What each layer makes of an image."""
     found, run = opened(competition, run)
     _, image, given, model, _ = examined(found, run, image)
     from kaggle_cnn.insight import sheets, tables
@@ -137,7 +135,7 @@ def features(
 
 @show.command()
 def curves(runs: RunsArgument = None, svg: SvgOption = False, competition: CompetitionOption = None) -> None:
-    """Loss and accuracy of one run or several, training and validation, epoch by epoch."""
+    """Loss and accuracy of runs, epoch by epoch."""
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.insight import charts, tables
     from kaggle_cnn.learn.run import open_runs
@@ -190,7 +188,7 @@ def mistakes(
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:
-    """The errors of which the network is surest; those of one cell of the confusion matrix."""
+    """The errors of which the network is surest."""
     found, run = opened(competition, run)
     require_one_class_each(found, "mistakes")
     from kaggle_cnn.insight import sheets, tables
@@ -231,7 +229,7 @@ def top(
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:
-    """Validation images with their five most probable classes."""
+    """Images with their five most probable classes."""
     found, run = opened(competition, run)
     require_one_class_each(found, "rankings")
     import numpy as np
@@ -279,7 +277,7 @@ def neighbours(
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:
-    """The training images that the network finds most alike."""
+    """The training images that it finds most alike."""
     found, run = opened(competition, run)
     dataset, image, given, model, fold = examined(found, run, image)
     from kaggle_cnn.insight import sheets, tables
@@ -314,7 +312,7 @@ def neighbours(
 def cam(
     image: ImageArgument, run: RunArgument = None, svg: SvgOption = False, competition: CompetitionOption = None
 ) -> None:
-    """Where the network looks: Grad-CAM for the predicted and the true class."""
+    """Where the network looks, by Grad-CAM."""
     found, run = opened(competition, run)
     dataset, image, given, model, _ = examined(found, run, image)
     from kaggle_cnn.insight import sheets
@@ -342,7 +340,7 @@ def images(
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:
-    """A contact sheet of the competition, a row for each class."""
+    """A contact sheet of the competition by class."""
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.insight import sheets
 
@@ -391,7 +389,7 @@ def augment(
 
 @show.command()
 def model(source: RecipeOrRun = None, svg: SvgOption = False, competition: CompetitionOption = None) -> None:
-    """The layers with shapes, parameters and multiply-adds, as a table and a diagram."""
+    """The layers, their shapes, parameters and cost."""
     found, run, recipe, name = recipe_of(competition, source)
     from kaggle_cnn.insight import charts, tables
     from kaggle_cnn.learn.inside import outline

@@ -16,7 +16,7 @@ LONGEST_WAIT_SECONDS = 3600
 
 @app.command()
 def submit(
-    csv: Annotated[Path | None, typer.Argument(help="A submission; else the newest run's.", metavar="[CSV]")] = None,
+    csv: Annotated[Path | None, typer.Argument(help="A submission; else the newest run's.", metavar="CSV")] = None,
     message: Annotated[str, typer.Option("--message", "-m", help="Kept with the score.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for Kaggle's score.")] = False,

@@ -23,7 +23,7 @@ CompetitionOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 RunsArgument = Annotated[
-    list[str] | None, typer.Argument(help="Runs, by id or its beginning; else the newest.", metavar="[RUN]...")
+    list[str] | None, typer.Argument(help="Runs, by id or its beginning; else the newest.", metavar="RUN")
 ]
 BackendOption = Annotated[
     str | None, typer.Option(help="tensorflow, jax or torch; else KERAS_BACKEND, else tensorflow.")

@@ -194,3 +194,15 @@ def pairs(entries: list[list[dict]], title: str) -> Figure:
             sheet.text(left, high + side + 4 + line, each["label"] or "no label", side, 7, RED if differ else "black")
             sheet.text(left, high + side + 4 + 2 * line, each["note"], side, 7, GREY)
     return sheet.done()
+
+
+def parted(entries: list[dict], names: list[str], title: str) -> Figure:
+    """Images that just one of two runs has right. `entries`: pixels, name, true, and for each of the runs `names` what
+    it `said`, (class, probability), and whether that is `right`."""
+    cells = []
+    for each in entries:
+        lines = [(f"true {each['true']}", "black")]
+        for run, (given, probability), right in zip(names, each["said"], each["right"], strict=True):
+            lines.append((f"{run}: {probability:.0%} {given}", GREEN if right else RED))
+        cells.append((each["pixels"], each["name"], lines))
+    return captioned(cells, 5, 220, title)

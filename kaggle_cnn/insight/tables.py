@@ -292,3 +292,30 @@ def layers_table(rows: list[dict]) -> Table:
     ]
     columns = ["layer", "kind", "output", "parameters", "multiply-adds"]
     return plain_table(columns, cells, right=columns[2:])
+
+
+def comparison(names: list[str], numbers: dict, entries: list[dict], most: int = 10) -> RenderableType:
+    """`numbers` as insight.compare.compare gives them, `entries` the images on which two runs part."""
+    rows = []
+    for key, name in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
+        of, (low, high) = numbers[key], numbers[key]["interval"]
+        ends = f"{low:+.4f} to {high:+.4f}"
+        rows.append([name, f"{of['one']:.4f}", f"{of['other']:.4f}", f"{of['difference']:+.4f}", ends])
+    columns = ["", *names, "difference", "95 % interval"]
+    counts = numbers["only_one"], numbers["only_other"]
+    better = names[1] if numbers["accuracy"]["difference"] > 0 else names[0]
+    verdict = f"{better} is better, beyond noise" if numbers["beyond_noise"] else "the difference is within noise"
+    right = f"only {names[0]} right {counts[0]:,}, only {names[1]} right {counts[1]:,}"
+    parts = [
+        Text(f"{numbers['images']:,} validation images\n"),
+        plain_table(columns, rows, right=columns[1:]),
+        Text(f"\n{right}; McNemar's p {numbers['p']:.3g}"),
+        Text(verdict, "bold"),
+    ]
+    if not entries:
+        return Group(*parts)
+    cells = []
+    for each in entries[:most]:
+        cells.append([each["name"], each["true"], *(f"{given} {share:.0%}" for given, share in each["said"])])
+    apart = Text(f"\nwhere they part most, {len(cells)} of {len(entries):,}")
+    return Group(*parts, apart, plain_table(["image", "true", *names], cells))
