@@ -12,10 +12,10 @@ import kaggle_cnn
 
 # From the top of the house to the bottom: a file may import files below it, and none above or beside its own name.
 ROOMS = [
-    "__main__", "cli", "cli.competitions", "cli.training", "cli.runs", "cli.comparison", "cli.pictures",
-    "cli.submissions", "cli.results", "cli.terminal",
-    "insight.tables", "insight.compare", "insight.charts", "insight.sheets", "insight.canvas", "insight.progress",
-    "insight.metrics",
+    "__main__", "cli", "cli.competitions", "cli.training", "cli.runs", "cli.comparison", "cli.reporting",
+    "cli.pictures", "cli.submissions", "cli.results", "cli.terminal",
+    "insight.report", "insight.tables", "insight.compare", "insight.charts", "insight.sheets", "insight.canvas",
+    "insight.progress", "insight.metrics",
     "learn.train", "learn.examine", "learn.inside", "learn.fit", "learn.callbacks", "learn.predict", "learn.on_device",
     "learn.layers", "learn.optimizers", "learn.backend",
     "__init__", "learn.recipe", "learn.run", "learn.predictions",

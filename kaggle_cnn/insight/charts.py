@@ -28,7 +28,7 @@ def curves(histories: dict[str, list[pd.DataFrame]], by: str = "val_accuracy") -
         for history in folds:
             best = best_row(history, by)
             for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
-                axes.plot(history["epoch"], history[name], "--", color=colour, linewidth=1, alpha=0.6 * alpha)
+                axes.plot(history["epoch"], history[name], "--", color=colour, linewidth=1, alpha=0.75 * alpha)
                 axes.plot(history["epoch"], history[f"val_{name}"], color=colour, linewidth=1.6, alpha=alpha)
                 axes.plot(best["epoch"], best[f"val_{name}"], "o", color=colour, markersize=5)
         best = [best_row(history, by) for history in folds]
@@ -39,7 +39,7 @@ def curves(histories: dict[str, list[pd.DataFrame]], by: str = "val_accuracy") -
         axes.set_title(name, loc="left", weight="bold")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-        axes.grid(axis="y", color="#e5e7eb", linewidth=0.6)
+        axes.grid(axis="y", color="#9ca3af", linewidth=0.6, alpha=0.35)
     lines = [panels[0].plot([], [], style, color=GREY, linewidth=1)[0] for style in ("--", "-")]
     place = {"loc": "lower left", "frameon": False, "borderaxespad": 0, "fontsize": 8}
     drawn.legend(
