@@ -193,7 +193,7 @@ def untracked(iterable, description, total):
 def train_tiny(tiny_workspace, keras):
     """Trains recipes/tiny.py in this process, with knobs; returns the run."""
 
-    def run(folds=(0,), progress=None, run=None, recipe="tiny.py", **knobs):
+    def run(folds=(0,), progress=None, run=None, recipe="tiny.py", tensorboard=False, **knobs):
         from kaggle_cnn.competition.competition import open_competition
         from kaggle_cnn.data.dataset import load_dataset
         from kaggle_cnn.learn.backend import find_device
@@ -203,8 +203,7 @@ def train_tiny(tiny_workspace, keras):
         path = tiny_workspace.root / "recipes" / recipe
         dataset = load_dataset(open_competition(tiny_workspace, None))
         chosen = set_knobs(load_recipe(path), knobs)
-        return train(
-            tiny_workspace, dataset, chosen, path, list(folds), find_device(), progress or Quiet(), untracked, run
-        )
+        quiet, device = progress or Quiet(), find_device()
+        return train(tiny_workspace, dataset, chosen, path, list(folds), device, quiet, untracked, run, tensorboard)
 
     return run

@@ -6,7 +6,8 @@ from PIL import Image
 
 from kaggle_cnn.competition.fetch import fetch
 from kaggle_cnn.data.dataset import load_dataset
-from kaggle_cnn.data.survey import near, survey
+from kaggle_cnn.data.survey import every_image, near, survey
+from kaggle_cnn.insight.overview import draw
 from kaggle_cnn.insight.progress import Talk
 from kaggle_cnn.workspace import Workspace
 
@@ -45,7 +46,7 @@ def test_same_pixels_share_a_fold_and_are_told(tmp_path):
     same = [number for number, file in enumerate(dataset.ids) if "/a" in file]
     assert len(same) == 3
     assert len(set(dataset.folds[same])) == 1
-    found = survey(dataset, untracked)["same"]
+    found = survey(dataset, every_image(dataset, untracked))["same"]
     assert {name: found[name] for name in ("groups", "across", "conflicting")} == {
         "groups": 2,
         "across": 2,
@@ -61,11 +62,17 @@ def test_same_pixels_share_a_fold_and_are_told(tmp_path):
 
 
 def test_near_images_are_found_once(tmp_path):
-    pairs = near(fetched(tmp_path, faces(tmp_path / "faces")), untracked)
+    dataset = fetched(tmp_path, faces(tmp_path / "faces"))
+    images = every_image(dataset, untracked)
+    pairs = near(dataset, images, untracked)
     named = [{image["file"].rpartition("/")[2] for image in pair["images"]} for pair in pairs]
     assert {"a.png", "b.png"} in named or {"a again.png", "b.png"} in named
     assert pairs[0]["distance"] <= 4
     assert not any({"a.png", "a again.png"} == each for each in named)
+    found = {**survey(dataset, images), "near": pairs}
+    paths = draw(dataset.competition, images, found, tmp_path / "pictures")
+    assert [path.name for path in paths] == ["classes.png", "same.png", "labels.png", "near.png"]
+    assert all(min(Image.open(path).size) > 200 for path in paths)
 
 
 def test_rows_of_another_usage_are_parts_of_their_own(tmp_path):
@@ -76,6 +83,7 @@ def test_rows_of_another_usage_are_parts_of_their_own(tmp_path):
     lines = [f"{n % 2},{' '.join(map(str, row))},{usages[n]}" for n, row in enumerate(rows)]
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces" / "faces.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
-    found = survey(fetched(tmp_path, tmp_path / "faces"), untracked)["same"]
+    dataset = fetched(tmp_path, tmp_path / "faces")
+    found = survey(dataset, every_image(dataset, untracked))["same"]
     assert (found["groups"], found["across"], found["conflicting"]) == (1, 1, 0)
     assert [(each["part"], each["label"]) for each in found["members"][0]] == [("train", "0"), ("PublicTest", "0")]

@@ -184,3 +184,21 @@ def test_interrupted_and_resumed_is_as_never_interrupted(train_tiny, tiny_worksp
     for part in ("validation", "test"):
         one, two = (Predictions.read(run.folder / f"{part}.npz").probabilities[10] for run in (whole, resumed))
         assert (one == two).all()
+
+
+def test_logs_for_tensorboard_say_what_the_history_says(train_tiny):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = train_tiny(epochs=2, tensorboard=True)
+    shown = {}
+    for part in ("train", "validation"):
+        events = EventAccumulator(str(run.fold_folder(0) / "tensorboard" / part), size_guidance={"tensors": 0}).Reload()
+        for tag in events.Tags()["tensors"]:
+            values = [float(event.tensor_proto.float_val[0]) for event in events.Tensors(tag)]
+            shown[part, tag] = ([event.step for event in events.Tensors(tag)], values)
+    [history] = run.histories()
+    names = {("train", "epoch_loss"): "loss", ("validation", "epoch_accuracy"): "val_accuracy",
+             ("train", "epoch_learning_rate"): "learning_rate"}  # fmt: skip
+    for key, name in names.items():
+        assert shown[key][0] == [1, 2]
+        assert shown[key][1] == pytest.approx(history[name].tolist(), rel=1e-5)

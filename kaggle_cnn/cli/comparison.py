@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.pictures import SvgOption, pixels_of, present, require_one_class_each
+from kaggle_cnn.cli.pictures import SvgOption, present, require_one_class_each
 from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, show
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace
@@ -50,7 +50,7 @@ def compare(
     console().print(tables.comparison(names, numbers, entries))
     if entries:
         for entry in entries[:24]:
-            entry["pixels"] = pixels_of(found.folder / entry["name"])
+            entry["pixels"] = sheets.pixels_of(found.folder / entry["name"])
         title = f"{names[0]} and {names[1]}: {min(24, len(entries))} of {len(entries):,} images that just one has right"
         path = workspace.runs(found.name) / "pictures" / f"compare-{'-'.join(names)}.png"
         present(sheets.parted(entries[:24], names, title), path, svg)

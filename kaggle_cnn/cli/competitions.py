@@ -63,15 +63,31 @@ def fetch(
 
 
 @app.command()
-def look(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
+def look(
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Draw classes, sizes, and images that are the same or nearly.")
+    ] = False,
+    competition: CompetitionOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show classes, counts, sizes, what is corrupt or double."""
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.data.dataset import load_dataset
-    from kaggle_cnn.data.survey import survey
+    from kaggle_cnn.data.survey import every_image, near, survey
     from kaggle_cnn.insight import tables
 
-    dataset = load_dataset(open_competition(Workspace.find(), competition))
-    found = survey(dataset, talk().track)
+    workspace = Workspace.find()
+    dataset = load_dataset(open_competition(workspace, competition), talk().track)
+    images = every_image(dataset, talk().track)
+    found = survey(dataset, images)
+    if pictures:
+        from kaggle_cnn.insight.overview import draw
+
+        found["near"] = near(dataset, images, talk().track)
+        folder = workspace.runs(dataset.competition.name) / "pictures"
+        found["pictures"] = [str(path) for path in draw(dataset.competition, images, found, folder)]
     if as_json:
         return show(found)
     console().print(*tables.survey_tables(found), sep="\n")
+    for path in found.get("pictures", []):
+        typer.echo(path)

@@ -144,6 +144,8 @@ def curves(runs: RunsArgument = None, svg: SvgOption = False, competition: Compe
     found = open_competition(workspace, competition)
     chosen = list({run.id: run for run in open_runs(workspace, found, runs)}.values())
     histories = {run.id: run.histories() for run in chosen}
+    if empty := [name for name, folds in histories.items() if not folds]:
+        raise KcnnError(f"run {empty[0]} has not ended an epoch yet", "kcnn train RECIPE --resume goes on with it")
     by = "val_loss" if found.multi_label else "val_accuracy"
     name = "curves.png" if len(chosen) == 1 else f"curves-{'+'.join(run.id for run in chosen)}.png"
     path = (chosen[0].folder if len(chosen) == 1 else workspace.runs(found.name)) / "pictures" / name[-200:]
@@ -205,7 +207,7 @@ def mistakes(
     entries = [
         {
             "name": str(predictions.ids[row]),
-            "pixels": pixels_of(found.folder / str(predictions.ids[row])),
+            "pixels": sheets.pixels_of(found.folder / str(predictions.ids[row])),
             "true": found.classes[predictions.labels[row]],
             "predicted": found.classes[probabilities[row].argmax()],
             "probability": float(probabilities[row].max()),
@@ -254,7 +256,7 @@ def top(
         entries.append(
             {
                 "name": str(predictions.ids[row]),
-                "pixels": pixels_of(found.folder / str(predictions.ids[row])),
+                "pixels": sheets.pixels_of(found.folder / str(predictions.ids[row])),
                 "true": found.classes[predictions.labels[row]],
                 "best": [(found.classes[number], float(probabilities[row, number])) for number in best],
             }
@@ -297,14 +299,14 @@ def neighbours(
             "name": str(dataset.ids[row]),
             "label": names[row],
             "distance": float(distance),
-            "pixels": pixels_of(found.folder / str(dataset.ids[row])),
+            "pixels": sheets.pixels_of(found.folder / str(dataset.ids[row])),
         }
         for row, distance in zip(rows[order], distances, strict=True)
     ]
     cells = [[each["name"], each["label"], f"{each['distance']:.4g}"] for each in entries]
     text = tables.plain_table(["image", "label", "distance"], cells, right=["distance"])
     title = f"{run.id}: the training images nearest in the last hidden layer, {metric.value}"
-    drawn = sheets.neighbours(pixels_of(image.path), image.name, entries, title)
+    drawn = sheets.neighbours(sheets.pixels_of(image.path), image.name, entries, title)
     present(drawn, file_for(run, f"neighbours-{metric.value}", image), svg, text)
 
 
@@ -351,7 +353,7 @@ def images(
     for number, name in enumerate(found.classes):
         own = dataset.targets[:, number].nonzero()[0]
         some = own[:: max(1, len(own) // count)][:count]
-        pixels = [each for row in some if (each := pixels_of(found.folder / str(dataset.ids[row]))) is not None]
+        pixels = [each for row in some if (each := sheets.pixels_of(found.folder / str(dataset.ids[row]))) is not None]
         rows.append((name, f"{len(own):,} images", pixels))
     title = f"{found.name}: {len(dataset.ids):,} training images of {len(found.classes)} classes"
     present(sheets.contact(rows, 96, title), workspace.runs(found.name) / "pictures" / "images.png", svg)
@@ -438,17 +440,6 @@ def file_for(run, kind: str, image) -> Path:
     name = image.name.removesuffix(image.path.suffix)
     name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
     return run.folder / "pictures" / f"{kind}-{name[-80:]}.png"
-
-
-def pixels_of(path: Path):
-    """A file's picture for a thumbnail; a grey square where it cannot be read."""
-    import numpy as np
-
-    from kaggle_cnn.data.decode import picture
-    from kaggle_cnn.data.images import attempt
-
-    pixels, _ = attempt(lambda: picture(path, 180))
-    return np.full((64, 64, 3), 220, np.uint8) if pixels is None else pixels
 
 
 def labels_of(dataset) -> list[str]:

@@ -37,7 +37,8 @@ def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> 
     found = sorted(found, key=lambda run: run.best_score()[1].get("accuracy", -1), reverse=True)
     if as_json:
         return show([{"id": run.id, **run.record} for run in found])
-    console().print(tables.runs_table(found))
+    screen = console()
+    screen.print(tables.runs_table(found, screen.width))
 
 
 @app.command()

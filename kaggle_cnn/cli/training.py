@@ -1,5 +1,6 @@
 """recipes, train: from a recipe to a run."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ def train(
     fold: Annotated[int, typer.Option(min=0, max=4, help="The fold to validate on.")] = 0,
     folds: Annotated[str | None, typer.Option(help="'all': one model for each fold.", metavar="all")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with this recipe's newest unfinished run.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")] = False,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
 ) -> None:
@@ -48,6 +50,8 @@ def train(
     values = parse_settings(settings or [])
     if folds not in (None, "all"):
         raise KcnnError(f"--folds should be all, got '{folds}'", "for one fold: --fold N")
+    if tensorboard and find_spec("tensorboard") is None:
+        raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
     run = open_unfinished(workspace, found.name, recipe.stem) if resume else None
     path = run.folder / "recipe.py" if run else recipe
     compile_recipe(path)  # its mistakes are told before Keras takes its seconds to start
@@ -66,7 +70,9 @@ def train(
     screen = console(stderr=True)
     try:
         with TrainingProgress(screen) as progress:
-            run = train_run(workspace, dataset, chosen, recipe, wanted, device, progress, talk().track, run)
+            run = train_run(
+                workspace, dataset, chosen, recipe, wanted, device, progress, talk().track, run, tensorboard
+            )
     except KeyboardInterrupt:
         say()
         go_on = f"epochs that were done are kept. To go on: kcnn train {recipe} --resume"
@@ -79,5 +85,7 @@ def train(
     if len(dataset.test_ids):
         typer.echo(f"submission  {write_submission(workspace, found, [run])}")
     typer.echo(f"run         {run.folder}")
+    if tensorboard:
+        say(f"logs: tensorboard --logdir {workspace.runs(found.name)}")
     if len(dataset.test_ids):
         say("next: kcnn submit")

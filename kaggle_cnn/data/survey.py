@@ -15,16 +15,16 @@ from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.inspection import inspect, near_pairs, perceptual_hashes, same_pixels
 
 
-def survey(dataset: Dataset, track: Callable) -> dict:
-    """Plain values: counts by class, and for train and test the number of images, grey, colour, corrupt and double
-    ones, the smallest, median and largest (width, height) by area, and why each corrupt one cannot be read.
+def survey(dataset: Dataset, images: pd.DataFrame) -> dict:
+    """Plain values, of `images` as every_image has them: counts by class, and for train and test the number of images,
+    grey, colour, corrupt and double ones, the smallest, median and largest (width, height) by area, and why each
+    corrupt one cannot be read.
 
     An image is double where an earlier one has the same pixels; in the test part, where a training image has them.
     `same` has the groups of images of the same pixels, over all parts there are: how many, how many `across` parts,
     how many `conflicting`, in which images that have a label have different ones, and their members.
     """
     competition = dataset.competition
-    images = every_image(dataset, track)
     first = images["group"] == images.index
     train = images.index < len(dataset.ids)
     test = ~train & images["file"].isin(dataset.test_files).to_numpy()
@@ -111,10 +111,9 @@ def describe_same(images: pd.DataFrame) -> dict:
     }
 
 
-def near(dataset: Dataset, track: Callable) -> list[dict]:
+def near(dataset: Dataset, images: pd.DataFrame, track: Callable) -> list[dict]:
     """Pairs of images that look alike, of different pixels: `distance` of their perceptual hashes and the `images`, two
     records of file, part and label; nearest first. See inspection.near_pairs."""
-    images = every_image(dataset, track)
     files = [dataset.competition.folder / file for file in images["file"]]
     hashes = perceptual_hashes(files, dataset.competition.folder / ".cache", track)
     records = images[["file", "part", "label"]].to_dict("records")

@@ -117,7 +117,7 @@ def balance(counts: dict[str, int], sizes: np.ndarray, title: str) -> Figure:
     for number, (name, count) in enumerate(zip(names, counts.values(), strict=True)):
         top = 60 + row * number
         sheet.text(20, top, name, LONGEST_NAME + 1)
-        sheet.box(left, top + 2, max(bars * count / most, 1), row - 8, BLUE)
+        sheet.box(left, top, max(bars * count / most, 1), row - 8, BLUE)
         sheet.text(left + bars * count / most + 10, top, f"{count:,}", widest + 8, colour=GREY)
     drawn = sheet.done()
     width, height = sheet.pixels.shape[1], sheet.pixels.shape[0]

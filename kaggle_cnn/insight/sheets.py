@@ -1,10 +1,14 @@
 """Sheets of images: filters, activations, errors, neighbours, where a network looks, what a competition holds."""
 
+from pathlib import Path
+
 import cv2
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from kaggle_cnn.data.decode import picture
+from kaggle_cnn.data.images import attempt
 from kaggle_cnn.insight.canvas import (
     BLUE,
     GREEN,
@@ -19,6 +23,12 @@ from kaggle_cnn.insight.canvas import (
 
 MOST_CHANNELS = 16  # of a layer's maps in `features`
 MOST_FILTERS = 64  # down and across, in a grid of a deeper layer's
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    """A file's picture for a thumbnail, uint8 (height, width, 3); a grey square where it cannot be read."""
+    pixels, _ = attempt(lambda: picture(path, 180))
+    return np.full((64, 64, 3), 220, np.uint8) if pixels is None else pixels
 
 
 def scaled(values: np.ndarray) -> np.ndarray:

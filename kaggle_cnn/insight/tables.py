@@ -177,8 +177,9 @@ def plain_table(columns: list[str], rows: Iterable[Iterable[str]], right: Iterab
     return table
 
 
-def runs_table(runs: list) -> Table:
-    """`runs` as learn.run.Run, in the order given. Accuracy and the like are of the most views there are."""
+def runs_table(runs: list, width: int) -> Table:
+    """`runs` as learn.run.Run, in the order given. Accuracy and the like are of the most views there are; the bars are
+    the first fold's validation accuracy, epoch by epoch. When a run was begun is told from 92 columns on."""
     rows = []
     for run in runs:
         record, (views, numbers) = run.record, run.best_score()
@@ -186,9 +187,13 @@ def runs_table(runs: list) -> Table:
         settings = [str(views or ""), str(len(record["folds"])), str(record["knobs"]["epochs"])]
         begun = record["created"][5:16].replace("T", " ")
         status = f"{record['seconds']:,.0f} s" if run.finished else record["status"]
-        rows.append([run.id, *scores, *settings, status, begun])
-    columns = ["run", "accuracy", "macro F1", "log loss", "views", "folds", "epochs", "trained", "begun (UTC)"]
-    return plain_table(columns, rows, right=columns[1:], gap=1)
+        history = next(iter(run.histories()), None)
+        line = sparkline(history["val_accuracy"].tolist(), 8) if history is not None else ""
+        rows.append([run.id, *scores, line, *settings, status, begun])
+    columns = ["run", "accuracy", "macro F1", "log loss", "by epoch", "views", "folds", "epochs", "trained"]
+    columns += ["begun (UTC)"] if width >= 92 else []
+    rows = [row[: len(columns)] for row in rows]
+    return plain_table(columns, rows, right=[name for name in columns[1:] if name != "by epoch"], gap=1)
 
 
 def scores_table(entries: list[dict[str, str]]) -> Table:
@@ -258,9 +263,10 @@ def same_lines(same: dict) -> list[str]:
     return lines
 
 
-def sparkline(values: list[float]) -> str:
-    """A line of bars from the least value to the greatest; of more than 20 values, an even choice with the last."""
-    kept = values if len(values) <= 20 else [values[round(place * (len(values) - 1) / 19)] for place in range(20)]
+def sparkline(values: list[float], most: int = 20) -> str:
+    """A line of bars from the least value to the greatest; of more than `most`, an even choice with the last."""
+    step = (len(values) - 1) / (most - 1)
+    kept = values if len(values) <= most else [values[round(place * step)] for place in range(most)]
     low, high = min(kept, default=0), max(kept, default=0)
     return "".join("▁▂▃▄▅▆▇█"[int(7 * (value - low) / ((high - low) or 1))] for value in kept)
 

@@ -1,4 +1,5 @@
-"""What happens beside `model.fit`, in this order: Watch (progress, a loss that is no number), then Checkpoint."""
+"""What happens beside `model.fit`, in this order: Watch (progress, a loss that is no number), then Checkpoint, then
+Scalars where it is asked for."""
 
 import math
 import time
@@ -145,6 +146,34 @@ class Checkpoint(keras.callbacks.Callback):
         with whole_file(self.folder / "history.csv") as temporary:
             table.astype({"epoch": int}).to_csv(temporary, index=False)
         self.progress.epoch(history[-1], better, seconds)
+
+
+class Scalars(keras.callbacks.Callback):
+    """Writes each epoch's numbers, once `checkpoint` has them, for TensorBoard: loss and accuracy as two runs, train
+    and validation, and the learning rate. On every backend: the package tensorboard needs no TensorFlow.
+    """
+
+    def __init__(self, folder: Path, checkpoint: Checkpoint):
+        super().__init__()
+        self.folder, self.checkpoint = folder, checkpoint
+
+    def on_train_begin(self, logs=None):
+        from tensorboard.summary import Writer
+
+        self.writers = {part: Writer(str(self.folder / part)) for part in ("train", "validation")}
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = self.checkpoint.history[-1]
+        for part, prefix in (("train", ""), ("validation", "val_")):
+            for name in ("loss", "accuracy"):
+                self.writers[part].add_scalar(f"epoch_{name}", row[prefix + name], epoch + 1)
+        self.writers["train"].add_scalar("epoch_learning_rate", row["learning_rate"], epoch + 1)
+        for writer in self.writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs=None):
+        for writer in self.writers.values():
+            writer.close()
 
 
 def stalled(worths: list[float], patience: int) -> bool:

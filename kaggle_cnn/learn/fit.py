@@ -23,17 +23,24 @@ from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.images import Images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
-from kaggle_cnn.learn.callbacks import Checkpoint, Watch
+from kaggle_cnn.learn.callbacks import Checkpoint, Scalars, Watch
 from kaggle_cnn.learn.on_device import augmented
 from kaggle_cnn.learn.predict import answers, batch_size, readable
 from kaggle_cnn.learn.recipe import Recipe, describe, given_images, wants_images
 
 
 def fit_fold(
-    folder: Path, recipe: Recipe, dataset: Dataset, images: Images, fold: int, device: Device, progress
+    folder: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    images: Images,
+    fold: int,
+    device: Device,
+    progress,
+    tensorboard: bool = False,
 ) -> None:
     """Trains the model that validates on `fold`, from where an earlier attempt in `folder` was stopped; leaves the best
-    epoch's model.keras and history.csv there."""
+    epoch's model.keras and history.csv there, and tensorboard/ where that is asked for."""
     folder.mkdir(exist_ok=True)
     trained = readable(np.flatnonzero(dataset.folds != fold), images)
     validated = readable(np.flatnonzero(dataset.folds == fold), images)
@@ -61,6 +68,7 @@ def fit_fold(
     better = (lambda row: -row["val_loss"]) if multi_label else (lambda row: row["val_accuracy"])
     with Checkpoint(folder, model, twin, validate, better, recipe.plateau, progress) as checkpoint:
         done = checkpoint.restore(trainer)
+        logging = [Scalars(folder / "tensorboard", checkpoint)] if tensorboard else []
         progress.fold(fold, len(trained), steps, recipe.epochs, done)
         if done < recipe.epochs:
             with Ahead(makers) as batch_at:
@@ -71,7 +79,7 @@ def fit_fold(
                     initial_epoch=done,
                     shuffle=False,
                     verbose=0,
-                    callbacks=[Watch(progress), checkpoint],
+                    callbacks=[Watch(progress), checkpoint, *logging],
                 )
 
 

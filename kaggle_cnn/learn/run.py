@@ -40,10 +40,8 @@ class Run:
         return models
 
     def histories(self) -> list[pd.DataFrame]:
-        """Each fold's history.csv, a row for each epoch, as far as there is one; raises KcnnError without any."""
+        """Each fold's history.csv, a row for each epoch, as far as there is one."""
         paths = [self.fold_folder(fold) / "history.csv" for fold in self.record["folds"]]
-        if not any(path.is_file() for path in paths):
-            raise KcnnError(f"run {self.id} has not ended an epoch yet", f"kcnn train {self.record['recipe']} --resume")
         return [pd.read_csv(path) for path in paths if path.is_file()]
 
     def scores(self) -> dict[int, dict[str, float]]:

@@ -36,11 +36,13 @@ def train(
     progress,
     track: Callable,
     run: Run | None = None,
+    tensorboard: bool = False,
 ) -> Run:
     """Trains one model for each of `folds` and writes what they predict; goes on with `run` where one is given.
 
     `path` is the recipe's file. `progress` has fold(fold, images, steps, epochs, done), step(...) and epoch(...) (see
-    Watch), and say(text); `track(iterable, description, total)` shows what else takes time.
+    Watch), and say(text); `track(iterable, description, total)` shows what else takes time. `tensorboard` writes each
+    epoch's numbers for it, in the folds' folders.
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
     """
     cache = dataset.competition.folder / ".cache"
@@ -61,7 +63,7 @@ def train(
     for fold in folds:
         if not (run.fold_folder(fold) / "test.npz").is_file():
             begun = time.monotonic()
-            fit_fold(run.fold_folder(fold), recipe, dataset, images, fold, device, progress)
+            fit_fold(run.fold_folder(fold), recipe, dataset, images, fold, device, progress, tensorboard)
             run = run.updated(seconds=round(run.record["seconds"] + time.monotonic() - begun, 1))
             predict_fold(run, recipe, dataset, images, fold, progress, track)
     parts = {
