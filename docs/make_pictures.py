@@ -1,23 +1,58 @@
-"""Makes the README's picture from the newest run of the demo, as `make demo` leaves it.
+"""Makes the pictures of README and docs/pictures.md from the newest run of the demo, as `make demo` leaves it.
 
 make demo && .venv/bin/python docs/make_pictures.py
 """
 
 import io
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.text import Text
 
 from kaggle_cnn.insight.metrics import measure
 from kaggle_cnn.insight.tables import confusion_table
 from kaggle_cnn.learn.predictions import Predictions
-from kaggle_cnn.learn.run import open_run
+from kaggle_cnn.learn.run import Run, open_run
 from kaggle_cnn.workspace import Workspace
+
+DOCS = Path(__file__).parent
+IMAGE = "train/Ankle boot/2171.png"
+KINDS = {
+    "images": ["-n", "8"],
+    "augment": ["recipes/resnet.py", "-n", "4"],
+    "model": [],
+    "curves": [],
+    "confusion": ["--order", "cluster"],
+    "mistakes": ["-n", "12"],
+    "top": ["-n", "6"],
+    "filters": [],
+    "features": [IMAGE],
+    "neighbours": [IMAGE],
+    "cam": [IMAGE],
+}
 
 
 def main() -> None:
     run = open_run(Workspace.find(), "demo")
+    terminal_picture(run)
+    for kind, arguments in KINDS.items():
+        shutil.copyfile(kcnn("show", kind, *arguments, "-c", "demo"), DOCS / "pictures" / f"{kind}.png")
+    shutil.copyfile(kcnn("look", "--pictures", "-c", "demo", ending="classes.png"), DOCS / "pictures" / "classes.png")
+    report_picture(kcnn("report", run.id, "-c", "demo"))
+
+
+def kcnn(*arguments: str, ending: str = "") -> str:
+    """The path with that ending that the command prints."""
+    command = [sys.executable, "-m", "kaggle_cnn", *arguments]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return next(line for line in reversed(lines) if line.endswith(ending))
+
+
+def terminal_picture(run: Run) -> None:
     validation = Predictions.read(run.folder / "validation.npz")
     classes = run.record["classes"]
     numbers = measure(validation.labels, validation.best()[1], classes)
@@ -25,7 +60,22 @@ def main() -> None:
     console.print(Text(f"$ kcnn evaluate {run.id}\n"))
     console.print(confusion_table(numbers["confusion"], classes, 64))
     console.print(Text(f"\naccuracy {numbers['accuracy']:.4f}   macro F1 {numbers['macro_f1']:.4f}"))
-    console.save_svg(str(Path(__file__).parent / "confusion.svg"), title="kcnn")
+    console.save_svg(str(DOCS / "confusion.svg"), title="kcnn")
+
+
+def report_picture(report: str) -> None:
+    """The report with the images of a cell chosen: shirts taken for T-shirts."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 900, "height": 800})
+        page.goto(Path(report).resolve().as_uri())
+        page.click("#confusion button[data-true='6'][data-predicted='0']")
+        page.locator("#confusion").scroll_into_view_if_needed()
+        page.evaluate(
+            "window.scrollTo(0, document.querySelector('#confusion').getBoundingClientRect().top + scrollY - 60)"
+        )
+        page.screenshot(path=DOCS / "report.png")
+        browser.close()
 
 
 if __name__ == "__main__":

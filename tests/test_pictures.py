@@ -1,9 +1,18 @@
 """Pictures: what stands in them is right, and no text lies on another."""
 
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import in_this_process
+from conftest import environment, in_this_process
 from matplotlib.text import Text
 from PIL import Image
 
@@ -255,3 +264,30 @@ def test_what_cannot_be_shown_is_said(train_tiny, tiny_workspace, refused, monke
     ]:
         with pytest.raises(KcnnError, match=error):
             in_this_process("show", *arguments)
+
+
+@pytest.mark.parametrize("answer", [b"\x1b[?62;4c", b"\x1b[?62c", b""])
+def test_in_a_terminal(answer, tmp_path):
+    """One that says that it speaks sixel is sent a picture; one that does not, or says nothing, the text."""
+    program = f"""
+from pathlib import Path
+import numpy as np
+from kaggle_cnn.cli.pictures import present
+from kaggle_cnn.insight.sheets import mosaic
+present(mosaic([np.zeros((4, 4, 1), np.uint8)], 1, 8, "one"), Path({str(tmp_path / "one.png")!r}), False, "by the rows")
+"""
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 800, 1000))
+    settings = {"env": environment(), "stdin": child, "stdout": child, "stderr": child, "start_new_session": True}
+    done = subprocess.Popen([sys.executable, "-c", program], **settings)
+    os.close(child)
+    told = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while received := os.read(parent, 65536):
+            told += received
+            if b"\x1b[c" in received:
+                os.write(parent, answer)
+    assert done.wait() == 0, told
+    sixel = b";4" in answer
+    assert (b"\x1bP" in told, b"by the rows" in told) == (sixel, not sixel)
+    assert str(tmp_path / "one.png").encode() in told

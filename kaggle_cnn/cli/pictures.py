@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import CompetitionOption, RunsArgument, app, console, talk, terminal_picture
+from kaggle_cnn.cli.terminal import CompetitionOption, RunsArgument, app, console, print_picture, talk
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace
 
@@ -84,9 +84,7 @@ def present(drawn, path: Path, svg: bool, text=None) -> None:
     from kaggle_cnn.insight.canvas import save
 
     written = save(drawn, path, svg)
-    if (picture := terminal_picture(path)) is not None:
-        console().print(picture)
-    elif text is not None:
+    if not print_picture(path) and text is not None:
         console().print(text)
     for each in written:
         typer.echo(each)

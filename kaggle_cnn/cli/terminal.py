@@ -60,14 +60,19 @@ def console(stderr: bool = False):
     return Console(stderr=stderr, highlight=False)
 
 
-def terminal_picture(path):
-    """The picture of that file as a terminal that speaks kitty's protocol or sixel shows it, or None where this one
-    cannot."""
+def print_picture(path) -> bool:
+    """Shows the picture of that file where the terminal speaks kitty's protocol or sixel; whether it does."""
     if not sys.stdout.isatty():
-        return None
-    from textual_image.renderable import Image, SixelImage, TGPImage  # asks the terminal, once
+        return False
+    try:
+        from textual_image.renderable import Image, SixelImage, TGPImage  # asks the terminal, once
 
-    return Image(path) if Image in (SixelImage, TGPImage) else None
+        if Image not in (SixelImage, TGPImage):
+            return False
+        console().print(Image(path))
+    except Exception:  # what a terminal answers, or that it does not know its own size, is no mistake of the user's
+        return False
+    return True
 
 
 def say(text: str = "") -> None:
