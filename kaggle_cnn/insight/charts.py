@@ -10,7 +10,7 @@ from scipy.spatial.distance import squareform
 
 from kaggle_cnn.insight.canvas import BLUE, GREY, ORANGE, SERIES, Sheet, figure, fitted, text_width
 
-LONGEST_NAME = 240  # pixels
+LONGEST_NAME = 320  # pixels
 
 
 def curves(histories: dict[str, list[pd.DataFrame]], by: str = "val_accuracy") -> Figure:
@@ -80,7 +80,7 @@ def confusion(counts: np.ndarray, classes: list[str], title: str) -> Figure:
     size = 8 if number <= 30 else 6 if number <= 60 else 5
     widest = max(text_width(f"{count}", size) for count in counts.ravel())
     numbered = number <= 150
-    cell = max(56 if number <= 12 else 40 if number <= 30 else 26, widest + 8) if numbered else 14
+    cell = max(56 if number <= 12 else 40 if number <= 30 else 26, widest + 14) if numbered else 14
     name_size = min(8, size + 1) if numbered else 5
     names = [fitted(name, LONGEST_NAME, name_size) for name in classes]
     longest = max(text_width(name, name_size) for name in names)
