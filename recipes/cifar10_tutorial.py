@@ -1,14 +1,15 @@
 """TensorFlow's CIFAR-10 tutorial: random crops of 24 pixels, two 5x5 convolutions, local response normalisation.
 
     kcnn train recipes/cifar10_tutorial.py
-    kcnn train recipes/cifar10_tutorial.py --set epochs=25 --set ema=0.999
+    kcnn train recipes/cifar10_tutorial.py --set epochs=50 --set ema=0.999
 
 The network of TensorFlow's models/tutorials/image/cifar10 (2015), after Krizhevsky's cuda-convnet: mirrored, brightness
 and contrast changed, each image standardised by its own mean and deviation; SGD from 0.1, weight decay on the dense
 layers alone, and the running average of the weights is what predicts. There the rate is divided by ten every 350
 epochs, here it falls to a tenth over the training. Reported: 79.3 %.
 
-CIFAR-10: not yet measured.
+CIFAR-10 as JPEGs, 50,000 images, 1,068,298 parameters, two cores, the second line, 34 minutes beside other work:
+validation accuracy 0.7942, with ten views 0.8138 (+1.96 points, standard error 0.31); the test part 0.8148.
 """
 
 from keras import Input, Model, initializers, layers, ops, optimizers
