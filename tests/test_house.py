@@ -13,7 +13,7 @@ import kaggle_cnn
 # From the top of the house to the bottom: a file may import files below it, and none above or beside its own name.
 ROOMS = [
     "__main__", "cli", "cli.competitions", "cli.training", "cli.runs", "cli.comparison", "cli.reporting",
-    "cli.pictures", "cli.submissions", "cli.results", "cli.terminal",
+    "cli.submissions", "cli.show_results", "cli.show_network", "cli.pictures", "cli.results", "cli.terminal",
     "insight.report", "insight.tables", "insight.compare", "insight.overview", "insight.charts", "insight.sheets",
     "insight.canvas", "insight.progress", "insight.metrics",
     "learn.train", "learn.examine", "learn.inside", "learn.fit", "learn.callbacks", "learn.predict", "learn.on_device",

@@ -5,6 +5,17 @@ that needs it: `kcnn --help` must come at once, and `fetch`, `look`, `runs` and 
 """
 
 from kaggle_cnn.cli.terminal import app, main  # noqa: I001  the order of the imports is that of `kcnn --help`
-from kaggle_cnn.cli import competitions, training, runs, comparison, pictures, reporting, submissions
+from kaggle_cnn.cli import competitions, training, runs, comparison, reporting, submissions, show_results, show_network
 
-__all__ = ["app", "comparison", "competitions", "main", "pictures", "reporting", "runs", "submissions", "training"]
+__all__ = [
+    "app",
+    "comparison",
+    "competitions",
+    "main",
+    "reporting",
+    "runs",
+    "show_network",
+    "show_results",
+    "submissions",
+    "training",
+]

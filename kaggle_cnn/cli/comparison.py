@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.pictures import SvgOption, present, require_one_class_each
+from kaggle_cnn.cli.pictures import SvgOption, present, require_one_class_each, short
 from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, show
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace
@@ -38,7 +38,8 @@ def compare(
     parted = comparing.parted(labels, *probabilities)
     entries = [
         {
-            "name": str(ids[row]),
+            "id": str(ids[row]),
+            "name": short(found, str(ids[row])),
             "true": found.classes[labels[row]],
             "said": [(found.classes[each[row].argmax()], float(each[row].max())) for each in probabilities],
             "right": [bool(each[row].argmax() == labels[row]) for each in probabilities],
@@ -50,7 +51,7 @@ def compare(
     console().print(tables.comparison(names, numbers, entries))
     if entries:
         for entry in entries[:24]:
-            entry["pixels"] = sheets.pixels_of(found.folder / entry["name"])
+            entry["pixels"] = sheets.pixels_of(found.folder / entry["id"])
         title = f"{names[0]} and {names[1]}: {min(24, len(entries))} of {len(entries):,} images that just one has right"
         path = workspace.runs(found.name) / "pictures" / f"compare-{'-'.join(names)}.png"
         present(sheets.parted(entries[:24], names, title), path, svg)
