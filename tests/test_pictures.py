@@ -153,26 +153,39 @@ def test_deeper_filters_are_a_grid(tmp_path):
     assert (pixels == 255).sum() == 2 * 64 * 36  # a white point of 6x6 in each of two rows of 64
 
 
-def corner_model(keras):
-    """Class 1 is how bright the lower right corner is, class 0 how bright the upper left one."""
+def corner_model(keras, end: str):
+    """Class 1 is how bright the lower right corner is, class 0 the upper left one. `end`: where softmax is."""
+    layers = keras.layers
     inputs = keras.Input((16, 16, 1), dtype="uint8")
-    x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = keras.layers.Conv2D(1, 3, padding="same", use_bias=False, kernel_initializer="ones", activation="relu")(x)
-    x = keras.layers.Dropout(0.5)(keras.layers.MaxPooling2D(4)(x))
-    outputs = keras.layers.Dense(2, activation="softmax", use_bias=False)(keras.layers.Flatten()(x))
-    model = keras.Model(inputs, outputs)
+    convolution = layers.Conv2D(1, 3, padding="same", use_bias=False, kernel_initializer="ones", activation="relu")
+    last = layers.Dense(2, activation=None if end == "layer" else "softmax", use_bias=False)
+    tail = [layers.MaxPooling2D(4), layers.Dropout(0.5), layers.Flatten(), last]
+    tail += [layers.Softmax()] if end == "layer" else []
+    if end == "sequential":
+        model = keras.Sequential([inputs, layers.Rescaling(1 / 255), convolution, *tail])
+    else:
+        x = layers.Rescaling(1 / 255)(inputs)
+        if end == "nested":
+            inner = keras.Input((16, 16, 1))
+            x = keras.Sequential(tail)(keras.Model(inner, convolution(inner))(x))
+        else:
+            x = convolution(x)
+            for layer in tail:
+                x = layer(x)
+        model = keras.Model(inputs, x)
     weights = np.zeros((16, 2), np.float32)
     weights[0, 0], weights[15, 1] = 50, 50
-    model.layers[-1].set_weights([weights])
+    last.set_weights([weights])
     return model
 
 
-def test_grad_cam_lights_the_corner_that_counts(keras):
+@pytest.mark.parametrize("end", ["dense", "layer", "nested", "sequential"])
+def test_grad_cam_lights_the_corner_that_counts(keras, end):
     from kaggle_cnn.learn.inside import grad_cam
 
     image = np.zeros((1, 16, 16, 1), np.uint8)
     image[0, 1:3, 1:3] = image[0, 13:15, 13:15] = 255
-    model = corner_model(keras)
+    model = corner_model(keras, end)
     before = model.predict(image, verbose=0)
     for wanted, corner in ((0, (slice(0, 4), slice(0, 4))), (1, (slice(12, 16), slice(12, 16)))):
         alone = image.copy()
@@ -183,7 +196,16 @@ def test_grad_cam_lights_the_corner_that_counts(keras):
         assert heat.max() == 1
         assert heat[corner].sum() > 0.9 * heat.sum()
     assert (model.predict(image, verbose=0) == before).all()  # its last activation is back
-    assert model.layers[-1].activation is keras.activations.softmax
+
+
+def test_grad_cam_wants_a_convolution(keras):
+    from kaggle_cnn.learn.inside import grad_cam
+
+    inputs = keras.Input((16, 16, 1), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+    with pytest.raises(KcnnError, match="no convolution"):
+        grad_cam(model, np.zeros((1, 16, 16, 1), np.uint8), 0)
 
 
 def test_walk_through_a_network_and_its_outline(keras):
@@ -253,10 +275,21 @@ def test_every_kind_from_the_command_line(train_tiny, tiny_workspace, monkeypatc
     assert open_run(tiny_workspace, "colours").id == run.id
 
 
+def test_names_of_pictures_are_short_and_their_own():
+    from kaggle_cnn.cli.pictures import as_file_name
+
+    assert as_file_name("train/Ankle boot/2171.PNG") == "train_Ankle_boot_2171"
+    assert as_file_name("train.csv#17") != as_file_name("train.csv#18")
+    long = [as_file_name(f"{n}{'長' * 200}.png") for n in range(2)]
+    assert long[0] != long[1]
+    assert max(len(name.encode()) for name in long) <= 110
+
+
 def test_what_cannot_be_shown_is_said(train_tiny, tiny_workspace, refused, monkeypatch):
     train_tiny(epochs=1)
     monkeypatch.chdir(tiny_workspace.root)
     assert "no image 'nobody'" in refused("show", "cam", "nobody", cwd=tiny_workspace.root)
+    assert "no image 'xxx" in refused("show", "cam", "x" * 300, cwd=tiny_workspace.root)
     for arguments, error in [
         (["features", "pic_0001"], "may be one of 3 images"),
         (["mistakes", "--true", "read one"], "no class 'read one'"),

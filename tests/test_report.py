@@ -52,6 +52,9 @@ def test_a_thousand_images_stay_below_5_mb(tmp_path):
     kernel = ("conv2d", draw.random((3, 3, 3, 64)).astype(np.float32))
     html = report(run, tmp_path, predictions, kernel, untracked)
     assert len(html.encode()) < 5_000_000
+    long = [f"{'長' * 60} {n}" for n in range(400)]
+    run, predictions = made_up(tmp_path / "another run", long, files)
+    assert len(report(run, tmp_path, predictions, None, untracked).encode()) < 5_000_000
     assert "kcnn train recipes/tiny.py -c &#39;made up&#39; --backend jax --set width=6" in html
 
 

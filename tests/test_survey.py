@@ -1,12 +1,18 @@
 """What `kcnn look` finds: images of the same pixels, between the parts and with different labels; near ones."""
 
+import os
+
 import numpy as np
+import pytest
 from conftest import save_noise, untracked
 from PIL import Image
 
 from kaggle_cnn.competition.fetch import fetch
 from kaggle_cnn.data.dataset import load_dataset
+from kaggle_cnn.data.decode import picture
+from kaggle_cnn.data.inspection import inspect, near_pairs, perceptual_hashes, same_pixels
 from kaggle_cnn.data.survey import every_image, near, survey
+from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight.overview import draw
 from kaggle_cnn.insight.progress import Talk
 from kaggle_cnn.workspace import Workspace
@@ -87,3 +93,35 @@ def test_rows_of_another_usage_are_parts_of_their_own(tmp_path):
     found = survey(dataset, every_image(dataset, untracked))["same"]
     assert (found["groups"], found["across"], found["conflicting"]) == (1, 1, 0)
     assert [(each["part"], each["label"]) for each in found["members"][0]] == [("train", "0"), ("PublicTest", "0")]
+
+
+def test_a_thousand_that_look_alike_are_no_million_pairs():
+    hashes = np.array([5] * 1000 + [0] * 1000 + [7, 2**64 - 1], np.uint64)
+    pairs = near_pairs(hashes, np.arange(len(hashes)))
+    assert len(pairs) == 1000
+    assert pairs[0] == (0, 0, 1)
+    assert pairs[-1] == (1, 0, 2000)
+
+
+def test_one_colour_is_like_no_other(tmp_path):
+    files = [tmp_path / f"{colour}.png" for colour in ("red", "white", "navy")]
+    for path in files:
+        Image.new("RGB", (40, 40), path.stem).save(path)
+    hashes = perceptual_hashes(files, tmp_path / "cache", untracked)
+    assert near_pairs(hashes, np.arange(3)) == []
+
+
+def test_a_large_jpeg_is_found_as_a_png(tmp_path):
+    """Decoded whole: at a half of its size it would be another picture."""
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 700, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg")
+    Image.fromarray(picture(tmp_path / "a.jpg")).save(tmp_path / "b.png")
+    found = inspect([tmp_path / "a.jpg", tmp_path / "b.png"], tmp_path / "cache", untracked)
+    assert same_pixels(found).tolist() == [0, 0]
+
+
+def test_a_name_that_is_no_unicode_is_refused(tmp_path):
+    source = faces(tmp_path / "faces")
+    (source / "train" / "sad" / os.fsdecode(b"bad\xff.png")).write_bytes((source / "train/sad/b.png").read_bytes())
+    with pytest.raises(KcnnError, match="no UTF-8"):
+        fetched(tmp_path, source)

@@ -1,11 +1,14 @@
 """show: pictures of a run or a competition; what its kinds share."""
 
+import re
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kaggle_cnn.cli.terminal import app, console, print_picture, talk
+from kaggle_cnn.competition.competition import IMAGE_SUFFIXES
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace
 
@@ -40,7 +43,7 @@ def present(drawn, path: Path, svg: bool, text=None) -> None:
 
     written = save(drawn, path, svg)
     if not print_picture(path) and text is not None:
-        console().print(text)
+        console().print(text, markup=False, emoji=False)  # a class may be called [red], or :smile:
     for each in written:
         typer.echo(each)
 
@@ -53,6 +56,15 @@ def require_one_class_each(competition, what: str) -> None:
 def short(competition, name: str) -> str:
     """A training image's id without the folder that all of them lie in."""
     return name.removeprefix(f"{competition.train}/") if competition.train else name
+
+
+def as_file_name(name: str) -> str:
+    """`name` without what a file cannot be called, and short: with a few signs of its own where some of it is cut."""
+    name = re.sub(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})$", "", name, flags=re.IGNORECASE)
+    clean = "".join(letter if letter.isalnum() or letter in "-_.#" else "_" for letter in name).encode()
+    if len(clean) <= 100:
+        return clean.decode()
+    return f"{clean[-90:].decode(errors='ignore')}-{blake2b(name.encode(errors='replace'), digest_size=4).hexdigest()}"
 
 
 def labels_of(dataset) -> list[str]:

@@ -10,6 +10,7 @@ from kaggle_cnn.cli.pictures import (
     CountOption,
     RunArgument,
     SvgOption,
+    as_file_name,
     dataset_of,
     labels_of,
     opened,
@@ -181,7 +182,7 @@ def model(source: RecipeOrRun = None, svg: SvgOption = False, competition: Compe
     rows = outline(built)
     parameters, operations = (sum(row[key] for row in rows) for key in ("parameters", "operations"))
     title = f"{name}: {parameters:,} parameters, {operations:,} multiply-adds for an image"
-    console().print(tables.layers_table(rows), title, sep="\n")
+    console().print(tables.layers_table(rows), title, sep="\n", markup=False, emoji=False)
     present(charts.graph(rows, title), place_of(found, run, "model", name), svg)
 
 
@@ -242,6 +243,4 @@ def place_of(competition, run, kind: str, name: str) -> Path:
 
 def file_for(run, kind: str, image) -> Path:
     """Where a picture of one image goes."""
-    name = image.name.removesuffix(image.path.suffix)
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-    return run.folder / "pictures" / f"{kind}-{name[-80:]}.png"
+    return run.folder / "pictures" / f"{kind}-{as_file_name(image.name)}.png"

@@ -9,6 +9,7 @@ from kaggle_cnn.cli.pictures import (
     CountOption,
     RunArgument,
     SvgOption,
+    as_file_name,
     dataset_of,
     opened,
     present,
@@ -112,7 +113,7 @@ def mistakes(
     )
     cells = [[each["name"], each["true"], each["predicted"], f"{each['probability']:.0%}"] for each in entries]
     text = tables.plain_table(["image", "true", "predicted", "sure"], cells, right=["sure"])
-    path = run.folder / "pictures" / f"mistakes{of.replace(', ', '-').replace('/', '_')}.png"
+    path = run.folder / "pictures" / f"mistakes{as_file_name(of)}.png"
     present(sheets.mistakes(entries, title), path, svg, text)
 
 

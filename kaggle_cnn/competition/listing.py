@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from kaggle_cnn.competition.competition import IMAGE_SUFFIXES
+from kaggle_cnn.errors import KcnnError
 
 TRAIN_FOLDER = re.compile(r"train(ing)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d+))*", re.IGNORECASE)
 TEST_FOLDER = re.compile(r"test(ing|s)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d+))*", re.IGNORECASE)
@@ -31,6 +32,9 @@ def list_files(folder: Path) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         inside = Path(place).relative_to(folder)
         found += [(inside / name).as_posix() for name in files if not name.startswith(".")]
+    if odd := [name for name in found if re.search("[\ud800-\udfff]", name)]:  # what os.walk makes of such bytes
+        shown = odd[0].encode(errors="replace").decode()
+        raise KcnnError(f"the name of {len(odd)} files is no UTF-8, the first is '{shown}'", "rename them")
     return sorted(found, key=natural)
 
 

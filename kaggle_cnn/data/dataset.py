@@ -202,14 +202,18 @@ def find_image(dataset: Dataset, name: str) -> Found:
     Raises KcnnError where there is none, or several.
     """
     folder = dataset.competition.folder
-    given = Path(name).resolve()
+    try:
+        given = Path(name).resolve()
+        is_file = given.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        given, is_file = Path(), False
     inside = given.relative_to(folder.resolve()).as_posix() if given.is_relative_to(folder.resolve()) else name
     if len(exact := np.flatnonzero(dataset.ids == inside)):
         return Found(inside, folder / inside, int(exact[0]))
     tests = np.flatnonzero((dataset.test_ids == name) | (dataset.test_files == inside))
     for row in tests[dataset.test_files[tests] != ""]:
         return Found(str(dataset.test_ids[row]), folder / str(dataset.test_files[row]), None)
-    if given.is_file():
+    if is_file:
         return Found(given.name, given, None)
     stems = [
         each for each, id in enumerate(dataset.ids) if f"/{id}".endswith(f"/{name}") or PurePosixPath(id).stem == name

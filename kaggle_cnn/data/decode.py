@@ -65,15 +65,15 @@ def upright(pixels: np.ndarray, content: bytes) -> np.ndarray:
     return pixels
 
 
-def picture(path: Path, least: int = 256) -> np.ndarray:
-    """One file, or row of a CSV, as a whole: uint8 (height, width, 3), upright. A JPEG comes at the smallest of 1/8,
-    1/4, 1/2 and 1 of its size whose shorter side is not below `least`. Raises as `square` does."""
+def picture(path: Path, least: int | None = None) -> np.ndarray:
+    """One file, or row of a CSV, as a whole: uint8 (height, width, 3), upright. With `least` a JPEG comes at the
+    smallest of 1/8, 1/4, 1/2 and 1 of its size whose shorter side is not below it. Raises as `square` does."""
     if row := split_row(path):
         return np.asarray(flatten(Image.fromarray(read_rows(row[0])[row[1]]), 3))
     content = read_content(path)
     if content.startswith(JPEG):
         try:
-            return np.ascontiguousarray(upright(decode_scaled(content, least, 3), content))
+            return np.ascontiguousarray(upright(decode_scaled(content, least or Image.MAX_IMAGE_PIXELS, 3), content))
         except ValueError:
             pass
     with Image.open(BytesIO(content)) as image:

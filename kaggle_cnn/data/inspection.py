@@ -17,6 +17,7 @@ from kaggle_cnn.data.pixels import read_tables
 from kaggle_cnn.workspace import whole_file
 
 NEAR = 4  # of 64 bits
+FLAT = 2.0  # the deviation of pixels, 0 to 255, up to which a picture has nothing that could be compared
 
 
 def inspect(files: list[Path], cache: Path, track: Callable) -> pd.DataFrame:
@@ -42,10 +43,11 @@ def inspect(files: list[Path], cache: Path, track: Callable) -> pd.DataFrame:
 
 def perceptual_hashes(files: list[Path], cache: Path, track: Callable) -> np.ndarray:
     """uint64 (N,): 64 bits of each image's lowest frequencies, as ImageHash's phash counts them; 0 where it cannot be
-    read. Kept as `inspect` keeps its table."""
+    read or is of one colour. Kept as `inspect` keeps its table."""
 
     def examine(path: Path) -> int:
-        return int(str(imagehash.phash(Image.fromarray(picture(path, 64)))), 16)
+        pixels = picture(path, 64)
+        return int(str(imagehash.phash(Image.fromarray(pixels))), 16) if pixels.std(axis=(0, 1)).max() > FLAT else 0
 
     def columns(results: list) -> dict[str, np.ndarray]:
         return {"hashes": np.array([found or 0 for found, _ in results], np.uint64)}
@@ -78,14 +80,16 @@ def same_pixels(inspected: pd.DataFrame) -> np.ndarray:
 
 
 def near_pairs(hashes: np.ndarray, groups: np.ndarray, most: int = NEAR) -> list[tuple[int, int, int]]:
-    """(distance, row, row) of all images whose hashes differ in at most `most` of 64 bits, nearest first; of those of
-    the same pixels (`groups`) only the first is compared. A hash of 0, of an image of one colour, is near to none."""
+    """(distance, row, row) of images whose hashes differ in at most `most` of 64 bits, nearest first. Of those of the
+    same pixels (`groups`) only the first is compared, and of those of the same hash each with the first of them, so
+    that a thousand that look the same are no million pairs. A hash of 0 is near to none."""
     rows = np.flatnonzero((groups == np.arange(len(groups))) & (hashes != 0))
-    own, found = hashes[rows], []
-    for start in range(0, len(rows), 256):
-        block = own[start : start + 256]
-        distance = np.bitwise_count(block[:, None] ^ own[None, start:])
+    own, first, which = np.unique(hashes[rows], return_index=True, return_inverse=True)
+    found = [(0, int(one), int(row)) for one, row in zip(rows[first[which]], rows, strict=True) if one != row]
+    for start in range(0, len(own), 256):
+        distance = np.bitwise_count(own[start : start + 256, None] ^ own[None, start:])
         for one, other in np.argwhere(distance <= most):
             if other > one:
-                found.append((int(distance[one, other]), int(rows[start + one]), int(rows[start + other])))
+                pair = sorted((int(rows[first[start + one]]), int(rows[first[start + other]])))
+                found.append((int(distance[one, other]), *pair))
     return sorted(found)

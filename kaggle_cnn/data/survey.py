@@ -20,7 +20,7 @@ def survey(dataset: Dataset, images: pd.DataFrame) -> dict:
     grey, colour, corrupt and double ones, the smallest, median and largest (width, height) by area, and why each
     corrupt one cannot be read.
 
-    An image is double where an earlier one has the same pixels; in the test part, where a training image has them.
+    An image is double where an earlier one has the same pixels, training images being earlier than test images.
     `same` has the groups of images of the same pixels, over all parts there are: how many, how many `across` parts,
     how many `conflicting`, in which images that have a label have different ones, and their members.
     """
@@ -31,7 +31,7 @@ def survey(dataset: Dataset, images: pd.DataFrame) -> dict:
     counts = dataset.targets.sum(axis=0, dtype=int)
     notes = list(dataset.notes)
     if shared := int((images.loc[test, "group"] < train.sum()).sum()):
-        notes.append(f"{shared} test images are copies of training images")
+        notes.append(f"{shared} of the test images are copies of training images")
     return {
         "competition": competition.name,
         "layout": competition.layout,

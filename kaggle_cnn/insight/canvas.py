@@ -52,14 +52,14 @@ def save(drawn: Figure, path: Path, svg: bool = False) -> list[Path]:
     """Writes `path`, a .png, and with `svg` the same as .svg beside it; returns what was written."""
     paths = [path, *([path.with_suffix(".svg")] if svg else [])]
     for each in paths:
-        with whole_file(each) as temporary, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # letters that no installed font has become boxes
+        with whole_file(each) as temporary:
             drawn.savefig(temporary, dpi=DPI, metadata={"Date": None} if each.suffix == ".svg" else None)
     return paths
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Pixels that `text` takes at `size` points."""
+    warnings.filterwarnings("ignore", "Glyph .* missing")  # letters that no installed font has become boxes
     properties = font_manager.FontProperties(family=families(), size=size, weight=weight)
     return measuring().get_text_width_height_descent(text, properties, False)[0]
 

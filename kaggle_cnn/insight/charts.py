@@ -36,7 +36,8 @@ def curves(histories: dict[str, list[pd.DataFrame]], by: str = "val_accuracy") -
         line = panels[0].plot([], [], color=colour)[0]
         entries.append((line, f"{run}   best: {told}{' …' if len(best) > 3 else ''}"))
     for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
-        axes.set_title(name, loc="left", weight="bold")
+        of = " of single labels" if name == "accuracy" and by.endswith("loss") else ""
+        axes.set_title(name + of, loc="left", weight="bold")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.grid(axis="y", color="#9ca3af", linewidth=0.6, alpha=0.35)

@@ -19,12 +19,14 @@ from kaggle_cnn.data.images import attempt, in_parallel
 from kaggle_cnn.insight import charts, sheets
 from kaggle_cnn.insight.canvas import thumbnail
 from kaggle_cnn.insight.metrics import measure_views, mistakes
+from kaggle_cnn.insight.tables import most_errors
 from kaggle_cnn.learn.predictions import Predictions
 from kaggle_cnn.learn.recipe import Recipe, read_outline
 from kaggle_cnn.learn.run import Run
 
 SIDE, ROOM = 80, 3_200_000  # of a thumbnail, pixels; of all of them, bytes as base64
 SURE = 24
+MOST_CLASSES = 100  # in the matrix: a browser takes its time with more cells
 
 
 def report(
@@ -36,9 +38,10 @@ def report(
     by_views = measure_views(predictions, classes)
     _, numbers = max(by_views.items())
     single = predictions.labels.ndim == 1
-    cells, shown, sure = [], [], []
+    confusion, matrix, shown, sure = [], [], [], []
     if single:
-        cells = [[{"count": n, "share": round(n / max(sum(row), 1), 3)} for n in row] for row in numbers["confusion"]]
+        confusion = numbers["confusion"]
+        matrix = most_errors(confusion, min(len(classes), MOST_CLASSES))
         shown, sure = thumbnails(folder, predictions, classes, track)
     outline, written = read_outline(run.folder / "recipe.py")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
@@ -55,7 +58,9 @@ def report(
         settings=settings(record),
         source=(run.folder / "recipe.py").read_text(encoding="utf-8"),
         curves=inline_svg(charts.curves({run.id: run.histories()}, "val_accuracy" if single else "val_loss")),
-        confusion=cells,
+        confusion=confusion,
+        totals=[sum(row) for row in confusion],
+        matrix=matrix,
         kept=f"{len(shown):,}",
         left_out=single and len(shown) < numbers["images"],
         per_class=list(numbers["per_class"].items()),
@@ -69,7 +74,8 @@ def report(
 def figures(record: dict, by_views: dict[int, dict]) -> list[tuple[str, str]]:
     """The few numbers to see first."""
     views, numbers = max(by_views.items())
-    named = {"accuracy": "accuracy", "macro_f1": "macro F1", "samples_f1": "samples F1", "log_loss": "log loss"}
+    accuracy = "all labels right" if "samples_f1" in numbers else "accuracy"
+    named = {"accuracy": accuracy, "macro_f1": "macro F1", "samples_f1": "samples F1", "log_loss": "log loss"}
     found = [(f"{name}, {views} views", f"{numbers[key]:.4f}") for key, name in named.items() if key in numbers]
     return [*found, ("parameters", f"{record['parameters']:,}"), ("seconds of training", f"{record['seconds']:,.0f}")]
 
@@ -132,7 +138,7 @@ def thumbnails(folder: Path, predictions: Predictions, classes: list[str], track
     shown, room = [], ROOM
     made = track(chain.from_iterable(in_parallel(addresses, len(order))), "making thumbnails", len(order))
     for row, address in zip(order, made, strict=True):
-        room -= len(address)
+        room -= len(address) + 6 * len(str(predictions.ids[row])) + 60  # at worst a letter is written as six signs
         if room >= 0:
             label = int(predictions.labels[row])
             shown.append([str(predictions.ids[row]), label, int(given[row]), round(float(sure[row]), 4), address])

@@ -252,7 +252,7 @@ def same_lines(same: dict) -> list[str]:
     if not same["groups"]:
         return []
     lines = [
-        f"{same['groups']:,} groups of images of the same pixels: {same['across']:,} across parts, "
+        f"groups of images of the same pixels: {same['groups']:,}, of these {same['across']:,} across parts, "
         f"{same['conflicting']:,} with different labels"
     ]
     conflicts = [members for members in same["members"] if len({each["label"] for each in members} - {""}) > 1]

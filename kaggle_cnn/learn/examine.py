@@ -33,9 +33,10 @@ def embedded(run: Run, model, fold: int, dataset: Dataset, track) -> tuple[np.nd
     """The rows of all readable training images, and what the last layer is given of each, float32 (n, features); kept
     as hidden.npz in the fold's folder."""
     path = run.fold_folder(fold) / "hidden.npz"
+    made_of = (run.fold_folder(fold) / "model.keras").stat().st_mtime_ns  # a run that is gone on with has another
     if path.is_file():
         with np.load(path) as kept:
-            if np.array_equal(kept["ids"], dataset.ids):
+            if kept["model"] == made_of and np.array_equal(kept["ids"], dataset.ids):
                 return kept["rows"], kept["features"]
     knobs = run.record["knobs"]
     images = load_images(dataset.train_files, knobs["size"], None, dataset.competition.folder / ".cache", track)
@@ -48,7 +49,7 @@ def embedded(run: Run, model, fold: int, dataset: Dataset, track) -> tuple[np.nd
     features = answers(inner, lambda some: centres(images.pixels, some, knobs["crop"]), rows, batch_size(inner), told)
     features = features.reshape(len(rows), -1)
     with whole_file(path) as temporary:
-        np.savez(temporary, ids=dataset.ids, rows=rows, features=features)
+        np.savez(temporary, ids=dataset.ids, model=made_of, rows=rows, features=features)
     return rows, features
 
 

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -10,16 +12,36 @@ from keras import ops
 
 from kaggle_cnn.errors import KcnnError
 
-PASSING = ("Pooling", "Dropout", "Flatten", "Reshape", "Permute", "InputLayer", "View")
+PASSING = ("Pooling", "Dropout", "Flatten", "Reshape", "Permute", "View")
 
 
-def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Every layer in the order of the graph, those of a model inside the model in its place."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from all_layers(layer)
-        else:
-            yield layer
+class Step(NamedTuple):
+    """A layer or other operation of the graph, the tensor it is given (or the first of them) and the one it gives."""
+
+    layer: keras.Operation
+    given: keras.KerasTensor
+    gives: keras.KerasTensor
+
+
+def steps(model: keras.Model) -> tuple[keras.Model, list[Step]]:
+    """The model as one graph, those of models inside the model in their place, and its steps in order. It shares every
+    layer, and so the weights, with `model`."""
+    found = []
+
+    def call(operation, *args, **kwargs):
+        if isinstance(operation, keras.Model):
+            return run(operation, args[0])
+        gives = operation(*args, **kwargs)
+        found.append(Step(operation, keras.tree.flatten(args)[0], keras.tree.flatten(gives)[0]))
+        return gives
+
+    def run(part: keras.Model, tensor):
+        graph = keras.Model(part.inputs[0], part.outputs[0]) if isinstance(part, keras.Sequential) else part
+        # Keras has no public way to go through a graph without making one step of a model inside it.
+        return graph._run_through_graph(tensor, operation_fn=lambda operation: partial(call, operation))
+
+    images = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
+    return keras.Model(images, run(model, images)), found
 
 
 def kernel(model: keras.Model, name: str | None = None) -> tuple[str, np.ndarray]:
@@ -28,9 +50,9 @@ def kernel(model: keras.Model, name: str | None = None) -> tuple[str, np.ndarray
 
     Raises KcnnError where there is none.
     """
-    convolutions = {layer.name: layer for layer in all_layers(model) if len(kernel_shape(layer)) == 4}
+    convolutions = {step.layer.name: step.layer for step in steps(model)[1] if is_convolution(step.layer)}
     if not convolutions:
-        raise KcnnError("this network has no convolution", "filters are shown of those that have; kcnn show model")
+        raise KcnnError("this network has no convolution", "kcnn show model shows its layers")
     if name is not None and name not in convolutions:
         raise KcnnError(f"there is no convolution '{name}'", f"there are: {', '.join(convolutions)}")
     layer = convolutions[name or next(iter(convolutions))]
@@ -44,34 +66,23 @@ def kernel_of(layer: keras.layers.Layer):
     return getattr(layer, "kernel", getattr(layer, "depthwise_kernel", None))
 
 
-def kernel_shape(layer: keras.layers.Layer) -> tuple:
+def is_convolution(layer: keras.layers.Layer) -> bool:
     found = kernel_of(layer)
-    return () if found is None else tuple(found.shape)
+    return found is not None and len(found.shape) == 4
 
 
 def activations(model: keras.Model, images: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
     """What follows each convolution, activation and pooling, in order: the layer's name, what it does, and its output
     for the first of `images` (n, height, width, channels) uint8, as float32 (height, width, channels)."""
-    recorded = []
-
-    def recording(layer, call):
-        def recorder(*args, **kwargs):
-            given = call(*args, **kwargs)
-            recorded.append((layer, given))
-            return given
-
-        return recorder
-
-    watched = [layer for layer in all_layers(model) if what_it_does(layer)]
-    for layer in watched:
-        layer.call = recording(layer, layer.call)
-    try:
-        model(images, training=False)
-    finally:
-        for layer in watched:
-            del layer.call
-    values = [(layer, np.asarray(ops.convert_to_numpy(given), np.float32)) for layer, given in recorded]
-    return [(layer.name, what_it_does(layer), value[0]) for layer, value in values if value.ndim == 4]
+    whole, found = steps(model)
+    maps = [step for step in found if what_it_does(step.layer) and len(step.gives.shape) == 4]
+    if not maps:
+        return []
+    values = keras.tree.flatten(keras.Model(whole.input, [step.gives for step in maps])(images[:1], training=False))
+    return [
+        (step.layer.name, what_it_does(step.layer), ops.convert_to_numpy(ops.cast(value, "float32"))[0])
+        for step, value in zip(maps, values, strict=True)
+    ]
 
 
 def what_it_does(layer: keras.layers.Layer) -> str:
@@ -90,11 +101,9 @@ def what_it_does(layer: keras.layers.Layer) -> str:
 
 def hidden(model: keras.Model) -> keras.Model:
     """From images to what the last layer with weights is given, (n, features); of a map the mean over its places."""
-    last = next(layer for layer in reversed(model.layers) if layer.weights)
-    if isinstance(last, keras.Model):
-        return keras.Model(model.input, model.output)
-    features = last.input
-    return keras.Model(model.input, ops.mean(features, axis=(1, 2)) if len(features.shape) == 4 else features)
+    whole, found = steps(model)
+    features = next(step.given for step in reversed(found) if getattr(step.layer, "weights", None))
+    return keras.Model(whole.input, ops.mean(features, axis=(1, 2)) if len(features.shape) == 4 else features)
 
 
 def grad_cam(model: keras.Model, images: np.ndarray, wanted: int) -> np.ndarray:
@@ -102,48 +111,53 @@ def grad_cam(model: keras.Model, images: np.ndarray, wanted: int) -> np.ndarray:
     width) in [0, 1], all 0 where nothing speaks for it.
 
     Selvaraju et al. 2017 (arXiv:1610.02391): the maps of the last convolution, weighed by the mean gradient of the
-    class's score before softmax. Raises KcnnError where no map is all that the answer hangs on.
+    class's score before softmax. Raises KcnnError where there is no convolution, or no map is all that the answer hangs
+    on.
     """
-    with scores_for_probabilities(model):
-        before, after = cut_at_last_map(model)
+    whole, found = steps(model)
+    with scores(whole, found) as output:
+        before, after = cut_at_last_map(whole.input, found, output)
         features = before(images[:1], training=False)
         gradient = gradient_at(after, features, wanted)
-    maps = ops.convert_to_numpy(features)[0].astype(np.float32)
+    maps = ops.convert_to_numpy(ops.cast(features, "float32"))[0]
     heat = np.maximum((maps * gradient.mean(axis=(0, 1))).sum(axis=-1), 0)
     heat = ops.convert_to_numpy(ops.image.resize(heat[..., None], images.shape[1:3], data_format="channels_last"))
     return heat[..., 0] / max(float(heat.max()), 1e-12)
 
 
 @contextmanager
-def scores_for_probabilities(model: keras.Model) -> Iterator[None]:
-    """Meanwhile the last layer's activation is left out: at a probability of 1 a softmax has no gradient."""
-    last = model.layers[-1]
-    own = getattr(last, "activation", None)
-    if own is not None:
-        last.activation = keras.activations.linear
-    try:
-        yield
-    finally:
+def scores(whole: keras.Model, found: list[Step]) -> Iterator[keras.KerasTensor]:
+    """The tensor of the classes' scores, since at a probability of 1 a softmax has no gradient: what a softmax at the
+    end is given, or what the last layer gives while its activation is left out."""
+    last = found[-1]
+    if type(last.layer).__name__ in ("Softmax", "Activation"):
+        yield last.given
+    else:
+        own = getattr(last.layer, "activation", None)
         if own is not None:
-            last.activation = own
+            last.layer.activation = keras.activations.linear
+        try:
+            yield whole.output
+        finally:
+            if own is not None:
+                last.layer.activation = own
 
 
-def cut_at_last_map(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The model up to the last map (height, width, channels) that the rest needs nothing but, and that rest."""
-    maps = [layer for layer in model.layers if is_map(layer)]
+def cut_at_last_map(images, found: list[Step], output) -> tuple[keras.Model, keras.Model]:
+    """The model up to the last map (height, width, channels), from a convolution on, that the rest needs nothing but,
+    and that rest, up to `output`."""
+    first = next((place for place, step in enumerate(found) if is_convolution(step.layer)), None)
+    if first is None:
+        raise KcnnError("this network has no convolution", "kcnn show model shows its layers")
+    maps = [step for step in found[first:] if len(step.gives.shape) == 4 and math.prod(step.gives.shape[1:3]) > 1]
     for passing in (False, True):  # a map that was pooled only where there is no other
-        for layer in reversed(maps):
-            if passing == any(word in type(layer).__name__ for word in PASSING):
+        for step in reversed(maps):
+            if passing == any(word in type(step.layer).__name__ for word in PASSING):
                 try:
-                    return keras.Model(model.input, layer.output), keras.Model(layer.output, model.output)
+                    return keras.Model(images, step.gives), keras.Model(step.gives, output)
                 except ValueError:  # the rest needs more
                     continue
     raise KcnnError("this network has no map of features that its answer hangs on alone", "kcnn show model shows it")
-
-
-def is_map(layer: keras.layers.Layer) -> bool:
-    shape = getattr(keras.tree.flatten(layer.output)[0], "shape", ())
-    return len(shape) == 4 and (shape[1] or 0) * (shape[2] or 0) > 1
 
 
 def gradient_at(after: keras.Model, features, wanted: int) -> np.ndarray:
