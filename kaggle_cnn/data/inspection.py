@@ -6,7 +6,6 @@ from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 
-import imagehash
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -44,6 +43,8 @@ def inspect(files: list[Path], cache: Path, track: Callable) -> pd.DataFrame:
 def perceptual_hashes(files: list[Path], cache: Path, track: Callable) -> np.ndarray:
     """uint64 (N,): 64 bits of each image's lowest frequencies, as ImageHash's phash counts them; 0 where it cannot be
     read or is of one colour. Kept as `inspect` keeps its table."""
+
+    import imagehash  # and with it SciPy: not for every command that loads a dataset
 
     def examine(path: Path) -> int:
         pixels = picture(path, 64)
