@@ -224,8 +224,11 @@ def test_walk_through_a_network_and_its_outline(keras):
         ("convolution", (16, 16, 6)),
         ("relu", (16, 16, 6)),
         ("pooling", (8, 8, 6)),
-        ("convolution, relu", (6, 6, 6)),
+        ("convolution", (6, 6, 6)),
+        ("relu", (6, 6, 6)),
     ]
+    assert walk[3][2].min() < 0
+    assert (walk[4][2] == np.maximum(walk[3][2], 0)).all()
     pool = keras.Model(model.input, skip).predict(images, verbose=0)
     np.testing.assert_allclose(walk[2][2], pool[0], rtol=1e-5)
     assert hidden(model).output_shape == (None, 5)

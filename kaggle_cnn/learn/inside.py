@@ -73,30 +73,53 @@ def is_convolution(layer: keras.layers.Layer) -> bool:
 
 def activations(model: keras.Model, images: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
     """What follows each convolution, activation and pooling, in order: the layer's name, what it does, and its output
-    for the first of `images` (n, height, width, channels) uint8, as float32 (height, width, channels)."""
+    for the first of `images` (n, height, width, channels) uint8, as float32 (height, width, channels). A convolution
+    with an activation of its own is told twice, without it and with it."""
     whole, found = steps(model)
     maps = [step for step in found if what_it_does(step.layer) and len(step.gives.shape) == 4]
     if not maps:
         return []
-    values = keras.tree.flatten(keras.Model(whole.input, [step.gives for step in maps])(images[:1], training=False))
-    return [
-        (step.layer.name, what_it_does(step.layer), ops.convert_to_numpy(ops.cast(value, "float32"))[0])
-        for step, value in zip(maps, values, strict=True)
-    ]
+    both = [tensor for step in maps for tensor in (step.given, step.gives)]
+    values = iter(keras.tree.flatten(keras.Model(whole.input, both)(images[:1], training=False)))
+    walk = []
+    for step, given, gives in zip(maps, values, values, strict=True):
+        what = what_it_does(step.layer)
+        if activation := activation_of(step.layer) if what == "convolution" else "":
+            with without_activation(step.layer):
+                walk.append((step.layer.name, what, step.layer(given)))
+            what = activation
+        walk.append((step.layer.name, what, gives))
+    return [(name, what, ops.convert_to_numpy(ops.cast(value, "float32"))[0]) for name, what, value in walk]
 
 
-def what_it_does(layer: keras.layers.Layer) -> str:
-    """ "convolution, relu", "pooling" ... or "" for a layer that is neither."""
-    kind = type(layer).__name__
-    own = getattr(layer, "activation", None)
-    activation = getattr(own, "__name__", "") if own not in (None, keras.activations.linear) else ""
+def what_it_does(operation: keras.Operation) -> str:
+    """ "convolution", "relu", "pooling" ... or "" for what is neither."""
+    kind = type(operation).__name__
     if "Conv" in kind:
-        return f"convolution, {activation}" if activation else "convolution"
+        return "convolution"
     if "Pooling" in kind:
         return "pooling"
-    if kind == "Activation" or kind in ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"):
-        return activation or kind.lower()
+    if kind in ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"):
+        return activation_of(operation) or kind.lower()
     return ""
+
+
+def activation_of(operation: keras.Operation) -> str:
+    """The name of a layer's own activation, "" where it has none."""
+    own = getattr(operation, "activation", None)
+    return "" if own in (None, keras.activations.linear) else getattr(own, "__name__", type(own).__name__).lower()
+
+
+@contextmanager
+def without_activation(layer: keras.layers.Layer) -> Iterator[None]:
+    own = getattr(layer, "activation", None)
+    if own is not None:
+        layer.activation = keras.activations.linear
+    try:
+        yield
+    finally:
+        if own is not None:
+            layer.activation = own
 
 
 def hidden(model: keras.Model) -> keras.Model:
@@ -133,14 +156,8 @@ def scores(whole: keras.Model, found: list[Step]) -> Iterator[keras.KerasTensor]
     if type(last.layer).__name__ in ("Softmax", "Activation"):
         yield last.given
     else:
-        own = getattr(last.layer, "activation", None)
-        if own is not None:
-            last.layer.activation = keras.activations.linear
-        try:
+        with without_activation(last.layer):
             yield whole.output
-        finally:
-            if own is not None:
-                last.layer.activation = own
 
 
 def cut_at_last_map(images, found: list[Step], output) -> tuple[keras.Model, keras.Model]:
