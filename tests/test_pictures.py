@@ -252,6 +252,9 @@ def test_nearest_to_itself_at_no_distance():
         assert (order[0], distances[0]) == (7, 0)
         assert (np.diff(distances) >= 0).all()
     assert set(nearest(features, features[10], "cosine", 2)[0]) == {10, 20}
+    features[5] = features[30]
+    for itself in (5, 30):
+        assert nearest(features, features[30], "euclidean", 1, itself)[0] == [itself]
 
 
 def test_every_kind_from_the_command_line(train_tiny, tiny_workspace, monkeypatch):

@@ -47,7 +47,7 @@ def filters(
     from kaggle_cnn.learn.inside import kernel
 
     name, values = kernel(model, layer)
-    path = run.folder / "pictures" / f"filters{f'-{name}' if layer else ''}.png"
+    path = run.folder / "pictures" / f"filters{f'-{as_file_name(name)}' if layer else ''}.png"
     present(sheets.filters(name, values), path, svg)
 
 
@@ -87,11 +87,9 @@ def neighbours(
     from kaggle_cnn.learn.predict import answers
 
     rows, features_ = embedded(run, model, fold, dataset, talk().track)
-    if image.row is not None and image.row in rows:
-        own = features_[list(rows).index(image.row)]
-    else:
-        own = answers(hidden(model), lambda _: given, [0], 1).reshape(-1)
-    order, distances = nearest(features_, own, metric.value, count)
+    place = next((place for place, row in enumerate(rows) if row == image.row), -1)
+    own = features_[place] if place >= 0 else answers(hidden(model), lambda _: given, [0], 1).reshape(-1)
+    order, distances = nearest(features_, own, metric.value, count, place)
     names = labels_of(dataset)
     entries = [
         {

@@ -53,16 +53,18 @@ def embedded(run: Run, model, fold: int, dataset: Dataset, track) -> tuple[np.nd
     return rows, features
 
 
-def nearest(features: np.ndarray, own: np.ndarray, metric: str, most: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    features: np.ndarray, own: np.ndarray, metric: str, most: int, itself: int = -1
+) -> tuple[np.ndarray, np.ndarray]:
     """Which `most` of `features` (n, d) are nearest to `own` (d,), and their distances: "euclidean", or "cosine", which
-    is 1 less the cosine. That of a row to itself is 0 with both."""
+    is 1 less the cosine. That of a row to itself is 0 with both; the row `itself` comes before others at 0."""
     features, own = features.astype(np.float64), own.astype(np.float64)
     if metric == "cosine":
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         own = own / max(np.linalg.norm(own), 1e-12)
     squares = ((features - own) ** 2).sum(axis=1)
     distances = squares / 2 if metric == "cosine" else np.sqrt(squares)
-    order = np.argsort(distances, kind="stable")[:most]
+    order = np.lexsort((np.arange(len(distances)) != itself, distances))[:most]
     return order, distances[order]
 
 
