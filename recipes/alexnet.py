@@ -11,7 +11,9 @@ the top-5 error from 18.3 to 17.0 %. The colours' principal components are those
 
 Images below 128 pixels get a first convolution of 5x5 with stride 2, pooling that pads, and He's initial weights.
 
-Five Simpsons characters: not yet measured.
+Five Simpsons characters, 1,875 images, the small version (`--set size=72 --set crop=64 --set dense=1024 --set batch=32
+--set epochs=30`), 7,556,485 parameters, two cores, 8 minutes: validation accuracy 0.8933, with ten views 0.9067 (+1.33
+points, standard error 0.88). At 227 pixels, which a GPU wants: not yet measured.
 """
 
 from keras import Input, Model, initializers, layers, ops, optimizers
