@@ -38,6 +38,7 @@ def test_it_knows_row_and_epoch_in_training(keras, pictures):
 
 def test_a_shift_goes_over_the_reflected_edge(pictures):
     pipeline = augment.shift_alternating_flip(12, pad=2)
+    pipeline.set_random_seed(0)
     around = np.pad(pictures[1], ((2, 2), (2, 2), (0, 0)), mode="reflect")
     places = set()
     for row in range(150):
