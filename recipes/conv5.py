@@ -6,8 +6,8 @@
 Convolution 5x5 to 64 channels, pooling, the same again, one dense layer; Adam, batches of 250. The lecture trains 100
 epochs; without augmentation and regularisation, validation stands nearly still after some ten.
 
-CIFAR-10 as JPEGs, 50,000 images, 148,298 parameters, two cores, the second line, 11 minutes: validation accuracy 0.6930,
-mirrored too 0.7096 (+1.66 points, standard error 0.30); the test part 0.7151.
+CIFAR-10 as JPEGs, 50,000 images, 148,298 parameters, two cores, the second line, 11 minutes: validation accuracy
+0.6930, mirrored too 0.7096 (+1.66 points, standard error 0.30); the test part 0.7151.
 """
 
 from keras import Input, Model, layers

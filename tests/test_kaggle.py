@@ -540,11 +540,8 @@ def test_every_layout_is_fetched_trained_and_submitted(kaggle, online, work, mak
     assert "noise: 40 training images of" in said
     assert "6 test images" in said
     command = ["train", "recipes/tiny.py", "--set", "epochs=1", "--set", "views=1"]
-    if make is labels_task:
-        said = online(*command, "--backend", "jax").stdout
-    else:  # in this process, where TensorFlow has been imported already
-        monkeypatch.chdir(work)
-        said = in_this_process(*command)
+    monkeypatch.chdir(work)
+    said = in_this_process(*command)  # where TensorFlow has been imported already
     assert "submission" in said
     online("submit", "--yes")
     assert kaggle.seen["CreateSubmission"] == 1
