@@ -9,31 +9,23 @@ standard error that of the mean of their differences (right with many views minu
 import sys
 from pathlib import Path
 
-import numpy as np
-
+from kaggle_cnn.insight.metrics import points_gained
 from kaggle_cnn.learn.predictions import Predictions
 from kaggle_cnn.learn.run import read_run
-
-
-def right(predictions: Predictions, views: int) -> np.ndarray:
-    """bool (N,): whether the most probable class is the true one."""
-    return predictions.probabilities[views].argmax(axis=1) == predictions.labels
 
 
 def row(folder: Path) -> str:
     run = read_run(folder)
     validation = Predictions.read(folder / "validation.npz")
     most, _ = validation.best()
-    one, many = right(validation, 1), right(validation, most)
-    difference = many.astype(float) - one
-    error = difference.std() / len(difference) ** 0.5
-    gain = f"{100 * difference.mean():+.2f} ± {100 * error:.2f}" if most > 1 else ""
+    accuracy = {views: numbers["accuracy"] for views, numbers in run.scores().items()}
+    gain = "{:+.2f} ± {:.2f}".format(*points_gained(validation, 1, most)) if most > 1 else ""
     record = run.record
     return " | ".join(
         [
             f"| {record['recipe']}", f"{record['parameters']:,}", str(record["knobs"]["epochs"]),
-            f"{record['seconds'] / 60:.1f}", f"{one.mean():.4f}",
-            f"{many.mean():.4f} ({most})" if most > 1 else "", f"{gain} |",
+            f"{record['seconds'] / 60:.1f}", f"{accuracy[1]:.4f}",
+            f"{accuracy[most]:.4f} ({most})" if most > 1 else "", f"{gain} |",
         ]
     )  # fmt: skip
 

@@ -294,12 +294,16 @@ def test_names_of_pictures_are_short_and_their_own():
 def test_what_cannot_be_shown_is_said(train_tiny, tiny_workspace, refused, monkeypatch):
     train_tiny(epochs=1)
     monkeypatch.chdir(tiny_workspace.root)
+    (tiny_workspace.root / "recipes" / "broken.py").write_text(
+        "from kaggle_cnn import Recipe\ndef broken(shape, classes):\n    1 / 0\nrecipe = Recipe(model=broken)\n"
+    )
     assert "no image 'nobody'" in refused("show", "cam", "nobody", cwd=tiny_workspace.root)
     assert "no image 'xxx" in refused("show", "cam", "x" * 300, cwd=tiny_workspace.root)
     for arguments, error in [
         (["features", "pic_0001"], "may be one of 3 images"),
         (["mistakes", "--true", "read one"], "no class 'read one'"),
         (["filters", "--layer", "conv"], "no convolution 'conv'"),
+        (["model", "recipes/broken.py"], "cannot be built .* ZeroDivisionError"),
     ]:
         with pytest.raises(KcnnError, match=error):
             in_this_process("show", *arguments)

@@ -37,6 +37,17 @@ def dataset_of(competition):
     return load_dataset(competition, talk().track)
 
 
+def loaded(run):
+    """A run's first model."""
+    from kaggle_cnn.learn.backend import start_backend
+
+    path = run.models[0]
+    start_backend(run.record["backend"])
+    from kaggle_cnn.learn.predict import load_model
+
+    return load_model(run, path)
+
+
 def present(drawn, path: Path, svg: bool, text=None) -> None:
     """Writes the picture; shows it where the terminal can, else `text`; ends with the paths."""
     from kaggle_cnn.insight.canvas import save
@@ -56,6 +67,13 @@ def require_one_class_each(competition, what: str) -> None:
 def short(competition, name: str) -> str:
     """A training image's id without the folder that all of them lie in."""
     return name.removeprefix(f"{competition.train}/") if competition.train else name
+
+
+def entry_of(competition, image: str) -> dict:
+    """A training image as the sheets want it: `name` and `pixels`."""
+    from kaggle_cnn.insight.sheets import pixels_of
+
+    return {"name": short(competition, image), "pixels": pixels_of(competition.folder / image)}
 
 
 def as_file_name(name: str) -> str:

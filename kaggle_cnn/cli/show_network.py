@@ -12,10 +12,11 @@ from kaggle_cnn.cli.pictures import (
     SvgOption,
     as_file_name,
     dataset_of,
+    entry_of,
     labels_of,
+    loaded,
     opened,
     present,
-    short,
     show,
 )
 from kaggle_cnn.cli.terminal import CompetitionOption, console, talk
@@ -93,10 +94,9 @@ def neighbours(
     names = labels_of(dataset)
     entries = [
         {
-            "name": short(found, str(dataset.ids[row])),
+            **entry_of(found, str(dataset.ids[row])),
             "label": names[row],
             "distance": float(distance),
-            "pixels": sheets.pixels_of(found.folder / str(dataset.ids[row])),
         }
         for row, distance in zip(rows[order], distances, strict=True)
     ]
@@ -174,25 +174,15 @@ def model(source: RecipeOrRun = None, svg: SvgOption = False, competition: Compe
         built = loaded(run)
     else:
         from kaggle_cnn.data.images import all_grey
+        from kaggle_cnn.learn.fit import build
 
         dataset = dataset_of(found)
-        built = recipe.model((recipe.crop, recipe.crop, 1 if all_grey(dataset.train_files) else 3), len(found.classes))
+        built = build(recipe, 1 if all_grey(dataset.train_files) else 3, dataset)
     rows = outline(built)
     parameters, operations = (sum(row[key] for row in rows) for key in ("parameters", "operations"))
     title = f"{name}: {parameters:,} parameters, {operations:,} multiply-adds for an image"
     console().print(tables.layers_table(rows), title, sep="\n", markup=False, emoji=False)
     present(charts.graph(rows, title), place_of(found, run, "model", name), svg)
-
-
-def loaded(run):
-    """A run's first model."""
-    from kaggle_cnn.learn.backend import start_backend
-
-    path = run.models[0]
-    start_backend(run.record["backend"])
-    from kaggle_cnn.learn.predict import load_model
-
-    return load_model(run, path)
 
 
 def examined(competition, run, image: str) -> tuple:

@@ -11,10 +11,10 @@ from kaggle_cnn.cli.pictures import (
     SvgOption,
     as_file_name,
     dataset_of,
+    entry_of,
     opened,
     present,
     require_one_class_each,
-    short,
     show,
 )
 from kaggle_cnn.cli.terminal import CompetitionOption, RunsArgument, console
@@ -100,8 +100,7 @@ def mistakes(
         raise KcnnError(f"{run.id} has no mistakes{of}", "kcnn show confusion shows which there are")
     entries = [
         {
-            "name": short(found, str(predictions.ids[row])),
-            "pixels": sheets.pixels_of(found.folder / str(predictions.ids[row])),
+            **entry_of(found, str(predictions.ids[row])),
             "true": found.classes[predictions.labels[row]],
             "predicted": found.classes[probabilities[row].argmax()],
             "probability": float(probabilities[row].max()),
@@ -149,8 +148,7 @@ def top(
         best = np.argsort(-probabilities[row], kind="stable")[:5]
         entries.append(
             {
-                "name": short(found, str(predictions.ids[row])),
-                "pixels": sheets.pixels_of(found.folder / str(predictions.ids[row])),
+                **entry_of(found, str(predictions.ids[row])),
                 "true": found.classes[predictions.labels[row]],
                 "best": [(found.classes[number], float(probabilities[row, number])) for number in best],
             }
@@ -177,12 +175,11 @@ def images(
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     dataset = dataset_of(found)
-    rows = []
+    rows, files = [], dataset.train_files
     for number, name in enumerate(found.classes):
         own = dataset.targets[:, number].nonzero()[0]
         some = own[:: max(1, len(own) // count)][:count]
-        pixels = [each for row in some if (each := sheets.pixels_of(found.folder / str(dataset.ids[row]))) is not None]
-        rows.append((name, f"{len(own):,} images", pixels))
+        rows.append((name, f"{len(own):,} images", [sheets.pixels_of(files[row]) for row in some]))
     title = f"{found.name}: {len(dataset.ids):,} training images of {len(found.classes)} classes"
     present(sheets.contact(rows, 96, title), workspace.runs(found.name) / "pictures" / "images.png", svg)
 

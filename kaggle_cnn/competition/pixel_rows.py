@@ -71,22 +71,21 @@ def read_pixels(competition: Competition) -> tuple[list[str], list[tuple[str, ..
 
 def labelled_rows(path: Path, column: str) -> tuple[pd.Series, pd.Series]:
     """The labels of a CSV's rows, and which are for training: those whose Usage begins with 'train', or all."""
-    usage = usage_column(path) or column
+    cells, training, _ = rows_by_usage(path, column)
+    return cells, training
+
+
+def rows_by_usage(path: Path, column: str) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """The same, and each row's Usage: its label where the CSV has no such column."""
+    usage = next((name for name in read_header(path) if name.strip().lower() == "usage"), column)
     table = read_table(path, columns=list({column, usage}))
     training = table[usage].str.lower().str.startswith("train") & (usage != column)
-    return table[column], training | (not training.any())
-
-
-def usage_column(path: Path) -> str:
-    return next((name for name in read_header(path) if name.strip().lower() == "usage"), "")
+    return table[column], training | (not training.any()), table[usage]
 
 
 def unused_rows(competition: Competition) -> dict[str, tuple[str, str]]:
     """Of the rows of a CSV whose Usage is not Training: row, as `train.csv#17` -> its Usage and its label."""
     if competition.layout != "pixels" or competition.test != competition.train:
         return {}
-    path = competition.folder / competition.labels
-    cells, training = labelled_rows(path, competition.label_columns[0])
-    usages = read_table(path, columns=[usage_column(path)]).iloc[:, 0]
-    rows = np.flatnonzero(~training)
-    return {f"{competition.train}#{row}": (usages[row], cells[row]) for row in rows}
+    cells, training, usages = rows_by_usage(competition.folder / competition.labels, competition.label_columns[0])
+    return {f"{competition.train}#{row}": (usages[row], cells[row]) for row in np.flatnonzero(~training)}

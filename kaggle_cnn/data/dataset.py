@@ -188,7 +188,7 @@ def small_classes(marks: np.ndarray, classes: tuple[str, ...]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundImage:
     """One image that was asked for: its `name`, its file, and its row among the training images, or None."""
 
     name: str
@@ -196,7 +196,7 @@ class Found:
     row: int | None
 
 
-def find_image(dataset: Dataset, name: str) -> Found:
+def find_image(dataset: Dataset, name: str) -> FoundImage:
     """The image that `name` means: a training image's id or the end of it, a test id, or a file on this disk.
 
     Raises KcnnError where there is none, or several.
@@ -209,22 +209,17 @@ def find_image(dataset: Dataset, name: str) -> Found:
         given, is_file = Path(), False
     inside = given.relative_to(folder.resolve()).as_posix() if given.is_relative_to(folder.resolve()) else name
     if len(exact := np.flatnonzero(dataset.ids == inside)):
-        return Found(inside, folder / inside, int(exact[0]))
+        return FoundImage(inside, folder / inside, int(exact[0]))
     tests = np.flatnonzero((dataset.test_ids == name) | (dataset.test_files == inside))
     for row in tests[dataset.test_files[tests] != ""]:
-        return Found(str(dataset.test_ids[row]), folder / str(dataset.test_files[row]), None)
+        return FoundImage(str(dataset.test_ids[row]), folder / str(dataset.test_files[row]), None)
     if is_file:
-        return Found(given.name, given, None)
-    stems = [
-        each for each, id in enumerate(dataset.ids) if f"/{id}".endswith(f"/{name}") or PurePosixPath(id).stem == name
-    ]
-    if len(stems) == 1:
-        row = stems[0]
-        return Found(str(dataset.ids[row]), folder / str(dataset.ids[row]), row)
-    if stems:
-        some = ", ".join(str(dataset.ids[row]) for row in stems[:3])
-        raise KcnnError(f"'{name}' may be one of {len(stems)} images", f"give more of its path: {some} ...")
-    raise KcnnError(
-        f"there is no image '{name}'",
-        f"expected a file, or an id such as {dataset.ids[0]}",
-    )
+        return FoundImage(given.name, given, None)
+    ids = dataset.ids.tolist()
+    rows = [row for row, each in enumerate(ids) if f"/{each}".endswith(f"/{name}") or PurePosixPath(each).stem == name]
+    if len(rows) == 1:
+        return FoundImage(ids[rows[0]], folder / ids[rows[0]], rows[0])
+    if rows:
+        some = ", ".join(ids[row] for row in rows[:3])
+        raise KcnnError(f"'{name}' may be one of {len(rows)} images", f"give more of its path: {some} ...")
+    raise KcnnError(f"there is no image '{name}'", f"expected a file, or an id such as {ids[0]}")

@@ -59,7 +59,8 @@ def every_image(dataset: Dataset, track: Callable) -> pd.DataFrame:
     test = dict.fromkeys(name for name in dataset.test_files.tolist() if name)
     known = {*dataset.ids, *test}
     others = [file for file in list_images(competition.folder) if file not in known]
-    told = told_elsewhere(dataset, [*test, *others])
+    unused = unused_rows(competition)
+    told = told_elsewhere(dataset, [*test, *others], unused)
     parts = [
         pd.DataFrame({"file": dataset.ids.tolist(), "part": "train", "label": names}),
         *(
@@ -70,20 +71,19 @@ def every_image(dataset: Dataset, track: Callable) -> pd.DataFrame:
     cache = competition.folder / ".cache"
     inspected = [inspect([competition.folder / file for file in part["file"]], cache, track) for part in parts]
     images = pd.concat([pd.concat(each, ignore_index=True) for each in (parts, inspected)], axis=1)
-    usages = {row: usage for row, (usage, _) in unused_rows(competition).items()}
     images["part"] = [
-        usages.get(file) or part or file.rpartition("/")[0].partition("/")[0] or "other"
+        unused.get(file, ("", ""))[0] or part or file.rpartition("/")[0].partition("/")[0] or "other"
         for file, part in zip(images["file"], images["part"], strict=True)
     ]
     return images.assign(group=same_pixels(images))
 
 
-def told_elsewhere(dataset: Dataset, files: list[str]) -> dict[str, str]:
+def told_elsewhere(dataset: Dataset, files: list[str], unused: dict[str, tuple[str, str]]) -> dict[str, str]:
     """The class of each of `files` that is not trained on, where it is known all the same: from the answers, from a
-    CSV's rows of another Usage, or as the name of a folder."""
+    CSV's rows of another Usage (`unused`), or as the name of a folder."""
     competition = dataset.competition
     if competition.layout == "pixels":
-        raw = {row: label for row, (_, label) in unused_rows(competition).items()}
+        raw = {row: label for row, (_, label) in unused.items()}
     elif competition.answers and len(competition.answer_columns) == 1:
         table = answers(competition)
         by_id = dict(zip(table[competition.id_column], table[competition.answer_columns[0]], strict=True))

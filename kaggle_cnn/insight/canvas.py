@@ -59,13 +59,13 @@ def save(drawn: Figure, path: Path, svg: bool = False) -> list[Path]:
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Pixels that `text` takes at `size` points."""
-    warnings.filterwarnings("ignore", "Glyph .* missing")  # letters that no installed font has become boxes
     properties = font_manager.FontProperties(family=families(), size=size, weight=weight)
     return measuring().get_text_width_height_descent(text, properties, False)[0]
 
 
 @lru_cache
 def measuring() -> RendererAgg:
+    warnings.filterwarnings("ignore", "Glyph .* missing")  # letters that no installed font has become boxes
     return RendererAgg(1, 1, DPI)
 
 
@@ -92,16 +92,20 @@ def thumbnail(pixels: np.ndarray, side: int) -> np.ndarray:
     """uint8 (height, width, 1 or 3) as (side, side, 3): the whole of it, at the left on white; a small one
     enlarged by a whole number, so that a pixel stays a pixel."""
     colour = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-    scale = side / max(colour.shape[:2])
-    if scale >= 1:
-        colour = enlarged(colour, int(scale))
-    else:
-        height, width = (max(1, round(each * scale)) for each in colour.shape[:2])
-        colour = cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA)
+    colour = shrunk(enlarged(colour, max(1, side // max(colour.shape[:2]))), side)
     placed = np.full((side, side, 3), 255, np.uint8)
     top = (side - colour.shape[0]) // 2
     placed[top : top + colour.shape[0], : colour.shape[1]] = colour
     return placed
+
+
+def shrunk(pixels: np.ndarray, side: int) -> np.ndarray:
+    """uint8 (height, width, channels) with its longer side `side` at most: the mean of areas."""
+    scale = side / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    height, width = (max(1, round(each * scale)) for each in pixels.shape[:2])
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, -1)
 
 
 def enlarged(pixels: np.ndarray, times: int) -> np.ndarray:

@@ -17,8 +17,8 @@ from PIL import Image
 from kaggle_cnn.data.decode import picture
 from kaggle_cnn.data.images import attempt, in_parallel
 from kaggle_cnn.insight import charts, sheets
-from kaggle_cnn.insight.canvas import thumbnail
-from kaggle_cnn.insight.metrics import measure_views, mistakes
+from kaggle_cnn.insight.canvas import shrunk
+from kaggle_cnn.insight.metrics import measure_views, mistakes, points_gained
 from kaggle_cnn.insight.tables import most_errors
 from kaggle_cnn.learn.predictions import Predictions
 from kaggle_cnn.learn.recipe import Recipe, read_outline
@@ -112,12 +112,8 @@ def views_compared(predictions: Predictions, by_views: dict[int, dict]) -> list[
     rows = [["views", "accuracy", "macro F1", "log loss", "against one view"]]
     for views, numbers in by_views.items():
         against = ""
-        if predictions.labels.ndim == 1 and 1 in by_views and views > 1:
-            one, more = (predictions.probabilities[each].argmax(axis=1) == predictions.labels for each in (1, views))
-            gain = more.astype(float) - one
-            against = (
-                f"{100 * gain.mean():+.2f} ± {100 * gain.std(ddof=1) / len(gain) ** 0.5:.2f}" if len(gain) > 1 else ""
-            )
+        if predictions.labels.ndim == 1 and 1 in by_views and views > 1 and len(predictions.ids) > 1:
+            against = "{:+.2f} ± {:.2f}".format(*points_gained(predictions, 1, views))
         cells = [f"{numbers[name]:.4f}" for name in ("accuracy", "macro_f1", "log_loss")]
         rows.append([str(views), *cells, against])
     return rows
@@ -154,18 +150,9 @@ def address_of(path: Path) -> str:
     pixels, _ = attempt(lambda: picture(path, SIDE))
     if pixels is None:
         return ""
-    if max(pixels.shape[:2]) > SIDE:
-        pixels = trimmed(thumbnail(pixels, SIDE), pixels.shape[:2])
     written = io.BytesIO()
-    Image.fromarray(pixels).save(written, "webp", quality=70)
+    Image.fromarray(shrunk(pixels, SIDE)).save(written, "webp", quality=70)
     return data_address("webp", written.getvalue())
-
-
-def trimmed(square: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A thumbnail without the white beside an image of `shape`."""
-    height, width = (max(1, round(side * len(square) / max(shape))) for side in shape)
-    top = (len(square) - height) // 2
-    return square[top : top + height, :width]
 
 
 def png_of(drawn) -> bytes:

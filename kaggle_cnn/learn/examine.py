@@ -3,7 +3,7 @@
 import numpy as np
 
 from kaggle_cnn.data.batches import centres, chosen_at, training_batch
-from kaggle_cnn.data.dataset import Dataset, Found
+from kaggle_cnn.data.dataset import Dataset, FoundImage
 from kaggle_cnn.data.decode import square
 from kaggle_cnn.data.images import load_images
 from kaggle_cnn.learn.fit import pipeline_maker, training_images
@@ -20,7 +20,7 @@ def as_given(run: Run, path) -> np.ndarray:
     return centres(square(path, knobs["size"], run.record["channels"])[None], np.array([0]), knobs["crop"])
 
 
-def model_for(run: Run, dataset: Dataset, found: Found):
+def model_for(run: Run, dataset: Dataset, found: FoundImage):
     """The model that did not see the image in training, where the run has it, else the first fold's; and its fold."""
     folds = run.record["folds"]
     fold = dataset.folds[found.row] if found.row is not None else folds[0]

@@ -49,7 +49,7 @@ def fit_fold(
 
     multi_label = dataset.competition.multi_label
     sample = training_images(recipe, images.pixels, trained)
-    twin, model = (build(recipe, images, dataset, sample) for _ in range(2))
+    twin, model = (build(recipe, images.pixels.shape[3], dataset, sample) for _ in range(2))
     trainer, makers = prepare(recipe, model, images.pixels, trained, targets[trained], device, sample)
     loss = (keras.losses.BinaryCrossentropy if multi_label else keras.losses.CategoricalCrossentropy)(
         label_smoothing=recipe.label_smoothing
@@ -168,13 +168,13 @@ def pipeline_maker(recipe: Recipe, sample: np.ndarray | None) -> Callable:
     return partial(given_images(recipe.augment or augment.centre, sample), recipe.crop)
 
 
-def build(recipe: Recipe, images: Images, dataset: Dataset, sample: np.ndarray | None = None) -> keras.Model:
-    """The recipe's model, seeded, given the training images in `sample` if it asks for them; where an image may have
-    several classes, with a sigmoid in place of its softmax.
+def build(recipe: Recipe, channels: int, dataset: Dataset, sample: np.ndarray | None = None) -> keras.Model:
+    """The recipe's model for images of `channels`, seeded, given the training images in `sample` if it asks for them;
+    where an image may have several classes, with a sigmoid in place of its softmax.
 
     Raises KcnnError where it fails, does not map the images' shape to the classes, or has no softmax to replace.
     """
-    shape, classes = (recipe.crop, recipe.crop, images.pixels.shape[3]), len(dataset.competition.classes)
+    shape, classes = (recipe.crop, recipe.crop, channels), len(dataset.competition.classes)
     keras.utils.clear_session()
     keras.utils.set_random_seed(recipe.seed)
     try:

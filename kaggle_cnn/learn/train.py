@@ -52,7 +52,7 @@ def train(
         require_both_parts(dataset, images, fold)
     keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
     shape = (recipe.crop, recipe.crop, images.pixels.shape[3])
-    parameters = build(recipe, images, dataset).count_params()
+    parameters = build(recipe, shape[2], dataset).count_params()
     require_consistent(recipe, dataset.competition.multi_label)
     if run is None:
         record = describe_run(dataset, recipe, path, folds, device, shape[2], parameters, workspace)
