@@ -198,6 +198,23 @@ def test_grad_cam_lights_the_corner_that_counts(keras, end):
     assert (model.predict(image, verbose=0) == before).all()  # its last activation is back
 
 
+def test_two_models_inside_may_call_a_layer_the_same(keras):
+    from kaggle_cnn.learn.inside import activations, kernel
+
+    def part(channels):
+        inner = keras.Input((16, 16, channels))
+        return keras.Model(inner, keras.layers.Conv2D(4, 3, name="conv")(inner), name=f"part_{channels}")
+
+    inputs = keras.Input((16, 16, 3), dtype="uint8")
+    x = keras.layers.Conv2D(2, 3)(part(3)(keras.layers.Rescaling(1 / 255)(inputs)))
+    x = keras.layers.ZeroPadding2D(2)(x)
+    x = part(2)(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
+    assert kernel(model)[0] == "conv"
+    walk = activations(model, np.zeros((1, 16, 16, 3), np.uint8))
+    assert len({name for name, what, _ in walk if what == "convolution"}) == 3
+
+
 def test_grad_cam_wants_a_convolution(keras):
     from kaggle_cnn.learn.inside import grad_cam
 

@@ -26,11 +26,13 @@ class Step(NamedTuple):
 def steps(model: keras.Model) -> tuple[keras.Model, list[Step]]:
     """The model as one graph, those of models inside the model in their place, and its steps in order. It shares every
     layer, and so the weights, with `model`."""
-    found = []
+    found, named = [], {}
 
     def call(operation, *args, **kwargs):
         if isinstance(operation, keras.Model):
             return run(operation, args[0])
+        if named.setdefault(operation.name, operation) is not operation:  # two models inside may call a layer the same
+            operation.name = f"{operation.name}_{len(found)}"
         gives = operation(*args, **kwargs)
         found.append(Step(operation, keras.tree.flatten(args)[0], keras.tree.flatten(gives)[0]))
         return gives
