@@ -13,8 +13,8 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.text import Text
 
+from kaggle_cnn.insight.evaluation import confusion_table
 from kaggle_cnn.insight.metrics import measure
-from kaggle_cnn.insight.tables import confusion_table
 from kaggle_cnn.learn.predictions import Predictions
 from kaggle_cnn.learn.run import Run, open_run
 from kaggle_cnn.workspace import Workspace

@@ -14,8 +14,8 @@ import kaggle_cnn
 ROOMS = [
     "__main__", "cli", "cli.competitions", "cli.training", "cli.runs", "cli.comparison", "cli.reporting",
     "cli.submissions", "cli.show_results", "cli.show_network", "cli.pictures", "cli.results", "cli.terminal",
-    "insight.report", "insight.tables", "insight.compare", "insight.overview", "insight.charts", "insight.sheets",
-    "insight.canvas", "insight.progress", "insight.metrics",
+    "insight.report", "insight.evaluation", "insight.tables", "insight.compare", "insight.overview", "insight.charts",
+    "insight.sheets", "insight.canvas", "insight.progress", "insight.metrics",
     "learn.train", "learn.examine", "learn.inside", "learn.fit", "learn.callbacks", "learn.predict", "learn.on_device",
     "learn.layers", "learn.optimizers", "learn.backend",
     "__init__", "learn.recipe", "learn.run", "learn.predictions",

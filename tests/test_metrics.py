@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss, top_k_accuracy_score
 
+from kaggle_cnn.insight.evaluation import confused_pairs
 from kaggle_cnn.insight.metrics import measure
-from kaggle_cnn.insight.tables import confused_pairs
 
 
 def test_numbers_by_hand():

@@ -8,10 +8,10 @@ from kaggle_cnn.workspace import Workspace
 
 
 def print_measures(by_views: dict[int, dict], classes: list[str]) -> None:
-    from kaggle_cnn.insight import tables
+    from kaggle_cnn.insight.evaluation import measures
 
     screen = console()
-    screen.print("", tables.measures(by_views, classes, screen.width), "", sep="\n")
+    screen.print("", measures(by_views, classes, screen.width), "", sep="\n")
 
 
 def write_submission(workspace: Workspace, competition, runs: list) -> Path:

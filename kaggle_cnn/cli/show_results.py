@@ -58,7 +58,8 @@ def confusion(
     require_one_class_each(found, "confusion matrices")
     import numpy as np
 
-    from kaggle_cnn.insight import charts, metrics, tables
+    from kaggle_cnn.insight import charts, metrics
+    from kaggle_cnn.insight.evaluation import confusion_table
     from kaggle_cnn.learn.predictions import Predictions
 
     views, probabilities = (predictions := Predictions.read(run.folder / "validation.npz")).best()
@@ -71,7 +72,7 @@ def confusion(
     title = f"{run.id}: {right:.2%} of {counts.sum():,} validation images, {views} view{'s' if views > 1 else ''}"
     path = run.folder / "pictures" / f"confusion{'-cluster' if order == Order.cluster else ''}.png"
     screen = console()
-    text = tables.confusion_table(counts.tolist(), classes, screen.width)
+    text = confusion_table(counts.tolist(), classes, screen.width)
     present(charts.confusion(counts, classes, title), path, svg, text)
 
 

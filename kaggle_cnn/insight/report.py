@@ -18,8 +18,8 @@ from kaggle_cnn.data.decode import picture
 from kaggle_cnn.data.images import attempt, in_parallel
 from kaggle_cnn.insight import charts, sheets
 from kaggle_cnn.insight.canvas import shrunk
+from kaggle_cnn.insight.evaluation import most_errors
 from kaggle_cnn.insight.metrics import measure_views, mistakes, points_gained
-from kaggle_cnn.insight.tables import most_errors
 from kaggle_cnn.learn.predictions import Predictions
 from kaggle_cnn.learn.recipe import Recipe, read_outline
 from kaggle_cnn.learn.run import Run

@@ -6,8 +6,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from kaggle_cnn.insight.evaluation import abbreviations, class_table, confusion_table, summary_table
 from kaggle_cnn.insight.metrics import measure
-from kaggle_cnn.insight.tables import abbreviations, class_table, confusion_table, summary_table
 
 SIMPSONS = [
     "abraham_grampa_simpson", "agnes_skinner", "apu_nahasapeemapetilon", "barney_gumble", "bart_simpson",
