@@ -22,7 +22,7 @@ ROOMS = [
     "data.batches", "data.augment", "data.survey", "data.dataset", "data.inspection", "data.images", "data.decode",
     "data.pixels",
     "competition.fetch", "competition.kaggle_host", "competition.kaggle_refusals",
-    "competition.download", "competition.kaggle_client",
+    "competition.download", "competition.kaggle_login", "competition.kaggle_client",
     "competition.local_host", "competition.ledger", "competition.archive", "competition.submission",
     "competition.layout", "competition.answer", "competition.class_folders", "competition.label_table",
     "competition.pixel_rows", "competition.labels", "competition.listing", "competition.table",

@@ -25,7 +25,7 @@ def submit(
     """Check a submission, ask, send it to the host and show its score."""
     from kaggle_cnn.competition import kaggle_host, ledger, local_host, submission
     from kaggle_cnn.competition.competition import open_competition
-    from kaggle_cnn.competition.kaggle_client import connect
+    from kaggle_cnn.competition.kaggle_login import connect
     from kaggle_cnn.competition.table import as_csv, read_table
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.learn.run import list_runs, open_runs
@@ -126,7 +126,7 @@ def scores(competition: CompetitionOption = None, as_json: JsonOption = False) -
     """List what was submitted: validation score beside the host's."""
     from kaggle_cnn.competition import kaggle_host, ledger
     from kaggle_cnn.competition.competition import open_competition
-    from kaggle_cnn.competition.kaggle_client import connect
+    from kaggle_cnn.competition.kaggle_login import connect
     from kaggle_cnn.insight import tables
 
     workspace = Workspace.find()
@@ -155,7 +155,7 @@ def leaderboard(
     """Show the top of Kaggle's leaderboard, and your own place."""
     from kaggle_cnn.competition import kaggle_host
     from kaggle_cnn.competition.competition import open_competition
-    from kaggle_cnn.competition.kaggle_client import connect
+    from kaggle_cnn.competition.kaggle_login import connect
     from kaggle_cnn.insight import tables
 
     found = open_competition(Workspace.find(), competition)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from kaggle_cnn.competition import kaggle_host, layout, local_host
 from kaggle_cnn.competition.archive import SUFFIXES, BrokenArchiveError, unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.kaggle_client import connect
+from kaggle_cnn.competition.kaggle_login import connect
 from kaggle_cnn.competition.kaggle_refusals import competition_url, slug_of
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace, one_at_a_time, whole_folder
