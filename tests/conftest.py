@@ -206,4 +206,5 @@ def train_tiny(tiny_workspace, keras):
         quiet, device = progress or Quiet(), find_device()
         return train(tiny_workspace, dataset, chosen, path, list(folds), device, quiet, untracked, run, tensorboard)
 
-    return run
+    yield run
+    keras.config.set_dtype_policy("float32")  # a precision stays set in this process

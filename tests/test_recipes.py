@@ -70,13 +70,24 @@ def test_trains_saves_loads_and_predicts(keras, name):
     trial(name, (32, 32, 3), 10, views=10, eager=True)
 
 
+@pytest.mark.parametrize("name", ["alexnet", "all_conv", "sprint"])
+def test_trains_in_half_precision(keras, name):
+    """Those with a layer or an optimizer of our own, and one whose first steps overflow; all of them by
+    `python tests/recipe_trial.py tensorflow mixed_float16 2 NAME...`."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        trial(name, (32, 32, 3), 10, views=2, eager=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_on_jax_too():
     """That with an optimizer of our own, on two views, since XLA takes its time to compile: all recipes on ten views
-    take three minutes, by `python tests/recipe_trial.py jax 10 NAME...`."""
+    take three minutes, by `python tests/recipe_trial.py jax float32 10 NAME...`."""
     names = ["sprint"]
     program = REPOSITORY / "tests" / "recipe_trial.py"
     done = subprocess.run(
-        [sys.executable, program, "jax", "2", *names],
+        [sys.executable, program, "jax", "float32", "2", *names],
         env=environment(XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"),
         capture_output=True,
         text=True,

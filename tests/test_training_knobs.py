@@ -121,7 +121,8 @@ def test_a_schedule_has_no_plateau(train_tiny, tiny_workspace):
 
 
 @pytest.mark.usefixtures("constant")
-def test_resumed_with_every_knob_is_as_never_stopped(train_tiny, tiny_workspace):
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])  # the latter scales the loss
+def test_resumed_with_every_knob_is_as_never_stopped(train_tiny, tiny_workspace, precision):
     from kaggle_cnn.learn.run import open_unfinished
 
     class Stopped(Quiet):
@@ -131,7 +132,7 @@ def test_resumed_with_every_knob_is_as_never_stopped(train_tiny, tiny_workspace)
 
     knobs = {
         "recipe": "constant.py", "epochs": 6, "plateau": 1, "learning_rate": 1e-3, "ema": 0.9, "mixup": 0.2,
-        "cutmix": 1.0, "class_weight": "balanced", "label_smoothing": 0.1,
+        "cutmix": 1.0, "class_weight": "balanced", "label_smoothing": 0.1, "precision": precision,
     }  # fmt: skip
     whole = train_tiny(**knobs)
     with pytest.raises(KeyboardInterrupt):
@@ -140,6 +141,26 @@ def test_resumed_with_every_knob_is_as_never_stopped(train_tiny, tiny_workspace)
     histories = [pd.read_csv(run.fold_folder(0) / "history.csv") for run in (whole, resumed)]
     assert histories[0].equals(histories[1])
     assert histories[0]["learning_rate"].nunique() > 1  # it did stand still at least once
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_precision_reaches_the_layers(train_tiny, precision):
+    from kaggle_cnn.learn.predict import load_model
+
+    run = train_tiny(precision=precision, epochs=1)
+    assert run.record["precision"] == precision
+    model = load_model(run, run.fold_folder(0) / "model.keras")
+    convolution = next(layer for layer in model.layers if "Conv" in type(layer).__name__)
+    assert convolution.compute_dtype == precision.removeprefix("mixed_")
+    assert convolution.kernel.dtype == model.output.dtype == "float32"
+
+
+def test_probabilities_of_half_the_digits_are_refused(train_tiny, tiny_workspace):
+    text = (tiny_workspace.root / "recipes" / "tiny.py").read_text().replace(', dtype="float32")', ")")
+    (tiny_workspace.root / "recipes" / "half.py").write_text(text)
+    assert train_tiny(recipe="half.py", epochs=1).finished
+    with pytest.raises(KcnnError, match="should give float32, got bfloat16"):
+        train_tiny(recipe="half.py", epochs=1, precision="mixed_bfloat16")
 
 
 def test_functions_that_ask_get_training_images(train_tiny, tiny_workspace):

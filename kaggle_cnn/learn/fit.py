@@ -172,10 +172,13 @@ def build(recipe: Recipe, channels: int, dataset: Dataset, sample: np.ndarray | 
     """The recipe's model for images of `channels`, seeded, given the training images in `sample` if it asks for them;
     where an image may have several classes, with a sigmoid in place of its softmax.
 
-    Raises KcnnError where it fails, does not map the images' shape to the classes, or has no softmax to replace.
+    Raises KcnnError where it fails, does not map the images' shape to float32 of the classes, or has no softmax to
+    replace.
     """
     shape, classes = (recipe.crop, recipe.crop, channels), len(dataset.competition.classes)
+    precision = keras.config.dtype_policy()
     keras.utils.clear_session()
+    keras.config.set_dtype_policy(precision)  # the session's end forgets it
     keras.utils.set_random_seed(recipe.seed)
     try:
         model = given_images(recipe.model, sample)(shape, classes)
@@ -194,9 +197,12 @@ def build(recipe: Recipe, channels: int, dataset: Dataset, sample: np.ndarray | 
     for what, expected, got in [
         ("take", (None, *shape), model.input_shape),
         ("give", (None, classes), model.output_shape),
+        ("give", "float32", model.output.dtype),
     ]:
         if got != expected:
-            hint = "begin with Input(shape, dtype='uint8'), end with Dense(classes, activation='softmax')"
+            hint = (
+                "begin with Input(shape, dtype='uint8'), end with Dense(classes, activation='softmax', dtype='float32')"
+            )
             raise KcnnError(f"the recipe's model should {what} {expected}, got {got}", hint)
     if dataset.competition.multi_label:
         head = model.layers[-1]
