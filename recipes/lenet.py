@@ -9,7 +9,8 @@ tanh scaled; the output units measure the distance to fixed codes of -1 and +1, 
 minus half its square makes probabilities of it (the paper's eq. 9). Smaller images are padded to 32x32; larger ones
 widen the last convolution to its whole map. SGD with momentum in place of the stochastic Levenberg-Marquardt.
 
-Fashion-MNIST, whole, 60,000 parameters, two cores, 7 minutes beside other work: validation accuracy 0.9019.
+Fashion-MNIST, whole, 60,000 parameters, two cores, 7 minutes beside other work: validation accuracy
+0.9019, test part 0.8992.
 """
 
 import keras

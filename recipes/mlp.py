@@ -5,7 +5,7 @@
 The classifier of Géron's "Hands-On Machine Learning" (chapter 10) for Fashion-MNIST: plain SGD, 30 epochs, usually 89
 %.
 
-Fashion-MNIST, 48,000 images to train on, 266,610 parameters, two cores: validation accuracy 0.8860.
+Fashion-MNIST, 48,000 images to train on, 266,610 parameters, two cores: validation accuracy 0.8860, test part 0.8813.
 """
 
 from keras import Input, Model, layers, optimizers

@@ -8,7 +8,10 @@ channels as they can; Nesterov SGD with a rate that rises to 23 % of training an
 high for the biases of batch normalisation; every fifth step all weights go back towards a slow average (Lookahead); six
 views, moved by one pixel and mirrored. Published: 94.01 % on average after 9.9 epochs, 0.36 PFLOP.
 
-CIFAR-10: not yet measured.
+CIFAR-10 as JPEGs, 40,000 to train on, 1,973,951 parameters, two cores, 30 minutes (0.28 PFLOP): validation accuracy
+0.8931 on one view, 0.8995 on six (+0.64 points, standard error 0.18); the test part 0.8985. The same at half the width
+and in five epochs: 0.8321; written in PyTorch too, from the paper, on the same images: 0.8310 (LOG.md). The JPEGs have
+lost colour's fine detail, and a fifth of them is held out.
 """
 
 import keras

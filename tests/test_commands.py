@@ -140,7 +140,8 @@ def test_jax_without_tensorflow(kcnn, work, tmp_path):
     missing = without_tensorflow(work, "train", "recipes/tiny.py")
     assert missing.returncode == 1
     assert missing.stderr.splitlines()[-2].startswith("error: the backend tensorflow cannot be imported")
-    trained = without_tensorflow(work, "train", "recipes/tiny.py", KERAS_BACKEND="jax")
+    knobs = ("--set", "ema=0.9", "--set", "precision=mixed_bfloat16")
+    trained = without_tensorflow(work, "train", "recipes/tiny.py", *knobs, KERAS_BACKEND="jax")
     assert trained.returncode == 0, trained.stderr
     sheet = work / "submissions" / "colours" / "tiny-001.csv"
     text = sheet.read_text()

@@ -130,11 +130,13 @@ class Checkpoint(keras.callbacks.Callback):
     def give_twin_weights(self) -> None:
         """The trained model's, or the running average of them where the optimizer keeps one."""
         for kept, current in zip(self.twin.variables, self.trained.variables, strict=True):
-            kept.assign(keras.ops.copy(current))  # on JAX the next step takes the array itself away
+            kept.assign(current)
         optimizer = self.model.optimizer
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # behind the loss scale of mixed_float16
         if optimizer.use_ema:  # it assigns in the order of the model that it trains, which is the twin's
             optimizer.finalize_variable_values(self.twin.trainable_variables)
+        for kept in self.twin.variables:  # JAX shares the array on assignment, and takes it away with the next call
+            kept.assign(keras.ops.copy(kept))
 
     def write(self, history: list[dict[str, float]], better: bool, values: dict, seconds: float) -> None:
         if better:
