@@ -17,7 +17,7 @@ from kaggle_cnn.data.augment import shift_flip_cutout
 from kaggle_cnn.learn.optimizers import decay_in_loss
 
 
-def all_conv(shape, classes, width=96, weight_decay=1e-3):
+def all_conv(shape, classes, width=96, dropout=0.5, input_dropout=0.2, weight_decay=1e-3):
     """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
 
     def convolution(x, filters, kernel=3, **settings):
@@ -25,10 +25,10 @@ def all_conv(shape, classes, width=96, weight_decay=1e-3):
         return layers.Conv2D(filters, kernel, kernel_regularizer=decay_in_loss(weight_decay), **settings)(x)
 
     inputs = Input(shape, dtype="uint8")
-    x = layers.Dropout(0.2)(layers.Rescaling(1 / 64, offset=-2)(inputs))
+    x = layers.Dropout(input_dropout)(layers.Rescaling(1 / 64, offset=-2)(inputs))
     for filters in (width, 2 * width):
         x = convolution(convolution(x, filters), filters)
-        x = layers.Dropout(0.5)(convolution(x, filters, strides=2))
+        x = layers.Dropout(dropout)(convolution(x, filters, strides=2))
     x = convolution(x, 2 * width, padding="valid")
     x = convolution(x, 2 * width, 1)
     x = layers.GlobalAveragePooling2D()(convolution(x, classes, 1, activation=None))

@@ -10,7 +10,8 @@ and few epochs: a GPU takes width=64, sixteen times the operations, and for smal
 
 Five Simpsons characters, 1,500 images to train on, 487,669 parameters, two cores: 15 epochs in 46 s, validation
 accuracy 0.9307 on one view, 0.9280 on ten. CIFAR-10 with size=32 crop=32 epochs=5 batch=64: 0.7652 in 123 s on one
-view (BENCHMARKS.md).
+view (BENCHMARKS.md); with size=32 crop=32 stride=1 batch=128, 15 epochs, 0.8478, and 0.8583 on two views, test part
+0.8559.
 """
 
 from keras import Input, Model, layers

@@ -92,7 +92,8 @@ def find_device() -> Device:
     """The GPU that the running backend uses, named by the driver's own nvidia-smi, or the CPU.
 
     Volta and Turing (compute capability 7) have fast float16, Ampere and later (8 and up) bfloat16 too, which needs no
-    loss scaling. A CPU gets float32: bfloat16 measured ten times slower there without AVX-512 BF16 or AMX.
+    loss scaling. A CPU gets float32: bfloat16 measured ten times slower there without AVX-512 BF16 or AMX, and 1.1 to
+    1.7 times as fast with it (BENCHMARKS.md); a run is to be the same on all of them.
     """
     import keras
 

@@ -44,6 +44,7 @@ class Recipe:
     plateau: so many epochs without a better validation divide the rate by ten; 0 for never. The optimizer's rate must
         be constant then.
     precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": mixed on a GPU that has it, else float32.
+        A CPU may have bfloat16 too (avx512_bf16); one without takes ten times as long with it.
     views: how many views of an image are averaged after training: 1, 2, 6 or 10 (learn.layers.view_places).
     seed: of weights, batches, augmentation and dropout.
 
