@@ -61,9 +61,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     for name, knobs, batch in CASES:
         sides = {each: steps(name, knobs, batch, each) for each in ("float32", "mixed_bfloat16")}
-        compare(
-            " ".join([name, *(f"{knob}={value}" for knob, value in knobs.items()), f"batch={batch}"]), sides, rounds
-        )
+        settings = [f"{knob}={value}" for knob, value in {**knobs, "batch": batch}.items()]
+        compare(" ".join([name, *settings]), sides, rounds)
 
 
 if __name__ == "__main__":

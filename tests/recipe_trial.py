@@ -15,14 +15,10 @@ QUICK = {"finetune": {"backbone": "VGG16", "weights": "none"}, "alexnet": {"dens
 
 def build(recipe, shape: tuple[int, int, int], classes: int):
     """The model, given images where it asks for them."""
-    import keras
-
+    from kaggle_cnn.learn.fit import start_afresh
     from kaggle_cnn.learn.recipe import given_images
 
-    precision = keras.config.dtype_policy()
-    keras.utils.clear_session()
-    keras.config.set_dtype_policy(precision)
-    keras.utils.set_random_seed(0)
+    start_afresh(seed=0)
     images = np.random.default_rng(1).integers(0, 256, (40, *shape), dtype=np.uint8)
     return given_images(recipe.model, images)(shape, classes)
 

@@ -117,6 +117,7 @@ class BrokenArchiveError(KcnnError):
 @contextmanager
 def told(archive: Path) -> Iterator[None]:
     """Says in a KcnnError what the libraries raise where `archive` is broken or encrypted."""
+    # The last is how zipfile refuses a way of compression.
     broken = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
     try:
         yield

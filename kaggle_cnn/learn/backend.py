@@ -77,7 +77,7 @@ def silent_stderr() -> Iterator[None]:
             yield
         except ImportError:
             raise
-        except BaseException:
+        except BaseException:  # Ctrl-C too; it goes on, after what was written
             file.seek(0)
             os.write(kept, file.read())
             raise

@@ -168,6 +168,14 @@ def pipeline_maker(recipe: Recipe, sample: np.ndarray | None) -> Callable:
     return partial(given_images(recipe.augment or augment.centre, sample), recipe.crop)
 
 
+def start_afresh(seed: int) -> None:
+    """Names of layers count from the beginning, every draw from `seed`. The precision stays, which Keras forgets."""
+    precision = keras.config.dtype_policy()
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy(precision)
+    keras.utils.set_random_seed(seed)
+
+
 def build(recipe: Recipe, channels: int, dataset: Dataset, sample: np.ndarray | None = None) -> keras.Model:
     """The recipe's model for images of `channels`, seeded, given the training images in `sample` if it asks for them;
     where an image may have several classes, with a sigmoid in place of its softmax.
@@ -176,15 +184,12 @@ def build(recipe: Recipe, channels: int, dataset: Dataset, sample: np.ndarray | 
     replace.
     """
     shape, classes = (recipe.crop, recipe.crop, channels), len(dataset.competition.classes)
-    precision = keras.config.dtype_policy()
-    keras.utils.clear_session()
-    keras.config.set_dtype_policy(precision)  # the session's end forgets it
-    keras.utils.set_random_seed(recipe.seed)
+    start_afresh(recipe.seed)
     try:
         model = given_images(recipe.model, sample)(shape, classes)
     except KcnnError:
         raise
-    except Exception as error:
+    except Exception as error:  # a recipe's code may raise anything
         hint = "other knobs may fit (size, crop), or the recipe needs mending"
         raise KcnnError(
             f"the model cannot be built for {shape} and {classes} classes: {describe(error)}", hint

@@ -182,7 +182,7 @@ def load_recipe(path: Path) -> Recipe:
         exec(code, namespace)
     except KcnnError as error:
         raise KcnnError(f"{path}: {error.message}", error.hint) from None
-    except Exception as error:
+    except Exception as error:  # a recipe's code may raise anything
         raise KcnnError(
             f"{path}{line_in(path, error)}: {describe(error)}", "mend the recipe, then run it again"
         ) from error
