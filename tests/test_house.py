@@ -27,7 +27,7 @@ ROOMS = [
     "competition.layout", "competition.answer", "competition.class_folders", "competition.label_table",
     "competition.pixel_rows", "competition.labels", "competition.listing", "competition.table",
     "competition.competition",
-    "workspace", "errors",
+    "workspace", "files", "errors",
 ]  # fmt: skip
 FLOORS = {"insight", "learn", "data", "competition"}  # packages that hold rooms and nothing else
 HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "pandas", "sklearn", "cv2", "kaggle", "albumentations", "PIL"}

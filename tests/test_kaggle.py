@@ -16,7 +16,7 @@ from conftest import environment, in_this_process, make_images_in
 from kaggle_server import Kaggle, Task
 from PIL import Image
 
-from kaggle_cnn.workspace import one_at_a_time
+from kaggle_cnn.files import one_at_a_time
 
 SECRETS = (Kaggle.key, Kaggle.token)
 

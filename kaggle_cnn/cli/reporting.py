@@ -5,7 +5,7 @@ import typer
 from kaggle_cnn.cli.pictures import RunArgument, loaded, opened
 from kaggle_cnn.cli.terminal import CompetitionOption, app, talk
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import whole_file
+from kaggle_cnn.files import whole_file
 
 
 @app.command()

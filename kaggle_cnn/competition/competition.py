@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import Workspace, read_toml, write_toml
+from kaggle_cnn.files import read_toml, write_toml
+from kaggle_cnn.workspace import Workspace
 
 LAYOUTS = ("folders", "table", "pixels", "names")
 ANSWERS = {

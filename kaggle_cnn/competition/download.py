@@ -12,7 +12,7 @@ import requests
 
 from kaggle_cnn.competition.kaggle_client import pause_before, reason
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import whole_file
+from kaggle_cnn.files import whole_file
 
 CHUNK_BYTES = 2**16  # what a broken connection loses at most
 

@@ -14,7 +14,8 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.kaggle_login import connect
 from kaggle_cnn.competition.kaggle_refusals import competition_url, slug_of
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import Workspace, one_at_a_time, whole_folder
+from kaggle_cnn.files import one_at_a_time, whole_folder
+from kaggle_cnn.workspace import Workspace
 
 
 def fetch(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import whole_file
+from kaggle_cnn.files import whole_file
 
 # What stands under a CSV's name now and then: how the file begins, and what it is.
 DISGUISES = {

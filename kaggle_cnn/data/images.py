@@ -21,7 +21,7 @@ from PIL import UnidentifiedImageError
 
 from kaggle_cnn.data.decode import GREY_MODES, read_header, square
 from kaggle_cnn.data.pixels import file_of, read_tables
-from kaggle_cnn.workspace import whole_file
+from kaggle_cnn.files import whole_file
 
 CACHE_VERSION = 2  # raise when the same file and size would give other pixels
 PORTION = 16  # images that a thread takes at a time: to hand over a single one costs as much as to decode a small one

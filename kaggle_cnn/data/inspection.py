@@ -13,7 +13,7 @@ from PIL import Image
 from kaggle_cnn.data.decode import GREY_MODES, picture, read_header
 from kaggle_cnn.data.images import attempt, fingerprint, in_parallel, without_remarks
 from kaggle_cnn.data.pixels import read_tables
-from kaggle_cnn.workspace import whole_file
+from kaggle_cnn.files import whole_file
 
 NEAR = 4  # of 64 bits
 FLAT = 2.0  # the deviation of pixels, 0 to 255, up to which a picture has nothing that could be compared

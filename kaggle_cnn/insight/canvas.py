@@ -11,7 +11,7 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 
-from kaggle_cnn.workspace import whole_file
+from kaggle_cnn.files import whole_file
 
 DPI = 144  # a point is two pixels
 BLUE, ORANGE, GREEN, RED, GREY = "#2563eb", "#d97706", "#15803d", "#b91c1c", "#6b7280"

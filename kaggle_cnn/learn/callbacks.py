@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import whole_file
+from kaggle_cnn.files import whole_file
 
 STATE = "state.npz"
 

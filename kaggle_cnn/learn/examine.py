@@ -6,12 +6,12 @@ from kaggle_cnn.data.batches import centres, chosen_at, training_batch
 from kaggle_cnn.data.dataset import Dataset, FoundImage
 from kaggle_cnn.data.decode import square
 from kaggle_cnn.data.images import load_images
+from kaggle_cnn.files import whole_file
 from kaggle_cnn.learn.fit import pipeline_maker, training_images
 from kaggle_cnn.learn.inside import hidden
 from kaggle_cnn.learn.predict import answers, batch_size, load_model, readable
 from kaggle_cnn.learn.recipe import Recipe
 from kaggle_cnn.learn.run import Run
-from kaggle_cnn.workspace import whole_file
 
 
 def as_given(run: Run, path) -> np.ndarray:

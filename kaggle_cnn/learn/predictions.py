@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import whole_file
+from kaggle_cnn.files import whole_file
 
 
 @dataclass(frozen=True)

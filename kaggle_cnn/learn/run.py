@@ -9,7 +9,8 @@ import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.workspace import Workspace, whole_file
+from kaggle_cnn.files import whole_file
+from kaggle_cnn.workspace import Workspace
 
 
 @dataclass(frozen=True)

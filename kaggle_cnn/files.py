@@ -1,0 +1,102 @@
+"""Files and folders that are whole or not there, locks between processes, TOML."""
+
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from kaggle_cnn.errors import KcnnError
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raise KcnnError where the file is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise KcnnError(f"{path} is not valid TOML: {error}", "fix it by hand, or delete it and fetch again") from None
+
+
+def write_toml(path: Path, content: dict[str, Any], comment: str) -> None:
+    """Write `content` below a first line of `comment`."""
+    with whole_file(path) as temporary:
+        temporary.write_text(f"# {comment}\n{tomli_w.dumps(content)}", encoding="utf-8")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` when the block ends well, remove it when it does not.
+
+    The content is synced to the disk before the rename and the folder after it: a power cut leaves the old file or
+    the new one, whole.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays: some writers (Keras, NumPy) choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Do the same for a folder that does not exist yet: give an empty temporary one, renamed when the block ends well.
+
+    What an earlier, killed attempt at the same folder left behind is removed first.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for each in sorted(temporary.rglob("*"), reverse=True):
+            if not each.is_symlink():
+                sync(each)
+        sync(temporary)
+        temporary.rename(path)
+        sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk; where the system has no such call, do not."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows opens no folders; a file may be unreadable for its owner
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network disks refuse to sync a folder
+        pass
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Keep a second process from working on the same `path` meanwhile. A process that is killed lets go.
+
+    The lock is the file `.NAME.lock` beside `path`. It stays: to remove it would free a lock that another process
+    holds. Raises KcnnError where another process is at work.
+    """
+    from filelock import FileLock, Timeout  # 20 ms, and not every command locks
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise KcnnError(f"another kcnn is at work on {path}", "wait until it ends") from None
+    try:
+        yield
+    finally:
+        lock.release()
