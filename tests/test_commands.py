@@ -93,6 +93,12 @@ def test_a_folder_of_ones_own(kcnn, refused, work, tmp_path, monkeypatch):
     assert "has no fold-0/model.keras" in refused("predict", cwd=work)
 
 
+def test_a_folder_called_demo_goes_before_the_demo(kcnn, work):
+    """What is on the disk goes first, as for every other name."""
+    make_images_in(work / "demo", per_class=5)
+    assert "demo: 15 training images of 3 classes" in kcnn("fetch", "demo", cwd=work).stdout
+
+
 def test_the_three_commands_in_a_new_directory(kcnn, tmp_path):
     work = tmp_path / "new"
     work.mkdir()

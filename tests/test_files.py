@@ -21,7 +21,7 @@ def in_another_process(path: Path, then: str = "pass") -> subprocess.Popen:
 def test_a_lock_is_held_by_one_process_and_freed_by_a_kill(tmp_path):
     holder = in_another_process(tmp_path / "data", "print('held', flush=True); sys.stdin.read()")
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(KcnnError, match="another kcnn is at work on .*data"), one_at_a_time(tmp_path / "data"):
+    with pytest.raises(KcnnError, match="another kcnn is at work on "), one_at_a_time(tmp_path / "data"):
         pass
     holder.kill()
     holder.communicate()

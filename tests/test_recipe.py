@@ -89,3 +89,33 @@ def test_outline_is_read_without_running(tmp_path):
     assert list(written.items())[:6] == [
         ("width", "4"), ("degrees", "10"), ("shift", "0.1"), ("zoom", "0.0"), ("size", "20"), ("crop", "16"),
     ]  # fmt: skip
+
+
+MODERN = """from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kaggle_cnn import Recipe
+
+
+@dataclass
+class Widths:
+    first: int = 8
+    rest: list[int] = field(default_factory=list)
+
+
+def model(shape, classes, *, width=Widths().first, depth: int = 3):
+    return width, depth
+
+
+recipe = Recipe(model=model)
+"""
+
+
+def test_postponed_annotations_and_keyword_only_settings(tmp_path):
+    (tmp_path / "modern.py").write_text(MODERN)
+    recipe = load_recipe(tmp_path / "modern.py")
+    assert knobs(recipe)["width"] == 8
+    assert set_knobs(recipe, {"depth": "5"}).model((8, 8, 1), 2) == (8, 5)
+    written = read_outline(tmp_path / "modern.py")[1]
+    assert (written["width"], written["depth"]) == ("Widths().first", "3")

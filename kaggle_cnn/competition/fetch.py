@@ -64,9 +64,9 @@ def fetch(
 
 def resolve(given: str) -> tuple[str, str | None]:
     """The source as competition.toml keeps it, and the slug where it is Kaggle's. What is on the disk goes first."""
-    if given == "demo":
-        return given, None
     path = Path(given).expanduser()
+    if given == "demo" and not path.exists():
+        return given, None
     if not path.exists() and (slug := slug_of(given)):
         return competition_url(slug), slug
     if "://" in given:

@@ -5,9 +5,12 @@ import difflib
 import functools
 import inspect
 import math
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
@@ -177,15 +180,20 @@ def load_recipe(path: Path) -> Recipe:
     or has two knobs of one name, such as a keyword of its model called `size`.
     """
     code = compile_recipe(path)
-    namespace = {"__name__": path.stem, "__file__": str(path)}
+    # A module of its own in sys.modules: dataclasses and postponed annotations look their names up there.
+    name = f"kcnn_recipe_{path.stem}"
+    module = module_from_spec(ModuleSpec(name, None, origin=str(path)))
+    module.__file__ = str(path)
+    sys.modules[name] = module
     try:
-        exec(code, namespace)
+        exec(code, module.__dict__)
     except KcnnError as error:
         raise KcnnError(f"{path}: {error.message}", error.hint) from None
     except Exception as error:  # a recipe's code may raise anything
         raise KcnnError(
-            f"{path}{line_in(path, error)}: {describe(error)}", "mend the recipe, then run it again"
+            f"{path}{line_in(path, error)}: {describe(error)}", "fix the recipe, then run it again"
         ) from error
+    namespace = vars(module)
     recipe = namespace.get("recipe")
     if not isinstance(recipe, Recipe):
         found = f"`recipe` is a {type(recipe).__name__}" if "recipe" in namespace else "there is no `recipe`"
@@ -251,9 +259,11 @@ def read_signatures(tree: ast.Module) -> dict[str, dict[str, str]]:
             names = {alias.name: alias.asname or alias.name for alias in node.names}
             found.update({names[name]: keywords for name, keywords in there.items() if name in names})
         if isinstance(node, ast.FunctionDef):
-            names = [argument.arg for argument in node.args.args][-len(node.args.defaults) or None :]
-            pairs = zip(names, map(ast.unparse, node.args.defaults), strict=False)
-            found[node.name] = {name: value for name, value in pairs if value != "None"}
+            positional = [*node.args.posonlyargs, *node.args.args]
+            pairs = zip(positional[len(positional) - len(node.args.defaults) :], node.args.defaults, strict=True)
+            defaults = [*pairs, *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+            written = {argument.arg: ast.unparse(default) for argument, default in defaults if default is not None}
+            found[node.name] = {name: value for name, value in written.items() if value != "None"}
     return found
 
 
