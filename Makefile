@@ -8,7 +8,8 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/kcnn fetch demo
-	$(BIN)/kcnn train recipes/vgg.py -c demo --set size=28 --set crop=28 --set shift=0 --set degrees=0 --set epochs=12
+	$(BIN)/kcnn train recipes/vgg.py -c demo --set size=28 --set margin=0 --set tta=flip --set shift=0 --set degrees=0 \
+	  --set epochs=12
 	$(BIN)/kcnn submit -c demo --yes
 
 test: .venv/installed-dev lint browser
@@ -27,6 +28,7 @@ bench: .venv/installed-bench
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
@@ -50,4 +52,4 @@ format: .venv/installed-dev
 	touch $@
 
 clean:
-	rm -rf .venv data runs kcnn.toml submissions/*/
+	rm -rf .venv .kcnn data runs kcnn.toml submissions/*/

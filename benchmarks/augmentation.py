@@ -23,21 +23,23 @@ import numpy as np
 import tensorflow as tf
 from pictures import write_photographs
 from PIL import Image
-from rounds import compare, untracked
+from rounds import compare
 
-from kaggle_cnn.data.augment import shift_rotate_flip
-from kaggle_cnn.data.batches import Ahead, training_batch
-from kaggle_cnn.data.images import load_images
+from kaggle_cnn.augment import shift_rotate_flip
+from kaggle_cnn.data.batches import Ahead, Augmenter, training_batch
+from kaggle_cnn.data.image_cache import load_images
+from kaggle_cnn.data.training_set import TrainingSet
+from kaggle_cnn.progress import Silent
 
 BATCH = 32
 
 
 def kcnn(images: np.ndarray, steps: int, as_float: bool = False):
-    rows, targets = np.arange(len(images)), np.zeros((len(images), 1), np.float32)
-    pipeline = shift_rotate_flip(images.shape[1])
+    chosen = TrainingSet(np.arange(len(images)), np.zeros((len(images), 1), np.float32))
+    augmenter = Augmenter(shift_rotate_flip(images.shape[1]), seed=0)
 
     def batch_at(step: int):
-        return training_batch(images, rows, targets, pipeline, BATCH, 0, step)
+        return training_batch(images, chosen, augmenter, BATCH, step)
 
     def run() -> int:
         with Ahead([batch_at]) as batches:
@@ -47,7 +49,7 @@ def kcnn(images: np.ndarray, steps: int, as_float: bool = False):
                     batch = cv2.multiply(batch.reshape(BATCH, -1), 1 / 255, dtype=cv2.CV_32F)
         return steps * BATCH
 
-    return run, lambda: np.stack([pipeline(image=image)["image"] for image in images[:8]])
+    return run, lambda: np.stack([augmenter(images[row], 0, row) for row in range(8)])
 
 
 def image_data_generator(source: np.ndarray | Path, size: int, steps: int):
@@ -157,7 +159,8 @@ def main() -> None:
         (photographs / "one class").mkdir(parents=True)
         files = write_photographs(photographs / "one class", 512)
         for size in options.sizes:
-            images = load_images(files, size, 3, Path(folder) / "cache", untracked).pixels
+            names = [path.relative_to(folder).as_posix() for path in files]
+            images = load_images(Path(folder), names, size, 3, Path(folder) / "cache", Silent()).pixels
             steps = 24 * 64 // size
             sides = {
                 "ImageDataGenerator, JPEGs": image_data_generator(photographs, size, steps),

@@ -16,10 +16,11 @@ from pathlib import Path
 import simplejpeg
 from pictures import write_photographs
 from PIL import Image, ImageOps
-from rounds import compare, untracked
+from rounds import compare
 
-from kaggle_cnn.data.decode import decode_scaled, fit
-from kaggle_cnn.data.images import load_images
+from kaggle_cnn.data.decode import crop_centre, decode_scaled
+from kaggle_cnn.data.image_cache import load_images
+from kaggle_cnn.progress import Silent
 
 
 def pillow(path: Path, size: int) -> bytes:
@@ -29,7 +30,9 @@ def pillow(path: Path, size: int) -> bytes:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        files = sorted(Path(sys.argv[1]).rglob("*.jpg")) if sys.argv[1:] else write_photographs(Path(folder), 1000)
+        source = Path(sys.argv[1]) if sys.argv[1:] else Path(folder)
+        files = sorted(source.rglob("*.jpg")) if sys.argv[1:] else write_photographs(source, 1000)
+        names = [path.relative_to(source).as_posix() for path in files]
         contents = [path.read_bytes() for path in files]
         pool = ThreadPoolExecutor(os.cpu_count())
 
@@ -42,11 +45,11 @@ def main() -> None:
                 return sum(pool.map(lambda each: decode_scaled(each, size, 3).ndim == 3, contents))
 
             def resized(size=size) -> int:
-                return sum(pool.map(lambda each: fit(decode_scaled(each, size, 3), size).ndim == 3, contents))
+                return sum(pool.map(lambda each: crop_centre(decode_scaled(each, size, 3), size).ndim == 3, contents))
 
             def build(size=size) -> int:
                 cache = Path(folder) / "cache"
-                load_images(files, size, None, cache, untracked)
+                load_images(source, names, size, None, cache, Silent())
                 shutil.rmtree(cache)
                 return len(files)
 

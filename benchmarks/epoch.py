@@ -2,7 +2,7 @@
 
     python benchmarks/epoch.py [--images 2000] [--rounds 4]
 
-64 pixels, batches of 32, 18 classes, a fifth of the images for validation. kcnn augments, shows progress, validates and
+64 pixels, batches of 32, 18 classes, a fifth of the images for validation. kcnn augments, validates on one view and
 writes checkpoints. The bare loops do none of that: a compiled step (TensorFlow: tf.function; PyTorch: eager, its usual
 way) over an array that is ready in memory, then one pass over the validation images. Each round trains kcnn for three
 epochs, of which the first, with its compilation, does not count, and two epochs of each loop.
@@ -22,9 +22,8 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
 from competitions import Times, fetched
 from pictures import squares
 from PIL import Image
-from rounds import untracked
 
-from kaggle_cnn.learn.backend import find_device, start_backend
+from kaggle_cnn.learn.backend import start_backend
 
 start_backend("tensorflow")
 
@@ -36,9 +35,10 @@ from rich.table import Table
 
 from kaggle_cnn.competition.competition import open_competition
 from kaggle_cnn.data.dataset import load_dataset
-from kaggle_cnn.data.images import load_images
-from kaggle_cnn.learn.recipe import load_recipe, set_knobs
+from kaggle_cnn.data.image_cache import load_images
 from kaggle_cnn.learn.train import train
+from kaggle_cnn.progress import Silent
+from kaggle_cnn.recipe import apply_settings, load_recipe
 from kaggle_cnn.workspace import Workspace
 
 CLASSES, BATCH = 18, 32
@@ -56,7 +56,7 @@ def make_competition(folder: Path, images: int) -> Workspace:
 def kcnn(workspace: Workspace, dataset, recipe):
     def run() -> list[float]:
         times = Times()
-        train(workspace, dataset, recipe, RECIPE, [0], find_device(), times, untracked)
+        train(workspace, dataset, recipe, RECIPE, [0], times)
         return times.seconds[1:]
 
     return run
@@ -66,7 +66,7 @@ def bare_keras(recipe, pixels, targets, held_out):
     model = recipe.model((64, 64, 3), CLASSES)
     optimizer = recipe.optimizer(recipe.learning_rate, 1000)
     optimizer.build(model.trainable_variables)
-    loss_of = keras.losses.CategoricalCrossentropy()
+    loss_of = keras.losses.CategoricalCrossentropy(from_logits=True)
 
     @tf.function
     def step(images, wanted):
@@ -113,11 +113,12 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         workspace = make_competition(Path(folder), options.images)
-        dataset = load_dataset(open_competition(workspace, None))
-        recipe = set_knobs(load_recipe(RECIPE), {"epochs": 3, "views": 1})
-        cache = dataset.competition.folder / ".cache"
-        pixels = np.array(load_images(dataset.train_files, 64, None, cache, untracked).pixels)
-        trained, held_out = dataset.folds != 0, pixels[dataset.folds == 0]
+        competition = open_competition(workspace, None)
+        dataset = load_dataset(workspace, competition)
+        recipe = apply_settings(load_recipe(RECIPE), {"epochs": 3, "tta": "none"})
+        images = load_images(competition.folder, dataset.ids.tolist(), 64, None, dataset.cache, Silent())
+        pixels, folds = np.array(images.pixels), dataset.folds.numbers
+        trained, held_out = folds != 0, pixels[folds == 0]
         data = (pixels[trained], dataset.targets[trained], held_out)
         for name, array in zip(("pixels", "targets", "held_out"), data, strict=True):
             np.save(f"{folder}/{name}.npy", array)

@@ -21,31 +21,35 @@ start_backend("tensorflow")
 import keras
 import numpy as np
 
-from kaggle_cnn.learn.recipe import given_images, load_recipe, set_knobs
+from kaggle_cnn.competition.metrics import find_metric
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.learn.model import build_network, make_loss
+from kaggle_cnn.recipe import apply_settings, load_recipe
 
-# Recipe, knobs, images in a step.
+TASK = Task("multiclass", tuple("abcdefghij"), find_metric("accuracy"))
+# Recipe, settings, images in a step.
 CASES = [
     ("emotion", {"width": 32}, 64),
     ("all_conv", {"width": 48}, 128),
     ("sprint", {"width": 32}, 256),
-    ("vgg", {"size": 32, "crop": 32}, 64),
-    ("resnet", {"size": 32, "crop": 32}, 64),
-    ("resnet", {"size": 32, "crop": 32, "stride": 1}, 128),
-    ("resnet", {"size": 32, "crop": 32, "stride": 1, "width": 32}, 128),
+    ("vgg", {"size": 32, "margin": 0, "tta": "flip"}, 64),
+    ("resnet", {"size": 32}, 64),
+    ("resnet", {"size": 32, "stride": 1}, 128),
+    ("resnet", {"size": 32, "stride": 1, "width": 32}, 128),
     ("baseline", {}, 32),
     ("alexnet", {}, 32),
 ]
 
 
-def steps(name: str, knobs: dict, batch: int, precision: str, count: int = 4):
+def steps(name: str, settings: dict, batch: int, precision: str, count: int = 4):
     """Does `count` steps and returns how many images they had."""
     keras.config.set_dtype_policy(precision)
-    recipe = set_knobs(load_recipe(Path(__file__).parents[1] / "recipes" / f"{name}.py"), knobs)
+    recipe = apply_settings(load_recipe(Path(__file__).parents[1] / "recipes" / f"{name}.py"), settings)
     draw = np.random.default_rng(0)
-    images = draw.integers(0, 256, (batch, recipe.crop, recipe.crop, 3), dtype=np.uint8)
+    images = draw.integers(0, 256, (batch, recipe.size, recipe.size, 3), dtype=np.uint8)
     targets = np.eye(10, dtype=np.float32)[draw.integers(0, 10, batch)]
-    model = given_images(recipe.model, images)(images.shape[1:], 10)
-    model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), "categorical_crossentropy")
+    model = build_network(recipe, 3, TASK, images).logits
+    model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), make_loss(recipe, TASK))
 
     def run() -> int:
         for _ in range(count):
@@ -59,10 +63,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    for name, knobs, batch in CASES:
-        sides = {each: steps(name, knobs, batch, each) for each in ("float32", "mixed_bfloat16")}
-        settings = [f"{knob}={value}" for knob, value in {**knobs, "batch": batch}.items()]
-        compare(" ".join([name, *settings]), sides, rounds)
+    for name, settings, batch in CASES:
+        sides = {each: steps(name, settings, batch, each) for each in ("float32", "mixed_bfloat16")}
+        words = [f"{setting}={value}" for setting, value in {**settings, "batch": batch}.items()]
+        compare(" ".join([name, *words]), sides, rounds)
 
 
 if __name__ == "__main__":

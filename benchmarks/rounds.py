@@ -9,11 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 
-def untracked(iterable, description, total):
-    """In place of a progress bar."""
-    return iterable
-
-
 def cpu_seconds() -> float:
     """Of this process and of the children that have ended."""
     times = os.times()

@@ -1,4 +1,4 @@
-"""fastai's vision_learner on a fetched competition's fold 0, without pretrained weights; tells its epochs as kcnn does.
+"""fastai's vision_learner on a fetched competition's fold 0, without pretrained weights; prints its epochs as kcnn.
 
 python benchmarks/score_fastai.py DATA/COMPETITION SIZE EPOCHS
 """
@@ -13,7 +13,7 @@ from fastai.callback.core import Callback
 from fastai.vision.all import ImageDataLoaders, Resize, accuracy, aug_transforms, resnet18, vision_learner
 
 
-class Tell(Callback):
+class Report(Callback):
     order = 60  # after the recorder
 
     def before_epoch(self):
@@ -21,11 +21,12 @@ class Tell(Callback):
 
     def after_epoch(self):
         value = self.recorder.values[-1][-1]
-        print(f"validation {value:.4f}  {time.perf_counter() - self.begun:.1f} s", file=sys.stderr, flush=True)
+        print(f"validation accuracy {value:.4f}  {time.perf_counter() - self.begun:.1f} s", file=sys.stderr, flush=True)
 
 
 def main(folder: Path, size: int, epochs: int) -> None:
-    table = pd.read_csv(folder / "folds.csv", dtype={"id": str, "label": str})
+    folds = folder.parents[1] / "runs" / folder.name / "folds.csv"
+    table = pd.read_csv(folds, dtype={"id": str, "label": str})
     table["held out"] = table["fold"] == 0
     loaders = ImageDataLoaders.from_df(
         table,
@@ -38,10 +39,10 @@ def main(folder: Path, size: int, epochs: int) -> None:
         bs=64,
         num_workers=2,
     )
-    learner = vision_learner(loaders, resnet18, pretrained=False, metrics=accuracy, cbs=[Tell()])
+    learner = vision_learner(loaders, resnet18, pretrained=False, metrics=accuracy, cbs=[Report()])
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(epochs, 3e-3)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]).resolve(), int(sys.argv[2]), int(sys.argv[3]))

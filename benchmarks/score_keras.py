@@ -1,4 +1,4 @@
-"""A plain Keras script on a fetched competition's fold 0, as a starter notebook has it; tells its epochs as kcnn does.
+"""A plain Keras script on a fetched competition's fold 0, as a starter notebook has it; prints its epochs as kcnn does.
 
 python benchmarks/score_keras.py DATA/COMPETITION SIZE EPOCHS
 
@@ -19,13 +19,13 @@ from competitions import arrays
 from keras import layers
 
 
-class Tell(keras.callbacks.Callback):
+class Report(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         taken = time.perf_counter() - self.begun
-        print(f"validation {logs['val_accuracy']:.4f}  {taken:.1f} s", file=sys.stderr, flush=True)
+        print(f"validation accuracy {logs['val_accuracy']:.4f}  {taken:.1f} s", file=sys.stderr, flush=True)
 
 
 def main(folder: Path, size: int, epochs: int) -> None:
@@ -53,7 +53,7 @@ def main(folder: Path, size: int, epochs: int) -> None:
         epochs=epochs,
         validation_data=(pixels[held_out], labels[held_out]),
         verbose=0,
-        callbacks=[Tell()],
+        callbacks=[Report()],
     )
 
 

@@ -1,9 +1,10 @@
-"""Ten views of every image: time against one view and against ten `predict` calls, and peak memory.
+"""Ten crops of every image: time against one view and against ten `predict` calls, and peak memory.
 
     python benchmarks/views.py
 
-Each side is a process of its own, since memory is the process' peak; they take turns. 'one view' is one compiled call
-on the centre; 'ten predicts' cuts each view on the host, as notebooks do, and calls `model.predict` for it.
+Each side is a process of its own, since memory is the process' peak; they take turns. 'one view' is the centre,
+'ten-crop' the ten views of that policy, each a call of the same compiled function for a batch; 'ten predicts' cuts each
+view of all images on the host, as notebooks do, and calls `model.predict` for it.
 """
 
 import argparse
@@ -22,8 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-NETWORKS = {"alexnet": (256, 227, 96, 1000), "baseline": (72, 64, 512, 18)}  # size, crop, images, classes
-SIDES = ("one view", "ten views", "ten predicts")
+NETWORKS = {"alexnet": (29, 227, 96, 1000), "baseline": (8, 64, 512, 18)}  # margin, size, images, classes
+SIDES = ("one view", "ten-crop", "ten predicts")
 
 
 def work(network: str, side: str) -> None:
@@ -31,26 +32,25 @@ def work(network: str, side: str) -> None:
     from kaggle_cnn.learn.backend import start_backend
 
     start_backend(os.environ.get("KERAS_BACKEND"))
-    from kaggle_cnn.learn.layers import view_places
     from kaggle_cnn.learn.predict import batch_size, predict_views
-    from kaggle_cnn.learn.recipe import load_recipe
+    from kaggle_cnn.recipe import load_recipe
+    from kaggle_cnn.tta import cut_view, views_of
 
-    size, crop, images, classes = NETWORKS[network]
-    model = load_recipe(Path(__file__).parents[1] / "recipes" / f"{network}.py").model((crop, crop, 3), classes)
-    pixels = np.random.default_rng(0).integers(0, 255, (images, size, size, 3), dtype=np.uint8)
+    margin, size, images, classes = NETWORKS[network]
+    model = load_recipe(Path(__file__).parents[1] / "recipes" / f"{network}.py").model((size, size, 3), classes)
+    pixels = np.random.default_rng(0).integers(0, 255, (images, size + margin, size + margin, 3), dtype=np.uint8)
+    views = views_of("none" if side == "one view" else "ten-crop")
 
     def predicts() -> None:
-        for top, left, mirror in view_places(size, crop, 10):
-            cut = pixels[:, top : top + crop, left : left + crop]
-            model.predict(cut[:, :, ::-1] if mirror else cut, batch_size=batch_size(model), verbose=0)
+        for view in views:
+            model.predict(cut_view(pixels, view, size), batch_size=batch_size(model), verbose=0)
 
     for _ in sys.stdin:
         begun = time.perf_counter()
         if side == "ten predicts":
             predicts()
         else:
-            views = 1 if side == "one view" else 10
-            predict_views(model, pixels, np.arange(images), views, lambda starts, description, total: starts)
+            predict_views(model, pixels, np.arange(images), views, size)
         print(time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
 
 
@@ -61,7 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.work:
         return work(*options.work)
-    for network, (size, crop, images, _) in NETWORKS.items():
+    for network, (margin, size, images, _) in NETWORKS.items():
         processes = {
             side: subprocess.Popen(
                 [sys.executable, __file__, "--work", network, side],
@@ -81,7 +81,7 @@ def main() -> None:
         for process in processes.values():
             process.stdin.close()
             process.wait()
-        table = Table(title=f"{network}, {images} images, {crop} of {size} pixels", title_justify="left")
+        table = Table(title=f"{network}, {images} images, {size} of {size + margin} pixels", title_justify="left")
         for heading in ("", "images/s", "times one view", "least", "most", "peak MiB", "above one view's"):
             table.add_column(heading, justify="right" if heading else "left")
         for side in SIDES:

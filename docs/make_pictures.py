@@ -13,26 +13,25 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.text import Text
 
+from kaggle_cnn import api
 from kaggle_cnn.insight.evaluation import confusion_table
-from kaggle_cnn.insight.metrics import measure
-from kaggle_cnn.learn.predictions import Predictions
-from kaggle_cnn.learn.run import Run, open_run
+from kaggle_cnn.runs.run import Run, open_run
 from kaggle_cnn.workspace import Workspace
 
 DOCS = Path(__file__).parent
 IMAGE = "train/Ankle boot/2171.png"
 KINDS = {
-    "images": ["-n", "8"],
-    "augment": ["recipes/resnet.py", "-n", "4"],
+    "samples": ["-n", "8"],
+    "augmentation": ["recipes/resnet.py", "-n", "4"],
     "model": [],
     "curves": [],
     "confusion": ["--order", "cluster"],
     "mistakes": ["-n", "12"],
-    "top": ["-n", "6"],
+    "predictions": ["-n", "6"],
     "filters": [],
-    "features": [IMAGE],
+    "activations": [IMAGE],
     "neighbours": [IMAGE],
-    "cam": [IMAGE],
+    "gradcam": [IMAGE],
 }
 
 
@@ -46,25 +45,25 @@ def main() -> None:
 
 
 def kcnn(*arguments: str, ending: str = "") -> str:
-    """The path with that ending that the command prints."""
+    """Return the path with that ending that the command prints."""
     command = [sys.executable, "-m", "kaggle_cnn", *arguments]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return next(line for line in reversed(lines) if line.endswith(ending))
 
 
 def terminal_picture(run: Run) -> None:
-    validation = Predictions.read(run.folder / "validation.npz")
-    classes = run.record["classes"]
-    numbers = measure(validation.labels, validation.best()[1], classes)
+    evaluated = api.evaluate([run.id], competition="demo")
+    numbers, classes = evaluated["tta"][evaluated["primary"]], evaluated["classes"]
     console = Console(file=io.StringIO(), record=True, width=64, color_system="truecolor", force_terminal=True)
     console.print(Text(f"$ kcnn evaluate {run.id}\n"))
     console.print(confusion_table(numbers["confusion"], classes, 64))
-    console.print(Text(f"\naccuracy {numbers['accuracy']:.4f}   macro F1 {numbers['macro_f1']:.4f}"))
+    scores = numbers["scores"]
+    console.print(Text(f"\naccuracy {scores['accuracy']:.4f}   macro F1 {scores['macro_f1']:.4f}"))
     console.save_svg(str(DOCS / "confusion.svg"), title="kcnn")
 
 
 def report_picture(report: str) -> None:
-    """The report with the images of a cell chosen: shirts taken for T-shirts."""
+    """The report with the images of a cell chosen: shirts predicted as T-shirts."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 900, "height": 800})
@@ -74,7 +73,7 @@ def report_picture(report: str) -> None:
         page.evaluate(
             "window.scrollTo(0, document.querySelector('#confusion').getBoundingClientRect().top + scrollY - 60)"
         )
-        page.screenshot(path=DOCS / "report.png")
+        page.screenshot(path=DOCS / "pictures" / "report.png")
         browser.close()
 
 

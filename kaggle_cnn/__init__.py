@@ -1,7 +1,26 @@
-"""kcnn: from a competition's name to an honest, high score. See README.md."""
+"""kcnn: fetch a Kaggle image competition, train a network, submit its predictions. See README.md.
 
-from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.learn.recipe import Recipe
+The names below are loaded when they are used: `import kaggle_cnn` takes no time.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["KcnnError", "Recipe", "__version__"]
+_HOMES = {
+    "KcnnError": "errors",
+    "Recipe": "recipe",
+    "compare": "api",
+    "evaluate": "api",
+    "fetch": "api",
+    "predict": "api",
+    "submit": "submitting",
+    "train": "api",
+}
+__all__ = ["KcnnError", "Recipe", "__version__", "compare", "evaluate", "fetch", "predict", "submit", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kaggle_cnn' has no attribute '{name}'")
+    return getattr(import_module(f"kaggle_cnn.{_HOMES[name]}"), name)

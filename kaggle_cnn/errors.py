@@ -2,7 +2,7 @@
 
 
 class KcnnError(Exception):
-    """A mistake the user can mend: `message` says what was expected and what came, `hint` what to do.
+    """A mistake that the user can fix: `message` says what was expected and what was found, `hint` what to do.
 
     The command line prints it as one `error:` line and one `hint:` line and exits with 1.
     """

@@ -81,12 +81,16 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+class LockedError(KcnnError):
+    """Another process is at work on the same file or folder."""
+
+
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
     """Keep a second process from working on the same `path` meanwhile. A process that is killed lets go.
 
     The lock is the file `.NAME.lock` beside `path`. It stays: to remove it would free a lock that another process
-    holds. Raises KcnnError where another process is at work.
+    holds. Raises LockedError where another process is at work.
     """
     from filelock import FileLock, Timeout  # 20 ms, and not every command locks
 
@@ -95,7 +99,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise KcnnError(f"another kcnn is at work on {path}", "wait until it ends") from None
+        raise LockedError(f"another kcnn is at work on {path}", "wait until it ends") from None
     try:
         yield
     finally:

@@ -27,6 +27,10 @@ class Workspace:
     def runs(self, competition: str) -> Path:
         return self.root / "runs" / competition
 
+    def cache(self, competition: str) -> Path:
+        """Where decoded images and the like are kept; safe to delete."""
+        return self.root / ".kcnn" / "cache" / competition
+
     def submissions(self, competition: str) -> Path:
         return self.root / "submissions" / competition
 

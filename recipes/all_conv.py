@@ -16,12 +16,12 @@ dropout so few epochs learn nearly nothing (LOG.md). The first command: not yet 
 from keras import Input, Model, layers, optimizers
 
 from kaggle_cnn import Recipe
-from kaggle_cnn.data.augment import shift_flip_cutout
-from kaggle_cnn.learn.optimizers import decay_in_loss
+from kaggle_cnn.augment import shift_flip_cutout
+from kaggle_cnn.optimizers import decay_in_loss
 
 
-def all_conv(shape, classes, width=96, dropout=0.5, input_dropout=0.2, weight_decay=1e-3):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+def all_conv(shape, outputs, width=96, dropout=0.5, input_dropout=0.2, weight_decay=1e-3):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,)."""
 
     def convolution(x, filters, kernel=3, **settings):
         settings = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal", **settings}
@@ -34,8 +34,7 @@ def all_conv(shape, classes, width=96, dropout=0.5, input_dropout=0.2, weight_de
         x = layers.Dropout(dropout)(convolution(x, filters, strides=2))
     x = convolution(x, 2 * width, padding="valid")
     x = convolution(x, 2 * width, 1)
-    x = layers.GlobalAveragePooling2D()(convolution(x, classes, 1, activation=None))
-    return Model(inputs, layers.Activation("softmax", dtype="float32")(x))
+    return Model(inputs, layers.GlobalAveragePooling2D()(convolution(x, outputs, 1, activation=None)))
 
 
 def stepwise_sgd(learning_rate, steps, momentum=0.9):
@@ -48,11 +47,9 @@ def stepwise_sgd(learning_rate, steps, momentum=0.9):
 recipe = Recipe(
     model=all_conv,
     size=32,
-    crop=32,
     augment=shift_flip_cutout,
     optimizer=stepwise_sgd,
     learning_rate=1e-2,
     epochs=350,
     batch=128,
-    views=2,
 )

@@ -1,7 +1,7 @@
 """Baseline: the four-convolution CNN that class competitions start from.
 
     kcnn train recipes/baseline.py
-    kcnn train recipes/baseline.py --set size=28 --set crop=28 --set learning_rate=1e-3 --set epochs=15
+    kcnn train recipes/baseline.py --set size=28 --set learning_rate=1e-3 --set epochs=15
 
 Two stages of two 3x3 convolutions, max-pooling and dropout, then one dense layer, as in the Keras examples for
 CIFAR-10. At the default rate of 1e-4 it wants its 30 epochs and more; small images want the second command.
@@ -10,11 +10,11 @@ CIFAR-10. At the default rate of 1e-4 it wants its 30 epochs and more; small ima
 from keras import Input, Model, layers, optimizers
 
 from kaggle_cnn import Recipe
-from kaggle_cnn.data.augment import shift_rotate_flip
+from kaggle_cnn.augment import shift_rotate_flip
 
 
-def baseline(shape, classes, width=32, dense=256):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+def baseline(shape, outputs, width=32, dense=256):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,)."""
     inputs = Input(shape, dtype="uint8")
     x = layers.Rescaling(1 / 255)(inputs)
     for filters in (width, 2 * width):
@@ -25,7 +25,7 @@ def baseline(shape, classes, width=32, dense=256):
     x = layers.Flatten()(x)
     x = layers.Dense(dense, activation="relu")(x)
     x = layers.Dropout(0.5)(x)
-    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
+    return Model(inputs, layers.Dense(outputs)(x))
 
 
 def rmsprop(learning_rate, steps):
@@ -36,7 +36,6 @@ def rmsprop(learning_rate, steps):
 recipe = Recipe(
     model=baseline,
     size=64,
-    crop=64,
     augment=shift_rotate_flip,
     optimizer=rmsprop,
     learning_rate=1e-4,

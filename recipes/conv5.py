@@ -1,4 +1,4 @@
-"""Two 5x5 convolutions and a softmax: the smallest network worth the name.
+"""Two 5x5 convolutions and a softmax: the smallest network of this kind.
 
     kcnn train recipes/conv5.py
     kcnn train recipes/conv5.py --set epochs=16
@@ -15,14 +15,14 @@ from keras import Input, Model, layers
 from kaggle_cnn import Recipe
 
 
-def conv5(shape, classes, width=64):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+def conv5(shape, outputs, width=64):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,)."""
     inputs = Input(shape, dtype="uint8")
     x = layers.Rescaling(1 / 255)(inputs)
     for _ in range(2):
         x = layers.Conv2D(width, 5, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D(2)(x)
-    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(layers.Flatten()(x)))
+    return Model(inputs, layers.Dense(outputs)(layers.Flatten()(x)))
 
 
-recipe = Recipe(model=conv5, size=32, crop=32, learning_rate=1e-3, epochs=100, batch=250, views=2)
+recipe = Recipe(model=conv5, size=32, learning_rate=1e-3, epochs=100, batch=250)

@@ -12,32 +12,30 @@ public test part 0.4787.
 from keras import Input, Model, layers
 
 from kaggle_cnn import Recipe
-from kaggle_cnn.data.augment import flip
-from kaggle_cnn.learn.layers import standardised
-from kaggle_cnn.learn.optimizers import adamw_one_cycle
+from kaggle_cnn.augment import flip
+from kaggle_cnn.layers import standardise
+from kaggle_cnn.optimizers import adamw_warmup_cosine
 
 
-def emotion_dnn(shape, classes, images=None, width=1024, dropout=0.25):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities. `images` are training images
+def emotion_dnn(shape, outputs, images=None, width=1024, dropout=0.25):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,). `images` are training images
     (n, *shape) uint8 to standardise by."""
     inputs = Input(shape, dtype="uint8")
-    x = layers.Flatten()(standardised(images, axis=(1, 2, 3))(inputs))
+    x = layers.Flatten()(standardise(images, axis=(1, 2, 3))(inputs))
     for share in (1, 2, 4):
         x = layers.Dense(width // share, use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
         x = layers.Dropout(dropout)(x)
-    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
+    return Model(inputs, layers.Dense(outputs)(x))
 
 
 recipe = Recipe(
     model=emotion_dnn,
     size=48,
-    crop=48,
     augment=flip,
-    optimizer=adamw_one_cycle,
+    optimizer=adamw_warmup_cosine,
     learning_rate=1e-3,
     epochs=60,
     batch=128,
     class_weight="balanced",
-    views=2,
 )

@@ -22,12 +22,12 @@ import keras
 from keras import Input, Model, layers, ops, optimizers
 
 from kaggle_cnn import KcnnError, Recipe
-from kaggle_cnn.data.augment import shift_rotate_flip
-from kaggle_cnn.learn.optimizers import rise_and_fall
+from kaggle_cnn.augment import shift_rotate_flip
+from kaggle_cnn.optimizers import warmup_cosine
 
 
-def finetune(shape, classes, backbone="EfficientNetV2B0", weights="imagenet", dropout=0.2):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+def finetune(shape, outputs, backbone="EfficientNetV2B0", weights="imagenet", dropout=0.2):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,)."""
     network = known(backbone)
     inputs = Input(shape, dtype="uint8")
     x = ops.cast(inputs, "float32")
@@ -40,16 +40,14 @@ def finetune(shape, classes, backbone="EfficientNetV2B0", weights="imagenet", dr
             body = network(include_top=False, weights=wanted, input_tensor=x)
     except Exception as error:  # a download, a file and a shape each raise their own
         reason = " ".join(str(error).split())[:200]
-        hint = (
-            "a file with weights: --set weights=PATH; without any: --set weights=none; larger images: --set size, crop"
-        )
+        hint = "a file with weights: --set weights=PATH; without any: --set weights=none; larger images: --set size=224"
         raise KcnnError(f"{backbone} with weights={weights} for {shape}: {reason}", hint) from error
     if wanted:
         for layer in body.layers:
             if isinstance(layer, layers.BatchNormalization):
                 layer.trainable = False
     x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(body.output))
-    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32", name="head")(x))
+    return Model(inputs, layers.Dense(outputs, name="head")(x))
 
 
 def known(backbone):
@@ -82,18 +80,17 @@ class Thawing(optimizers.Adam):
 
 
 def frozen_first(learning_rate, steps, frozen=0.3, lower=0.1):
-    return Thawing(rise_and_fall(learning_rate, steps, 0.1), int(frozen * steps), lower)
+    return Thawing(warmup_cosine(learning_rate, steps, 0.1), int(frozen * steps), lower)
 
 
 recipe = Recipe(
     model=finetune,
-    size=256,
-    crop=224,
+    size=224,
+    margin=32,
     augment=shift_rotate_flip,
     optimizer=frozen_first,
     learning_rate=1e-3,
     epochs=10,
     batch=32,
     label_smoothing=0.1,
-    views=2,
 )

@@ -15,8 +15,8 @@ from keras import Input, Model, constraints, layers, optimizers
 from kaggle_cnn import Recipe
 
 
-def maxnorm(shape, classes, width=32, dense=512, norm=3.0):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+def maxnorm(shape, outputs, width=32, dense=512, norm=3.0):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,)."""
     filters = {"kernel_constraint": constraints.MaxNorm(norm, axis=(0, 1, 2))}
     units = {"kernel_constraint": constraints.MaxNorm(norm, axis=0)}
     inputs = Input(shape, dtype="uint8")
@@ -26,13 +26,11 @@ def maxnorm(shape, classes, width=32, dense=512, norm=3.0):
     x = layers.Conv2D(width, 3, padding="same", activation="relu", **filters)(x)
     x = layers.Flatten()(layers.MaxPooling2D(2)(x))
     x = layers.Dropout(0.5)(layers.Dense(dense, activation="relu", **units)(x))
-    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32", **units)(x))
+    return Model(inputs, layers.Dense(outputs, **units)(x))
 
 
 def falling_sgd(learning_rate, steps, momentum=0.9):
     return optimizers.SGD(optimizers.schedules.InverseTimeDecay(learning_rate, steps, 1.0), momentum=momentum)
 
 
-recipe = Recipe(
-    model=maxnorm, size=32, crop=32, optimizer=falling_sgd, learning_rate=1e-2, epochs=25, batch=32, views=2
-)
+recipe = Recipe(model=maxnorm, size=32, optimizer=falling_sgd, learning_rate=1e-2, epochs=25, batch=32)

@@ -13,17 +13,17 @@ from keras import Input, Model, layers, optimizers
 from kaggle_cnn import Recipe
 
 
-def mlp(shape, classes):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+def mlp(shape, outputs):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,)."""
     inputs = Input(shape, dtype="uint8")
     x = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
     for width in (300, 100):
         x = layers.Dense(width, activation="relu")(x)
-    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
+    return Model(inputs, layers.Dense(outputs)(x))
 
 
 def sgd(learning_rate, steps):
     return optimizers.SGD(learning_rate)
 
 
-recipe = Recipe(model=mlp, size=28, crop=28, optimizer=sgd, learning_rate=1e-2, epochs=30, batch=32, views=1)
+recipe = Recipe(model=mlp, size=28, optimizer=sgd, learning_rate=1e-2, epochs=30, batch=32, tta="none")

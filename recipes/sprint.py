@@ -19,9 +19,9 @@ import numpy as np
 from keras import Input, Model, layers, ops, optimizers
 
 from kaggle_cnn import Recipe
-from kaggle_cnn.data.augment import shift_alternating_flip
-from kaggle_cnn.learn.layers import standardised
-from kaggle_cnn.learn.optimizers import decay_in_loss
+from kaggle_cnn.augment import shift_alternating_flip
+from kaggle_cnn.layers import standardise
+from kaggle_cnn.optimizers import decay_in_loss
 
 BIAS_RATE = 64
 
@@ -52,8 +52,8 @@ def whitening(images):
     return np.concatenate([filters, -filters], axis=-1).astype(np.float32)
 
 
-def sprint(shape, classes, images=None, width=64, weight_decay=1.33e-3, scaling=1 / 9):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities. `images` are training images
+def sprint(shape, outputs, images=None, width=64, weight_decay=1.33e-3, scaling=1 / 9):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,). `images` are training images
     (n, *shape) uint8 to standardise and whiten by."""
     decay = {"kernel_regularizer": decay_in_loss(weight_decay)}
 
@@ -66,21 +66,21 @@ def sprint(shape, classes, images=None, width=64, weight_decay=1.33e-3, scaling=
         return layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=Dirac(), **decay)(x)
 
     inputs = Input(shape, dtype="uint8")
-    standardise = standardised(images, axis=-1)
+    standardised = standardise(images, axis=-1)
     filters = "glorot_uniform"
     if images is not None:
         some = images[:: max(1, len(images) // 5000)]
-        filters = keras.initializers.Constant(whitening(ops.convert_to_numpy(standardise(some))))
+        filters = keras.initializers.Constant(whitening(ops.convert_to_numpy(standardised(some))))
     x = layers.Conv2D(8 * shape[2], 2, kernel_initializer=filters, activation="gelu", name="whiten")(
-        standardise(inputs)
+        standardised(inputs)
     )
     for wide in (width, 4 * width, 4 * width):
         x = normalised(layers.MaxPooling2D(2)(convolution(x, wide)))
         x = normalised(convolution(x, wide))
     uniform = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     x = layers.GlobalMaxPooling2D()(x)
-    x = layers.Dense(classes, use_bias=False, kernel_initializer=uniform, dtype="float32", **decay)(x)
-    return Model(inputs, layers.Activation("softmax", dtype="float32")(x * scaling))
+    x = layers.Dense(outputs, use_bias=False, kernel_initializer=uniform, **decay)(x)
+    return Model(inputs, x * scaling)
 
 
 @keras.saving.register_keras_serializable("sprint")
@@ -148,12 +148,11 @@ def lookahead_sgd(learning_rate, steps, momentum=0.85):
 recipe = Recipe(
     model=sprint,
     size=32,
-    crop=32,
     augment=shift_alternating_flip,
     optimizer=lookahead_sgd,
     learning_rate=1.5,
     epochs=10,
     batch=1024,
     label_smoothing=0.2,
-    views=6,
+    tta="shift",
 )

@@ -2,30 +2,30 @@
 
     kcnn train recipes/vgg.py
     kcnn train recipes/vgg.py --set width=128 --set epochs=90
-    kcnn train recipes/vgg.py --set depth=16 --set size=256 --set crop=224 --set learning_rate=3e-4
+    kcnn train recipes/vgg.py --set depth=16 --set size=224 --set margin=32 --set learning_rate=3e-4
 
 Simonyan & Zisserman 2014 (arXiv:1409.1556). Published: five stages, two dense layers of 4,096, no normalisation;
 138,357,544 parameters for 16 layers at 1,000 classes. The small version, depth=9, has half the width, batch
 normalisation and a global mean; width=64 is for a CPU, and a GPU takes 128, four times the operations, in its stride.
 
-Demo with size=28 crop=28 shift=0 degrees=0 epochs=12: README.md.
+Demo with size=28 margin=0 tta=flip shift=0 degrees=0 epochs=12: README.md.
 """
 
 from keras import Input, Model, layers
 
 from kaggle_cnn import KcnnError, Recipe
-from kaggle_cnn.data.augment import shift_rotate_flip
-from kaggle_cnn.learn.optimizers import adamw_one_cycle
+from kaggle_cnn.augment import shift_rotate_flip
+from kaggle_cnn.optimizers import adamw_warmup_cosine
 
 STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
-def vgg(shape, classes, depth=9, width=64, dropout=0.5):
-    """`shape` is (height, width, channels) of uint8 input; returns class probabilities."""
+def vgg(shape, outputs, depth=9, width=64, dropout=0.5):
+    """`shape` is (height, width, channels) of uint8 input; returns logits (outputs,)."""
     inputs = Input(shape, dtype="uint8")
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     x = small(x, width // 2, dropout) if depth == 9 else published(x, depth, width, dropout)
-    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
+    return Model(inputs, layers.Dense(outputs)(x))
 
 
 def small(x, width, dropout):
@@ -57,12 +57,13 @@ def published(x, depth, width, dropout):
 
 recipe = Recipe(
     model=vgg,
-    size=72,
-    crop=64,
+    size=64,
+    margin=8,
     augment=shift_rotate_flip,
-    optimizer=adamw_one_cycle,
+    optimizer=adamw_warmup_cosine,
     learning_rate=2e-3,
     epochs=60,
     batch=64,
     label_smoothing=0.1,
+    tta="ten-crop",
 )

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kaggle_cnn.progress import Silent
+
 REPOSITORY = Path(__file__).parents[1]
 
 # Several trainings run side by side here, each on images too small to share out among threads.
@@ -20,16 +22,16 @@ TINY = '''"""Tiny: for tests."""
 from keras import Input, Model, layers, optimizers
 
 from kaggle_cnn import Recipe
-from kaggle_cnn.data.augment import shift_rotate_flip
+from kaggle_cnn.augment import shift_rotate_flip
 
 
-def tiny(shape, classes, width=4):
+def tiny(shape, outputs, width=4):
     inputs = Input(shape, dtype="uint8")
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.Conv2D(width, 3, activation="relu")(x)
     x = layers.BatchNormalization(momentum=0.8)(x)
     x = layers.GlobalMaxPooling2D()(layers.Dropout(0.2)(x))
-    return Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32")(x))
+    return Model(inputs, layers.Dense(outputs)(x))
 
 
 def falling(learning_rate, steps):
@@ -37,7 +39,8 @@ def falling(learning_rate, steps):
 
 
 recipe = Recipe(
-    model=tiny, size=20, crop=16, augment=shift_rotate_flip, optimizer=falling, learning_rate=0.01, epochs=2, batch=8
+    model=tiny, size=16, margin=4, augment=shift_rotate_flip, optimizer=falling, learning_rate=0.01, epochs=2, batch=8,
+    tta="ten-crop",
 )
 '''
 COLOURS = {"red one": (200, 40, 40), "grün": (40, 200, 40), "blue": (40, 40, 200)}
@@ -148,63 +151,83 @@ def keras():
     return keras
 
 
-class Quiet:
-    """A training progress that keeps what it is told."""
+class Recorder(Silent):
+    """A progress that keeps what it is shown."""
 
     def __init__(self):
-        self.said, self.rows = [], []
+        self.said, self.rows, self.tracked = [], [], []
 
     def say(self, text):
         self.said.append(text)
 
+    def track(self, items, description, total):
+        self.tracked.append(description)
+        return iter(items)
+
     def fold(self, fold, images, steps, epochs, done):
         self.said.append(f"fold {fold} from epoch {done}")
-
-    def step(self, epoch, step, loss, accuracy):
-        pass
 
     def epoch(self, row, better, seconds):
         self.rows.append(row)
 
 
+class Stop(Recorder):
+    """One that is interrupted as soon as an epoch is on the disk."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.last = epoch
+
+    def epoch(self, row, better, seconds):
+        if row["epoch"] == self.last:
+            raise KeyboardInterrupt
+
+
 @pytest.fixture
 def tiny_workspace(tmp_path, make_images):
     """A workspace in which `colours` has been fetched and recipes/tiny.py stands."""
-    from rich.console import Console
-
     from kaggle_cnn.competition.fetch import fetch
-    from kaggle_cnn.insight.progress import Talk
     from kaggle_cnn.workspace import Workspace
 
     workspace = Workspace(tmp_path / "work")
     source = make_images(tmp_path / "colours")
-    competition, _ = fetch(str(source), workspace, Talk(Console(stderr=True)))
+    competition, _ = fetch(str(source), workspace, Silent())
     workspace.make_current(competition.name)
     (workspace.root / "recipes").mkdir()
     (workspace.root / "recipes" / "tiny.py").write_text(TINY)
     return workspace
 
 
-def untracked(iterable, description, total):
-    return iterable
+def dataset_in(workspace):
+    """The current competition's dataset."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.data.dataset import load_dataset
+
+    return load_dataset(workspace, open_competition(workspace, None))
+
+
+def edit_competition(workspace, **fields):
+    """Changes fields of the current competition, as its user would in competition.toml."""
+    from dataclasses import replace
+
+    from kaggle_cnn.competition.competition import open_competition
+
+    replace(open_competition(workspace, None), **fields).write()
 
 
 @pytest.fixture
 def train_tiny(tiny_workspace, keras):
-    """Trains recipes/tiny.py in this process, with knobs; returns the run."""
+    """Trains recipes/tiny.py in this process, with settings; returns the run."""
 
-    def run(folds=(0,), progress=None, run=None, recipe="tiny.py", tensorboard=False, **knobs):
-        from kaggle_cnn.competition.competition import open_competition
-        from kaggle_cnn.data.dataset import load_dataset
-        from kaggle_cnn.learn.backend import find_device
-        from kaggle_cnn.learn.recipe import load_recipe, set_knobs
+    def run(folds=(0,), progress=None, run=None, recipe="tiny.py", tensorboard=False, **settings):
         from kaggle_cnn.learn.train import train
+        from kaggle_cnn.recipe import apply_settings, load_recipe
 
         path = tiny_workspace.root / "recipes" / recipe
-        dataset = load_dataset(open_competition(tiny_workspace, None))
-        chosen = set_knobs(load_recipe(path), knobs)
-        quiet, device = progress or Quiet(), find_device()
-        return train(tiny_workspace, dataset, chosen, path, list(folds), device, quiet, untracked, run, tensorboard)
+        dataset = dataset_in(tiny_workspace)
+        chosen = apply_settings(load_recipe(path), settings)
+        shown = progress or Recorder()
+        return train(tiny_workspace, dataset, chosen, path, list(folds), shown, settings, run, tensorboard)
 
     yield run
     keras.config.set_dtype_policy("float32")  # a precision stays set in this process

@@ -1,7 +1,7 @@
-"""A Kaggle on loopback: speaks the protocol of the `kaggle` package over HTTP, with faults to order.
+"""A small Kaggle on this computer: it speaks the protocol of the `kaggle` package over HTTP, with faults on request.
 
-The client is sent here by its own settings (see `environment`), unmodified: KAGGLE_API_ENVIRONMENT=LOCALHOST makes it
-speak http://localhost/api/..., and http_proxy leads that, and http://storage.test/..., to this server's port.
+The client is not changed. Its own settings (see `environment`) lead it here: with KAGGLE_API_ENVIRONMENT=LOCALHOST it
+calls http://localhost/api/..., and http_proxy leads that, and http://storage.test/..., to this server's port.
 """
 
 import base64
@@ -30,9 +30,9 @@ class Task:
     accepted: bool = True  # the rules, by the one user there is
     code_only: bool = False
     daily_limit: int = 5
-    answers: dict[str, str] = field(default_factory=dict)  # id -> label: scores submissions by accuracy
-    error: str = ""  # if set, every submission ends in ERROR with this reason
-    polls: int = 2  # how often a submission is asked for before it is scored
+    solution: dict[str, str] = field(default_factory=dict)  # id -> label: scores submissions by accuracy
+    error: str = ""  # every submission ends in ERROR with this reason, if there is one
+    polls: int = 2  # how many requests for a submission come before its score
     board: list[tuple[str, str]] = field(default_factory=list)  # (team, score)
     submissions: list[dict] = field(default_factory=list)
 
@@ -45,11 +45,11 @@ class Task:
 
 
 class Kaggle:
-    """`tasks`: slug -> Task. `seen`: how often each method was called, storage's as GET and PUT.
+    """`tasks`: slug -> Task. `seen`: the number of calls of each method; those of the storage are GET and PUT.
 
-    `faults`: method -> list of what the next calls meet, one each: a status, (status, headers), "hang", "page" (a web
-    page in place of an answer), or for GET ("cut", bytes); None is none. Of headers, `text` is the message and `plain`
-    says that it is no JSON.
+    `faults`: method -> list of faults, one for each of the next calls: a status, (status, headers), "hang", "page" (a
+    web page in place of JSON), or for GET ("cut", bytes); None is no fault. Among the headers, `text` is the message
+    and `plain` says that it is not JSON.
     """
 
     user, key, token = "tester", "secret-key-0123", "secret-token-4567"
@@ -99,11 +99,11 @@ class Kaggle:
                     return self.give({"active": True, "username": kaggle.user} if active else {})
                 if not self.signed_in():
                     return self.refuse(401, "Unauthenticated")
-                answer = getattr(kaggle, method, None)
-                if answer is None:
+                respond = getattr(kaggle, method, None)
+                if respond is None:
                     return self.refuse(404, "Not found")
                 try:
-                    given = answer(json.loads(body or "{}"))
+                    given = respond(json.loads(body or "{}"))
                 except RefusedError as refusal:
                     return self.refuse(refusal.status, refusal.message)
                 if isinstance(given, str):
@@ -171,7 +171,7 @@ class Kaggle:
                     kaggle.stop.wait(60)
                     self.close_connection = True
                     return None
-                if status == "page":  # a login page in between
+                if status == "page":  # a login page between the client and Kaggle
                     return self.send(b"<html>login</html>", 200, {"Content-Type": "text/html"})
                 text = headers.pop("text", f"fault {status}")
                 if headers.pop("plain", False):
@@ -210,7 +210,7 @@ class Kaggle:
 
     def task(self, request: dict, needs_rules: bool = True) -> Task:
         task = self.tasks.get(request["competitionName"])
-        if task is None:  # what Kaggle answers to a mistyped name
+        if task is None:  # Kaggle responds like this to a mistyped name
             raise RefusedError(403, "Permission 'competitions.get' was denied")
         if needs_rules and not task.accepted:
             raise RefusedError(403, "You must accept this competition's rules before you'll be able to download files.")
@@ -273,7 +273,7 @@ class Kaggle:
             raise RefusedError(400, "Submission not allowed: This competition only accepts Submissions from Notebooks.")
         content = self.uploads[request["blobFileTokens"]]
         rows = list(csv.reader(io.StringIO(content.decode())))[1:]
-        right = sum(task.answers.get(row[0]) == row[1] for row in rows) / max(1, len(rows))
+        right = sum(task.solution.get(row[0]) == row[1] for row in rows) / max(1, len(rows))
         entry = {
             "ref": 4000 + len(task.submissions),
             "fileName": "submission.csv",

@@ -1,77 +1,132 @@
-"""One recipe put to the test on one shape: built, trained two steps, saved, loaded, its views predicted.
+"""One recipe tried on one shape: built, trained two steps on its own batches, saved, loaded, its views predicted.
 
-python tests/recipe_trial.py BACKEND PRECISION VIEWS NAME...
+python tests/recipe_trial.py BACKEND PRECISION NAME...
 """
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from kaggle_cnn import tta
+from kaggle_cnn.competition.metrics import find_metric
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.data.training_set import TrainingSet
+from kaggle_cnn.recipe import Recipe, apply_settings, load_recipe
+
 # What makes a recipe quick to try. finetune's default network wants a download.
 QUICK = {"finetune": {"backbone": "VGG16", "weights": "none"}, "alexnet": {"dense": "64"}}
+METRICS = {
+    "multiclass": "accuracy",
+    "ordinal": "quadratic_weighted_kappa",
+    "multilabel": "samples_f1",
+    "regression": "rmse",
+}
+MARGIN, IMAGES, BATCH, PREDICTED = 4, 12, 4, 3
 
 
-def build(recipe, shape: tuple[int, int, int], classes: int):
-    """The model, given images where it asks for them."""
-    from kaggle_cnn.learn.fit import start_afresh
-    from kaggle_cnn.learn.recipe import given_images
+def load(name: str) -> Recipe:
+    return apply_settings(load_recipe(Path(__file__).parents[1] / "recipes" / f"{name}.py"), QUICK.get(name, {}))
 
-    start_afresh(seed=0)
+
+def task_of(kind: str, outputs: int) -> Task:
+    return Task(kind, tuple(f"class {number}" for number in range(outputs)), find_metric(METRICS[kind]))
+
+
+def build(recipe: Recipe, shape: tuple[int, int, int], outputs: int, kind: str = "multiclass"):
+    """The network for images of that shape, given images where the recipe asks for them."""
+    from kaggle_cnn.learn.model import build_network
+
     images = np.random.default_rng(1).integers(0, 256, (40, *shape), dtype=np.uint8)
-    return given_images(recipe.model, images)(shape, classes)
+    targets = np.random.default_rng(2).normal(50, 20, (40, outputs)).astype(np.float32)
+    return build_network(replace(recipe, size=shape[0]), shape[2], task_of(kind, outputs), images, targets)
 
 
-def load(name: str):
-    from kaggle_cnn.learn.recipe import load_recipe, set_knobs
+def targets_of(kind: str, outputs: int, draw: np.random.Generator) -> np.ndarray:
+    """Targets of a training set, float32 (IMAGES, outputs)."""
+    if kind == "regression":
+        return draw.normal(50, 20, (IMAGES, outputs)).astype(np.float32)
+    if kind == "multilabel":
+        return draw.integers(0, 2, (IMAGES, outputs)).astype(np.float32)
+    return np.eye(outputs, dtype=np.float32)[draw.integers(0, outputs, IMAGES)]
 
-    return set_knobs(load_recipe(Path(__file__).parents[1] / "recipes" / f"{name}.py"), QUICK.get(name, {}))
 
-
-def trial(name: str, shape: tuple[int, int, int], classes: int, views: int, eager: bool = False) -> None:
+def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "multiclass", eager: bool = False) -> None:
     """Raises AssertionError where anything is not as it should be. `eager` compiles nothing, which takes TensorFlow a
     third of the time, and JAX five times as long."""
     import keras
 
-    from kaggle_cnn.learn.fit import build_optimizer
-    from kaggle_cnn.learn.layers import with_views
+    from kaggle_cnn.learn.backend import find_device
+    from kaggle_cnn.learn.fit import FoldPlan, build_optimizer, prepare_batches
+    from kaggle_cnn.learn.model import cut_head, make_loss, make_metrics, scale_targets
+    from kaggle_cnn.learn.predict import predict_views, run_batch
 
-    recipe = load(name)
-    model = build(recipe, shape, classes)
-    draw = np.random.default_rng(0)
-    images = draw.integers(0, 256, (4, *shape), dtype=np.uint8)
-    targets = np.eye(classes, dtype=np.float32)[draw.integers(0, classes, 4)]
-    model.compile(build_optimizer(recipe, 10), "categorical_crossentropy", run_eagerly=eager)
-    before = [np.array(each) for each in model.get_weights()]
+    margin = MARGIN if load(name).margin else 0
+    recipe = replace(load(name), size=shape[0], margin=margin, batch=BATCH)
+    task, network, draw = task_of(kind, outputs), build(recipe, shape, outputs, kind), np.random.default_rng(0)
+    side = recipe.stored_size
+    pixels = draw.integers(0, 256, (IMAGES + PREDICTED, side, side, shape[2]), dtype=np.uint8)
+    targets = targets_of(kind, outputs, draw)
+    chosen = TrainingSet(np.arange(IMAGES), scale_targets(task, targets))
+    sample = pixels[:IMAGES, : shape[0], : shape[0]]
+    trained, makers = prepare_batches(recipe, FoldPlan(network, chosen, sample), chosen, pixels, find_device())
+    loss = make_loss(recipe, task)
+    trained.compile(build_optimizer(recipe, 10), loss, metrics=make_metrics(task), run_eagerly=eager)
+    for model in (network.logits, network.predicting, network.whole):
+        model.run_eagerly = eager
+    check_loss(loss, kind, run_batch(network.logits, sample[:PREDICTED]), chosen.targets[:PREDICTED])
+    before = [np.array(each) for each in trained.get_weights()]
     precision = keras.config.dtype_policy().name
     steps = 8 if precision == "mixed_float16" else 2  # the first may be skipped, until the loss's scale fits
-    losses = [float(model.train_on_batch(images, targets)) for _ in range(steps)]
+    losses = [float(trained.train_on_batch(*makers[0](step))[0]) for step in range(steps)]
     assert np.isfinite(losses).all(), losses
-    assert any((one != two).any() for one, two in zip(before, model.get_weights(), strict=True))
+    assert any((one != two).any() for one, two in zip(before, trained.get_weights(), strict=True))
+
     with tempfile.TemporaryDirectory() as folder:
-        model.save(f"{folder}/model.keras")
-        loaded = keras.models.load_model(f"{folder}/model.keras", compile=False)
-    size = shape[0] + 4
-    pictures = draw.integers(0, 256, (2, size, size, shape[2]), dtype=np.uint8)
-    every = with_views(loaded, size, views)
-    given = every(pictures, training=False) if eager else every.predict_on_batch(pictures)
-    answers = keras.ops.convert_to_numpy(given)
-    assert answers.shape == (2, views, classes)
-    assert np.allclose(answers.sum(axis=-1), 1, atol=1e-4)
-    centre = keras.ops.convert_to_numpy(model(pictures[:, 2:-2, 2:-2], training=False))
-    near = {"mixed_bfloat16": 3e-2, "mixed_float16": 3e-3}.get(precision, 1e-4)
-    assert np.allclose(answers[:, 0], centre, atol=near)
+        network.whole.save(f"{folder}/model.keras")
+        whole = keras.models.load_model(f"{folder}/model.keras", compile=False)
+    model, views = cut_head(whole, task), tta.views_of("none", recipe.policy)
+    whole.run_eagerly = model.run_eagerly = eager
+    rows = np.arange(IMAGES, IMAGES + PREDICTED)
+    logits = predict_views(model, pixels, rows, views, recipe.size)
+    assert logits.shape == (PREDICTED, len(views), outputs)
+    assert np.isfinite(logits).all()
+    near = {"mixed_bfloat16": 3e-2, "mixed_float16": 3e-3}.get(precision, 1e-4) * (1 + np.abs(logits).max())
+    for number, view in enumerate(views):
+        own = run_batch(network.predicting, tta.cut_view(pixels[rows], view, recipe.size))
+        assert np.allclose(logits[:, number], own, atol=near), view
+    if eager:
+        probable = run_batch(whole, tta.cut_view(pixels[rows], "centre", recipe.size))
+        assert np.allclose(probable, task.activate(logits[:, 0]), atol=near)
+
+
+def check_loss(loss, kind: str, logits: np.ndarray, targets: np.ndarray) -> None:
+    """That the loss of logits is what it is by definition, worked out with NumPy."""
+    given = logits.astype(np.float64)
+    smooth = getattr(loss, "label_smoothing", 0)
+    if kind == "regression":
+        expected = ((given - targets) ** 2).mean()
+    elif kind == "multilabel":
+        wanted = targets * (1 - smooth) + smooth / 2
+        expected = (np.logaddexp(0, given) - wanted * given).mean()
+    else:
+        wanted = targets * (1 - smooth) + smooth / targets.shape[1]
+        highest = given.max(axis=1, keepdims=True)
+        logarithm = given - highest - np.log(np.exp(given - highest).sum(axis=1, keepdims=True))
+        expected = -(wanted * logarithm).sum(axis=1).mean()
+    assert np.isclose(float(loss(targets, logits)), expected, rtol=1e-3), (kind, expected)
 
 
 if __name__ == "__main__":
     from kaggle_cnn.learn.backend import start_backend
 
-    backend, precision, views, *names = sys.argv[1:]
+    backend, precision, *names = sys.argv[1:]
     start_backend(backend)
     import keras
 
-    keras.config.set_dtype_policy(precision)
     for each in names:
-        trial(each, (32, 32, 3), 10, int(views))
+        keras.config.set_dtype_policy(precision)
+        trial(each, (32, 32, 3), 10)
         print(each, "is fine", flush=True)

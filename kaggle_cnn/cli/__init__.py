@@ -1,21 +1,42 @@
-"""The commands: parse, call, print. The only room that talks to the terminal.
+"""The commands, a file each, named after it: options, a call into the package, printing.
 
-Results go to standard output, talk and progress to standard error. What is slow to import is imported by the command
+Results go to standard output, progress and notes to standard error. What is slow to import is imported by the command
 that needs it: `kcnn --help` must come at once, and `fetch`, `look`, `runs` and `submit` never import Keras.
 """
 
 from kaggle_cnn.cli.terminal import app, main  # noqa: I001  the order of the imports is that of `kcnn --help`
-from kaggle_cnn.cli import competitions, training, runs, comparison, reporting, submissions, show_results, show_network
+from kaggle_cnn.cli import (
+    init,
+    fetch,
+    look,
+    recipes,
+    train,
+    runs,
+    evaluate,
+    predict,
+    compare,
+    show,
+    report,
+    submit,
+    submissions,
+    leaderboard,
+)
 
 __all__ = [
     "app",
-    "comparison",
-    "competitions",
+    "compare",
+    "evaluate",
+    "fetch",
+    "init",
+    "leaderboard",
+    "look",
     "main",
-    "reporting",
+    "predict",
+    "recipes",
+    "report",
     "runs",
-    "show_network",
-    "show_results",
+    "show",
     "submissions",
-    "training",
+    "submit",
+    "train",
 ]

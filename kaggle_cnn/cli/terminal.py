@@ -1,39 +1,51 @@
-"""What the commands share: the app, its options, how results, talk and mistakes are printed."""
+"""What the commands share: the app, its options, how results, notes and mistakes are printed."""
 
 import errno
 import json
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from kaggle_cnn.errors import KcnnError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kaggle_cnn.insight.progress import ConsoleProgress
+
 app = typer.Typer(
     name="kcnn",
-    help="From a competition's name to an honest, high score: fetch, train, submit.",
+    help="Fetch a Kaggle image competition, train a network, submit its predictions.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # rich help takes twice as long to come
     pretty_exceptions_enable=False,
 )
 
 CompetitionOption = Annotated[
-    str | None, typer.Option("--competition", "-c", help="A fetched competition; else the current one.")
+    str | None, typer.Option("--competition", "-c", help="Use this fetched competition, not the current one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+RunArgument = Annotated[
+    str | None, typer.Argument(help="A run's id or its beginning. Default: the newest run.", metavar="RUN")
+]
 RunsArgument = Annotated[
-    list[str] | None, typer.Argument(help="Runs, by id or its beginning; else the newest.", metavar="RUN")
+    list[str] | None, typer.Argument(help="Runs, by id or its beginning. Default: the newest run.", metavar="RUN")
 ]
 BackendOption = Annotated[
-    str | None, typer.Option(help="tensorflow, jax or torch; else KERAS_BACKEND, else tensorflow.")
+    str | None, typer.Option(help="Use tensorflow, jax or torch. Default: KERAS_BACKEND, else tensorflow.")
+]
+SvgOption = Annotated[bool, typer.Option("--svg", help="Write the picture as SVG too.")]
+CropOption = Annotated[
+    int | None, typer.Option(min=1, help="Cut views of this many pixels; for networks with global pooling.")
 ]
 
 
 def main() -> None:
-    """The entry point: runs a command; a user's mistake ends in `error:` and `hint:` lines and exit code 1."""
+    """Run a command; a user's mistake ends in `error:` and `hint:` lines and exit code 1."""
     try:
-        app()
+        app(prog_name="kcnn")
     except KcnnError as error:
         fail(error.message, error.hint)
     except OSError as error:
@@ -47,21 +59,28 @@ def main() -> None:
         raise
 
 
-def fail(message: str, hint: str) -> None:
+def fail(message: str, hint: str) -> NoReturn:
     for word, text in (("error", message), ("hint", hint)):
         print(f"{word}: {' '.join(text.split())}", file=sys.stderr)
     sys.exit(1)
 
 
-def console(stderr: bool = False):
-    """Where tables go; with `stderr`, where progress goes."""
+def console(stderr: bool = False) -> "Console":
+    """Return where tables go; with `stderr`, where progress goes."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
 
 
-def print_picture(path) -> bool:
-    """Shows the picture of that file where the terminal speaks kitty's protocol or sixel; whether it does."""
+def progress() -> "ConsoleProgress":
+    """Return what shows how work goes on, on standard error."""
+    from kaggle_cnn.insight.progress import ConsoleProgress
+
+    return ConsoleProgress(console(stderr=True))
+
+
+def print_picture(path: Path) -> bool:
+    """Show a picture where the terminal speaks kitty's protocol or sixel; return whether it does."""
     if not sys.stdout.isatty():
         return False
     try:
@@ -70,13 +89,13 @@ def print_picture(path) -> bool:
         if Image not in (SixelImage, TGPImage):
             return False
         console().print(Image(path))
-    except Exception:  # what a terminal answers, or that it does not know its own size, is no mistake of the user's
+    except Exception:  # what a terminal replies, or that it does not know its own size, is not the user's mistake
         return False
     return True
 
 
 def say(text: str = "") -> None:
-    """Talk, which is no result."""
+    """Print a note, which is not a result."""
     typer.echo(text, err=True)
 
 
@@ -85,13 +104,15 @@ def say_notes(notes: list[str]) -> None:
         say(f"note: {note}")
 
 
-def show(value) -> None:
-    """One result as JSON."""
+def print_json(value: Any) -> None:
+    """Print one result as JSON."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
-def talk():
-    """What is told of work that takes time; see insight.progress.Talk."""
-    from kaggle_cnn.insight.progress import Talk
+def print_evaluation(numbers: dict[str, Any]) -> None:
+    """Print the tables of an evaluation; `numbers` as api.evaluate returns them."""
+    from kaggle_cnn.insight.evaluation import measures
 
-    return Talk(console(stderr=True))
+    screen = console()
+    tables = measures(numbers["tta"], numbers["classes"], screen.width, numbers["metric"], numbers["primary"])
+    screen.print("", tables, "", sep="\n")

@@ -1,98 +1,138 @@
-"""Competition: what is known of a task. Read from and written to data/<name>/competition.toml."""
+"""Competition: what is known of one. Read from and written to data/<name>/competition.toml."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
+from kaggle_cnn.competition.metrics import DEFAULTS, find_metric
+from kaggle_cnn.competition.task import KINDS, Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import read_toml, write_toml
 from kaggle_cnn.workspace import Workspace
 
 LAYOUTS = ("folders", "table", "pixels", "names")
-ANSWERS = {
-    "name": "the class's name",
-    "index": "the class's number",
-    "probabilities": "a probability for each class",
-    "score": "one probability",
-    "labels": "all labels that apply",
-    "ranked": "the most probable classes",
-    "rows": "a row for each image and class",
+SUBMISSION_FORMATS = {
+    "class_name": "the name of the class",
+    "class_id": "the number of the class",
+    "probability": "the probability of one class",
+    "probability_columns": "a column of probabilities for each class",
+    "multi_label": "all labels that apply",
+    "top_k": "the most probable classes",
+    "long": "a row for each image and class",
+    "value": "numbers",
 }
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
 class Competition:
-    """One task. Paths inside are relative to `folder`, with forward slashes; an empty string means there is none."""
+    """One competition. Paths are relative to `folder`, with forward slashes; an empty string means there is none."""
 
     folder: Path
     name: str
     host: str  # "kaggle" or "local": where the files came from and where submissions go
     source: str  # what was fetched: the competition's URL, "demo", or a folder or zip, absolute
-    layout: str  # how labels are carried: "folders", "table", "pixels" or "names"
-    classes: tuple[str, ...]
-    train: str = ""  # the folder with the training images; with folders, that whose subfolders are the classes;
+    layout: str  # how labels are stored: "folders", "table", "pixels" or "names"
+    classes: tuple[str, ...]  # the classes, labels or grades in order; of a regression the names of the values
+    kind: str = "multiclass"  # what is predicted: multiclass, multilabel, ordinal or regression
+    metric: str = ""  # by which it is judged, a name of competition/metrics.py; "" takes the usual one
+    metric_words: str = ""  # the host's own words for the metric
+    train: str = ""  # the folder with the training images; with folders, the one whose subfolders are the classes;
     #                  with pixels, the CSV with the training rows
     test: str = ""  # the folder with the test images; with pixels, the CSV with the test rows
     labels: str = ""  # table, pixels: the CSV with the labels
     label_id: str = ""  # table: its column with the image's id
     label_columns: tuple[str, ...] = ()  # its column with the label, or a column of 0 and 1 for each class
     separator: str = ""  # what stands between several labels in one cell
-    multi_label: bool = False  # an image may have several classes, or none
-    codes: tuple[str, ...] = ()  # what stands for each class in labels and submission, where it is not its name
+    label_values: tuple[str, ...] = ()  # what stands for each class in labels and submission, where not its name
+    folds: str = "folds.csv"  # the file with the folds, below runs/<name>/
+    group: str = ""  # table: a column of `labels`; images with the same value there stay in one fold
     sample: str = ""  # the sample submission
     id_column: str = "id"
-    answer_columns: tuple[str, ...] = ("label",)
-    answer: str = "name"  # how those are filled: name, index, probabilities, score, labels, ranked or rows
-    class_columns: tuple[str, ...] = ()  # probabilities, rows: the class of each answer column or row of an image
-    positive: str = ""  # score: the class whose probability is asked for
-    top: int = 5  # ranked: how many classes
-    answers: str = ""  # a CSV like the sample with the true labels, for local scoring
-    metric: str = "accuracy"
+    prediction_columns: tuple[str, ...] = ("label",)
+    submission_format: str = "class_name"  # how those are filled, see SUBMISSION_FORMATS
+    class_columns: tuple[str, ...] = ()  # probability_columns, value: the class or value of each prediction column;
+    #                                      long: the class of each row of an image
+    positive: str = ""  # probability: the class whose probability is asked for
+    top_k: int = 5  # top_k: how many classes
+    solution: str = ""  # a CSV like the sample with the true labels of test images, for local scoring
     title: str = ""
     deadline: str = ""  # UTC
     daily_limit: int = 0  # submissions a day; 0 where that is not known
-    only: str = ""  # the files that were fetched, where not all were
+    include: str = ""  # the files that were fetched, where not all were
+
+    @property
+    def task(self) -> Task:
+        usual = usual_metric(self.kind, self.submission_format, self.top_k)
+        return Task(self.kind, self.classes, find_metric(self.metric or usual))
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of it, a sentence each."""
+        if self.metric_words and not self.metric:
+            return [
+                f"kcnn does not know the metric '{self.metric_words}': {self.task.metric.title} stands in; `metric` in "
+                f"{self.folder / 'competition.toml'} sets another"
+            ]
+        return []
 
     def write(self) -> None:
         content = {key: value for key, value in asdict(self).items() if key != "folder"}
         content = {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}
         write_toml(
-            self.folder / "competition.toml", content, "What kcnn guessed of this competition; yours to correct."
+            self.folder / "competition.toml", content, "What kcnn found out about this competition; yours to correct."
         )
 
     def require_sound(self) -> None:
-        """Raises KcnnError where fields do not fit together, as they may after they were corrected by hand."""
-        kinds = {field.name: field.type for field in fields(self)}
-        for name, kind in kinds.items():
-            wanted = {"str": str, "bool": bool, "int": int, "Path": Path}.get(getattr(kind, "__name__", ""), tuple)
-            self.require(name, isinstance(getattr(self, name), wanted), f"a {wanted.__name__}".replace("tuple", "list"))
+        """Raise KcnnError where fields do not fit together, as they may after they were edited by hand."""
+        for field in fields(self):
+            wanted = {"str": str, "bool": bool, "int": int, "Path": Path}.get(
+                getattr(field.type, "__name__", ""), tuple
+            )
+            expected = f"a {wanted.__name__}".replace("tuple", "list")
+            self.require(field.name, isinstance(getattr(self, field.name), wanted), expected)
         self.require("layout", self.layout in LAYOUTS, f"one of {', '.join(LAYOUTS)}")
-        self.require("answer", self.answer in ANSWERS, f"one of {', '.join(ANSWERS)}")
-        self.require("classes", len(set(self.classes)) == len(self.classes) >= 2, "at least two names, each once")
-        self.require("codes", len(self.codes) in (0, len(self.classes)), f"empty or {len(self.classes)} long")
-        self.require("answer_columns", len(self.answer_columns) > 0, "at least one name")
-        if self.answer == "probabilities":
-            self.require("class_columns", len(self.class_columns) == len(self.answer_columns), "as answer_columns")
-            self.require("class_columns", set(self.class_columns) <= set(self.classes), "a class for each column")
-        if self.answer == "score":
+        self.require("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}")
+        formats = ", ".join(SUBMISSION_FORMATS)
+        self.require("submission_format", self.submission_format in SUBMISSION_FORMATS, f"one of {formats}")
+        least = 1 if self.kind == "regression" else 2
+        distinct = len(set(self.classes)) == len(self.classes) >= least
+        self.require("classes", distinct, f"at least {least} different names")
+        count = len(self.classes)
+        self.require("label_values", len(self.label_values) in (0, count), f"empty or a list of {count}")
+        self.require("prediction_columns", len(self.prediction_columns) > 0, "at least one name")
+        if self.metric and self.kind not in find_metric(self.metric).kinds:
+            kinds = " or ".join(find_metric(self.metric).kinds)
+            self.require("metric", False, f"a metric for {self.kind} ({self.metric} is for {kinds})")
+        value = self.submission_format == "value"
+        self.require(
+            "submission_format", value == (self.kind == "regression"), "value for a regression, and only there"
+        )
+        if self.submission_format in ("probability_columns", "value"):
+            fits = len(self.class_columns) == len(self.prediction_columns) and set(self.class_columns) <= set(
+                self.classes
+            )
+            self.require("class_columns", fits, "one of classes for each of prediction_columns")
+        if self.submission_format == "probability":
             self.require("positive", self.positive in self.classes, "one of the classes")
-        if self.answer == "rows":
-            self.require("class_columns", len(self.class_columns) > 0, "what the ids of rows end in")
+        self.require("top_k", self.top_k > 0, "at least 1")
+        if self.submission_format == "long":
+            self.require("class_columns", len(self.class_columns) > 0, "the endings of the row ids")
 
     def require(self, name: str, fine: bool, expected: str) -> None:
         if not fine:
             raise KcnnError(
                 f"{self.folder / 'competition.toml'}: {name} should be {expected}, got {getattr(self, name)!r}",
-                "mend it by hand, or remove the file and fetch again",
+                "fix it by hand, or remove the file and fetch again",
             )
 
     @classmethod
     def read(cls, folder: Path) -> "Competition":
-        """Raises KcnnError where the file is missing, not TOML, or not what `write` wrote."""
+        """Raise KcnnError where the file is missing, not TOML, or not what `write` wrote."""
         path = folder / "competition.toml"
         if not path.is_file():
-            raise KcnnError(f"there is no {path}", f"fetch it again: kcnn fetch (what you gave for {folder.name})")
-        content = read_toml(path)
+            raise KcnnError(f"there is no {path}", f"run kcnn fetch again with what you fetched as {folder.name}")
+        content: dict[str, Any] = read_toml(path)
         lists = {key: tuple(map(str, value)) for key, value in content.items() if isinstance(value, list)}
         try:
             competition = cls(folder=folder, **{**content, **lists})
@@ -102,8 +142,15 @@ class Competition:
             raise KcnnError(f"{path}: {error}", "compare it with one that `kcnn fetch demo` writes") from None
 
 
+def usual_metric(kind: str, submission_format: str, top_k: int) -> str:
+    """Return the metric of a competition whose host names none, or one that kcnn does not know."""
+    if submission_format in ("probability", "probability_columns", "long") and kind != "regression":
+        return "mean_column_log_loss" if kind == "multilabel" else "log_loss"
+    return f"map_at_{top_k}" if submission_format == "top_k" else DEFAULTS[kind]
+
+
 def open_competition(workspace: Workspace, name: str | None) -> Competition:
-    """The competition called `name`, or the current one.
+    """Return the competition called `name`, or the current one.
 
     Raises KcnnError where there is none, or none of that name.
     """

@@ -1,4 +1,4 @@
-"""From what the user names to data/<name>/ with competition.toml: `kcnn fetch`, whichever host it comes from."""
+"""Fetch a competition: put its files into data/<name>/ and write competition.toml. The source is Kaggle or the disk."""
 
 import fnmatch
 import re
@@ -7,136 +7,188 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from kaggle_cnn.competition import kaggle_host, layout, local_host
+from kaggle_cnn.competition import local_host
 from kaggle_cnn.competition.archive import SUFFIXES, BrokenArchiveError, unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.kaggle_login import connect
-from kaggle_cnn.competition.kaggle_refusals import competition_url, slug_of
+from kaggle_cnn.competition.layouts import recognise
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import one_at_a_time, whole_folder
+from kaggle_cnn.kaggle import competitions
+from kaggle_cnn.kaggle.client import Connection
+from kaggle_cnn.kaggle.errors import competition_url, slug_of
+from kaggle_cnn.kaggle.login import connect
+from kaggle_cnn.progress import Progress
 from kaggle_cnn.workspace import Workspace
+
+FIELDS = ("title", "metric_words", "deadline", "daily_limit")  # what competition.toml takes from Kaggle's description
 
 
 def fetch(
-    given: str, workspace: Workspace, talk, only: str = "", keep_archive: bool = False
+    given: str, workspace: Workspace, progress: Progress, include: str = "", keep_archive: bool = False
 ) -> tuple[Competition, bool]:
-    """Brings `given` to data/<name>/ and guesses its layout: "demo", a folder or zip, a name or URL of Kaggle's.
+    """Put the files of `given` into data/<name>/ and write competition.toml. Return the competition and if it is new.
 
-    `only` (a pattern such as "*.csv") and `keep_archive` are for Kaggle. `talk` has say, track and transfer, see
-    insight.progress.Talk. Returns the competition and whether anything was brought: a second fetch finds it there.
-    Raises KcnnError where `given` is none of these, or is no image classification. What Kaggle sent stays then, and
-    is looked at again, not downloaded again, by the next fetch; of the local host's nothing stays.
+    `given` is "demo", a folder or zip, or the name or URL of a competition on Kaggle. `include` (a pattern such as
+    "*.csv") and `keep_archive` are for Kaggle only. A competition that was fetched before is returned as it is.
+    Raises KcnnError where `given` is none of these, or where its files are not an image competition. Files from Kaggle
+    stay on the disk then, and the next fetch reads them without a download; a local source leaves no files.
     """
     source, slug = resolve(given)
     name = slug or competition_name(source)
     folder = workspace.data(name)
     if (folder / "competition.toml").is_file():
         competition = Competition.read(folder)
-        if (competition.source, competition.only) != (source, only):
-            was = f"{competition.source}{f' --only {competition.only}' if competition.only else ''}"
+        if (competition.source, competition.include) != (source, include):
+            was = f"{competition.source}{f' --include {competition.include}' if competition.include else ''}"
             raise KcnnError(
-                f"there already is a competition '{name}', fetched from {was}", f"to fetch it anew, remove {folder}"
+                f"there is already a competition '{name}', fetched from {was}",
+                f"to fetch it again, remove {folder} first",
             )
         return competition, False
     if slug:
         with one_at_a_time(folder):
-            about = fetch_from_kaggle(slug, folder, talk, only, keep_archive)
+            about = fetch_from_kaggle(slug, folder, progress, include, keep_archive)
             try:
-                guessed = layout.guess(folder, about.get("metric", ""))
+                guessed = recognise.guess(folder, about.get("metric_words", ""))
             except KcnnError as error:
                 raise KcnnError(
-                    error.message, f"{error.hint}; the files are in {folder}, remove it to fetch anew"
+                    error.message, f"{error.hint}; the files are in {folder}, remove it to download them again"
                 ) from None
-            made = {"folder": folder, "name": name, "host": "kaggle", "source": source, "only": only}
-            competition = Competition(**{**made, **guessed, **about})
+            known = {"folder": folder, "name": name, "host": "kaggle", "source": source, "include": include}
+            competition = Competition(**{**known, **guessed, **about})
             competition.write()
         return competition, True
     if folder.exists():
-        raise KcnnError(f"{folder} exists, but not as a competition", "move it away, then fetch again")
-    if only or keep_archive:
-        raise KcnnError("--only and --keep-archive are for competitions on Kaggle", "leave them out")
+        raise KcnnError(f"{folder} exists, but is not a competition", "move it to another place, then fetch again")
+    if include or keep_archive:
+        raise KcnnError("--include and --keep-archive work only for competitions on Kaggle", "leave them out")
     with whole_folder(folder) as temporary:
-        local_host.bring(source, temporary, talk.track)
-        Competition(folder=temporary, name=name, host="local", source=source, **layout.guess(temporary)).write()
+        local_host.copy_source(source, temporary, progress)
+        guessed = recognise.guess(temporary)
+        Competition(folder=temporary, name=name, host="local", source=source, **guessed).write()
     return Competition.read(folder), True
 
 
 def resolve(given: str) -> tuple[str, str | None]:
-    """The source as competition.toml keeps it, and the slug where it is Kaggle's. What is on the disk goes first."""
+    """Return the source for competition.toml, and the slug where it is on Kaggle.
+
+    A path on the disk takes precedence over a name on Kaggle.
+    """
     path = Path(given).expanduser()
     if given == "demo" and not path.exists():
         return given, None
     if not path.exists() and (slug := slug_of(given)):
         return competition_url(slug), slug
     if "://" in given:
-        raise KcnnError(f"{given} is not an address on Kaggle", "expected https://www.kaggle.com/competitions/NAME")
+        raise KcnnError(
+            f"{given} is not an address on Kaggle", "use an address like https://www.kaggle.com/competitions/NAME"
+        )
     return str(path.resolve()), None
 
 
 def competition_name(source: str) -> str:
-    """A folder name from what was given: letters, digits, dots, dashes and underscores."""
+    """Return a folder name for a path: letters, digits, dots, dashes and underscores."""
     name = Path(source).name
     ending = next((suffix for suffix in reversed(SUFFIXES) if name.lower().endswith(suffix)), "")
     return re.sub(r"[^\w.-]+", "-", name[: len(name) - len(ending)]).strip("-.") or "mine"
 
 
-def fetch_from_kaggle(slug: str, folder: Path, talk, only: str, keep_archive: bool) -> dict:
-    """Brings the competition's files to `folder`, where they are not there yet; returns what Kaggle tells of it."""
-    kaggle = connect(talk.say)
-    files = kaggle_host.files(kaggle, slug)
+def fetch_from_kaggle(slug: str, folder: Path, progress: Progress, include: str, keep_archive: bool) -> dict[str, Any]:
+    """Download the competition's files to `folder`, where they are not there yet. Return FIELDS as far as known."""
+    connection = connect(progress)
+    files = competitions.files(connection, slug)
     if not files:
         raise KcnnError(f"'{slug}' has no files to download", f"see {competition_url(slug)}/data")
-    about = kaggle_host.describe(kaggle, slug)
-    known = {key: about[key] for key in ("title", "metric", "deadline", "daily_limit") if about.get(key)}
-    chosen = [file for file in files if matches(file.name, only)]
+    about = competitions.describe(connection, slug)
+    known = {key: about[key] for key in FIELDS if about.get(key)}
+    chosen = [file for file in files if matches(file.name, include)]
     if not chosen:
         names = ", ".join(file.name for file in files[:5])
-        raise KcnnError(f"none of the {len(files):,} files of '{slug}' is like '{only}'", f"its files are {names}, ...")
+        raise KcnnError(
+            f"none of the {len(files):,} files of '{slug}' matches '{include}'",
+            f"choose another pattern; the files are {names}, ...",
+        )
     if folder.is_dir():
         if any(not (folder / file.name).exists() and not file.name.lower().endswith(SUFFIXES) for file in chosen):
-            raise KcnnError(f"{folder} holds but a part of these files", "remove it to fetch them")
-        talk.say(f"{folder} is there, without a competition.toml: looking at it anew, without downloading")
+            raise KcnnError(f"{folder} has only some of these files", "remove it to download all of them")
+        progress.say(f"{folder} exists without a competition.toml: reading its files again, without a download")
         return known
-    archive = folder.with_name(f"{folder.name}.zip")
-    require_room(chosen, folder, archive)
-    if only:
-        temporary = folder.with_name(f".{folder.name}.{zlib.crc32(only.encode()):08x}.partial")
-        talk.say(f"{about.get('title') or slug}: {len(chosen):,} of {len(files):,} files")
-        for file in chosen:
-            fetch_file(kaggle, slug, file, temporary, talk)
-        unpack_nested(temporary, talk.track)
-        temporary.rename(folder)
-        return known
-    total = sum(file.size for file in files)
-    talk.say(f"{about.get('title') or slug}: {len(files):,} files, {total / 2**20:,.1f} MiB")
-    if not archive.is_file():
-        kaggle_host.download(kaggle, slug, None, archive, talk)
-    broken = archive.with_name(f"{archive.name}.broken")
-    try:
-        with whole_folder(folder) as unpacked:
-            unpack(archive, unpacked, talk.track)
-            if lacking := [file.name for file in files if not (unpacked / file.name).is_file()]:
-                talk.say(
-                    f"note: {len(lacking):,} of the listed files are not in the archive, the first is {lacking[0]}"
-                )
-            unpack_nested(unpacked, talk.track)
-    except BrokenArchiveError as error:
-        archive.rename(broken)
-        raise KcnnError(error.message, f"what came was put aside as {broken}; run it again to download anew") from None
-    broken.unlink(missing_ok=True)
-    if not keep_archive:
-        archive.unlink()
+    require_room(chosen, folder, archive_of(folder))
+    title = about.get("title") or slug
+    if include:
+        progress.say(f"{title}: {len(chosen):,} of {len(files):,} files")
+        fetch_chosen(connection, slug, chosen, include, folder, progress)
+    else:
+        total = sum(file.size for file in files)
+        progress.say(f"{title}: {len(files):,} files, {total / 2**20:,.1f} MiB")
+        fetch_archive(connection, slug, files, folder, progress, keep_archive)
     return known
 
 
-def matches(name: str, only: str) -> bool:
-    """Whether a file's path, or its last part, is like the pattern; all are like none."""
-    return not only or fnmatch.fnmatchcase(name, only) or fnmatch.fnmatchcase(PurePosixPath(name).name, only)
+def archive_of(folder: Path) -> Path:
+    """Return the path of the zip with all files of the competition in `folder`."""
+    return folder.with_name(f"{folder.name}.zip")
 
 
-def require_room(files: list[kaggle_host.RemoteFile], folder: Path, archive: Path) -> None:
-    """Raises KcnnError where the disk cannot hold the archive and what it unpacks to."""
+def fetch_chosen(
+    connection: Connection,
+    slug: str,
+    chosen: list[competitions.RemoteFile],
+    include: str,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Download the chosen files one by one, and unpack those that are archives."""
+    temporary = folder.with_name(f".{folder.name}.{zlib.crc32(include.encode()):08x}.partial")
+    for file in chosen:
+        fetch_file(connection, slug, file, temporary, progress)
+    unpack_nested(temporary, progress)
+    temporary.rename(folder)
+
+
+def fetch_archive(
+    connection: Connection,
+    slug: str,
+    files: list[competitions.RemoteFile],
+    folder: Path,
+    progress: Progress,
+    keep_archive: bool,
+) -> None:
+    """Download the zip of all files and unpack it, with the archives in it.
+
+    Raises KcnnError where the zip is broken. It is kept under another name then.
+    """
+    archive = archive_of(folder)
+    if not archive.is_file():
+        competitions.download(connection, slug, None, archive, progress)
+    broken = archive.with_name(f"{archive.name}.broken")
+    try:
+        with whole_folder(folder) as unpacked:
+            unpack(archive, unpacked, progress)
+            if missing := [file.name for file in files if not (unpacked / file.name).is_file()]:
+                progress.say(
+                    f"note: {len(missing):,} of the listed files are not in the archive, the first is {missing[0]}"
+                )
+            unpack_nested(unpacked, progress)
+    except BrokenArchiveError as error:
+        archive.rename(broken)
+        raise KcnnError(
+            error.message, f"run it again to download it again; the broken archive is kept as {broken}"
+        ) from None
+    broken.unlink(missing_ok=True)
+    if not keep_archive:
+        archive.unlink()
+
+
+def matches(name: str, include: str) -> bool:
+    """Return whether a file's path, or its last part, matches the pattern. Every file matches the empty one."""
+    return not include or fnmatch.fnmatchcase(name, include) or fnmatch.fnmatchcase(PurePosixPath(name).name, include)
+
+
+def require_room(files: list[competitions.RemoteFile], folder: Path, archive: Path) -> None:
+    """Raise KcnnError where the disk has no space for the archive and its unpacked files."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     total = sum(file.size for file in files)
     partial = Path(f"{archive}.partial")
@@ -146,23 +198,25 @@ def require_room(files: list[kaggle_host.RemoteFile], folder: Path, archive: Pat
         raise KcnnError(
             f"{folder.name} needs up to {needed / 2**20:,.0f} MiB to download and unpack, and {free / 2**20:,.0f} MiB "
             f"are free in {folder.parent}",
-            "make room, work on another disk, or fetch a part of it: --only PATTERN",
+            "free some space, use another disk, or fetch only some of the files: --include PATTERN",
         )
 
 
-def fetch_file(kaggle, slug: str, file: kaggle_host.RemoteFile, folder: Path, talk) -> None:
-    """One file to its place below `folder`, if it is not there yet; Kaggle may send NAME.zip for NAME."""
+def fetch_file(
+    connection: Connection, slug: str, file: competitions.RemoteFile, folder: Path, progress: Progress
+) -> None:
+    """Download one file to its place below `folder`, if it is not there yet. Kaggle may send NAME.zip for NAME."""
     target = folder / PurePosixPath(file.name)
     if not target.resolve().is_relative_to(folder.resolve()):
         raise KcnnError(f"Kaggle lists a file that would leave its folder: {file.name!r}", "do not trust this data")
     if target.is_file():
         return
     arrived = target.with_name(f".{target.name}.arrived")
-    name = kaggle_host.download(kaggle, slug, file.name, arrived, talk)
+    name = competitions.download(connection, slug, file.name, arrived, progress)
     if name.lower().endswith(".zip") and target.suffix.lower() != ".zip" and zipfile.is_zipfile(arrived):
         with tempfile.TemporaryDirectory(dir=target.parent) as unpacked:
-            unpack(arrived, Path(unpacked), talk.track)
-            inside = [path for path in Path(unpacked).rglob("*") if path.is_file()]
-            if len(inside) == 1:
-                inside[0].rename(arrived)
+            unpack(arrived, Path(unpacked), progress)
+            content = [path for path in Path(unpacked).rglob("*") if path.is_file()]
+            if len(content) == 1:
+                content[0].rename(arrived)
     arrived.rename(target)

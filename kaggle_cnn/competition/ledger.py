@@ -1,33 +1,35 @@
 """submissions/<name>/scores.csv: each submission's validation score beside the host's, and the file last sent."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.table import read_table, write_table
 
-COLUMNS = ["date", "ref", "file", "run", "views", "validation", "public", "private", "status", "message"]
+COLUMNS = ["date", "ref", "file", "run", "tta", "metric", "validation", "public", "private", "status", "message"]
 LAST_SENT = ".last-sent.csv"
+Entry = dict[str, str]
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """The ledger in `folder`, oldest first, as strings; empty where nothing has been submitted."""
+    """Return the ledger in `folder`, oldest first, as strings; empty where nothing has been submitted."""
     path = folder / "scores.csv"
     lines = read_table(path) if path.is_file() else pd.DataFrame(columns=COLUMNS, dtype=str)
     return lines.reindex(columns=COLUMNS).fillna("")
 
 
 def enter(folder: Path, **entry: str | float | None) -> None:
-    """Adds one line, dated now (UTC). Scores are numbers, written with five digits, or texts; None is left empty."""
-    line = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), **texts(entry)}
-    write_table(
-        folder / "scores.csv", pd.concat([read(folder), pd.DataFrame([line])]).reindex(columns=COLUMNS).fillna("")
-    )
+    """Add one line, dated now (UTC). Scores are numbers, written with five digits, or texts; None is left empty."""
+    line = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), **as_texts(entry)}
+    lines = pd.concat([read(folder), pd.DataFrame([line])]).reindex(columns=COLUMNS).fillna("")
+    write_table(folder / "scores.csv", lines)
 
 
-def texts(entry: dict) -> dict[str, str]:
+def as_texts(entry: Mapping[str, Any]) -> Entry:
     return {
         key: f"{value:.5f}" if isinstance(value, float) else str(value)
         for key, value in entry.items()
@@ -35,10 +37,10 @@ def texts(entry: dict) -> dict[str, str]:
     }
 
 
-def update(folder: Path, listed: list) -> list[dict[str, str]]:
-    """Brings the ledger's scores up to what the host lists, and returns all there is, oldest first.
+def update(folder: Path, listed: Sequence[Any]) -> list[Entry]:
+    """Update the ledger's scores with those that the host lists, and return all there is, oldest first.
 
-    `listed`: kaggle_host.Submitted. Submissions that were made elsewhere are returned too, but not written.
+    `listed`: kaggle.competitions.Submitted. Submissions that were made elsewhere are returned too, but not written.
     """
     lines = read(folder)
     for each in listed:
@@ -50,17 +52,23 @@ def update(folder: Path, listed: list) -> list[dict[str, str]]:
     elsewhere = [
         {
             **dict.fromkeys(COLUMNS, ""),
-            **texts({name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}),
+            **as_texts({name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}),
         }
         for each in listed
         if str(each.ref) not in known
     ]
-    return sorted([*lines.to_dict("records"), *elsewhere], key=lambda entry: entry["date"])
+    entries: list[Entry] = [{str(key): str(value) for key, value in line.items()} for line in lines.to_dict("records")]
+    return sorted([*entries, *elsewhere], key=lambda entry: entry["date"])
 
 
-def correlation(entries: list[dict[str, str]]) -> tuple[float, int] | None:
-    """Pearson's r of validation and public score, and over how many; None below three or where one is constant."""
-    pairs = [(entry["validation"], entry["public"]) for entry in entries if entry["validation"] and entry["public"]]
+def correlation(entries: list[Entry], metric: str) -> tuple[float, int] | None:
+    """Return Pearson's r of validation and public score by `metric`, and over how many submissions; None below three or
+    where one is constant. Lines of another metric do not count: they have another scale."""
+    pairs = [
+        (entry["validation"], entry["public"])
+        for entry in entries
+        if entry["metric"] == metric and entry["validation"] and entry["public"]
+    ]
     values = np.array(pairs, dtype=float).reshape(-1, 2)
     if len(values) < 3 or (values == values[0]).all(axis=0).any():
         return None
@@ -68,7 +76,7 @@ def correlation(entries: list[dict[str, str]]) -> tuple[float, int] | None:
 
 
 def keep_sent(folder: Path, table: pd.DataFrame) -> None:
-    """Remembers what was sent, to say of the next one what changed."""
+    """Keep what was sent, to say of the next one what changed."""
     write_table(folder / LAST_SENT, table)
 
 

@@ -1,10 +1,11 @@
-"""Which files a competition has: images in their natural order, tables, the folders that part train from test."""
+"""List a competition's files: images in their natural order, tables, the folders of training and test images."""
 
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from kaggle_cnn.competition.competition import IMAGE_SUFFIXES
 from kaggle_cnn.errors import KcnnError
@@ -15,69 +16,78 @@ OWN_TABLES = {"folds.csv"}
 
 
 def list_images(folder: Path) -> list[str]:
-    """Paths of all image files below `folder`, relative to it, 2.jpg before 10.jpg.
+    """Return the paths of all image files below `folder`, relative to it, 2.jpg before 10.jpg.
 
-    Hidden files and folders and the `__MACOSX` of zips made on a Mac are passed over.
+    Hidden files and folders are left out, and so is the `__MACOSX` of zips made on a Mac.
     """
     return [name for name in list_files(folder) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
 
 
 def list_tables(folder: Path) -> list[str]:
+    """Return the paths of all CSVs below `folder`, relative to it, without those that kcnn wrote."""
     return [name for name in list_files(folder) if name.lower().endswith(".csv") and name not in OWN_TABLES]
 
 
 def list_files(folder: Path) -> list[str]:
-    found = []
+    """Return the paths of all files below `folder` that are not hidden, relative to it, in natural order.
+
+    Raises KcnnError where the name of a file is not UTF-8.
+    """
+    found: list[str] = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        inside = Path(place).relative_to(folder)
-        found += [(inside / name).as_posix() for name in files if not name.startswith(".")]
-    if odd := [name for name in found if re.search("[\ud800-\udfff]", name)]:  # what os.walk makes of such bytes
+        below = Path(place).relative_to(folder)
+        found += [(below / name).as_posix() for name in files if not name.startswith(".")]
+    if odd := [name for name in found if re.search("[\ud800-\udfff]", name)]:  # os.walk gives these for other bytes
         shown = odd[0].encode(errors="replace").decode()
-        raise KcnnError(f"the name of {len(odd)} files is no UTF-8, the first is '{shown}'", "rename them")
+        raise KcnnError(
+            f"expected file names in UTF-8, found {len(odd)} others, the first is '{shown}'", "rename these files"
+        )
     return sorted(found, key=natural)
 
 
-def natural(text: str) -> list:
-    """Sorting key under which numbers compare as numbers."""
+def natural(text: str) -> list[tuple[Any, ...]]:
+    """Return a sorting key that compares numbers as numbers."""
     return [(int(part), part) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
 
 
 def is_below(image: str, folder: str) -> bool:
+    """Return whether the path of an image is below `folder`; "" is the folder above all."""
     return not folder or image.startswith(f"{folder}/")
 
 
-def first_folder(images: Iterable[str], pattern: re.Pattern) -> str:
-    """The folder with the most images whose own name matches the whole pattern and no folder above it does; or ""."""
-    counts = Counter()
+def first_folder(images: Iterable[str], pattern: re.Pattern[str]) -> str:
+    """Return the folder with the most images whose whole name matches `pattern` and no folder above it does; or ""."""
+    counts: Counter[str] = Counter()
     for image in images:
         parts = PurePosixPath(image).parts[:-1]
         depth = next((depth for depth, part in enumerate(parts, 1) if pattern.fullmatch(part)), 0)
         if depth:
             counts["/".join(parts[:depth])] += 1
-    return max(counts, key=counts.get, default="")
+    return max(counts, key=lambda folder: counts[folder], default="")
 
 
 class Spellings:
-    """Finds an image by any spelling of its id: path or name, with suffix or without, or with another image suffix."""
+    """Finds an image by any spelling of its id: path or name, with or without suffix, or with another image suffix."""
 
     def __init__(self, images: Iterable[str], below: str = ""):
-        """Ids are paths below the folder `below`; where two images share a spelling, the first has it."""
-        self.images = {}
+        """Take ids as paths below the folder `below`. A spelling that fits two images belongs to the first one."""
+        self.images: dict[str, str] = {}
         for image in images:
             path = PurePosixPath(image)
-            inside = path.relative_to(below) if below and is_below(image, below) else path
-            whole, stem = (str(path), str(inside)), (str(path.with_suffix("")), str(inside.with_suffix("")))
+            short = path.relative_to(below) if below and is_below(image, below) else path
+            whole, stem = (str(path), str(short)), (str(path.with_suffix("")), str(short.with_suffix("")))
             for spelling in (*whole, *stem, path.name, path.stem):
                 self.images.setdefault(spelling, image)
 
     def find(self, name: str) -> str | None:
+        """Return the image that `name` means, or None."""
         if name in self.images:
             return self.images[name]
         stem, dot, suffix = name.rpartition(".")
         return self.images.get(stem) if f"{dot}{suffix}".lower() in IMAGE_SUFFIXES else None
 
     def share(self, names: Iterable[str]) -> float:
-        """Which part of `names` is found, 0 for none."""
+        """Return the share of `names` that are found, from 0 to 1; 0 where there are no names."""
         found = [self.find(name) is not None for name in names]
         return sum(found) / len(found) if found else 0.0

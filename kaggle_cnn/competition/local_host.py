@@ -1,45 +1,47 @@
-"""The local host: competitions from the embedded demo, a folder or a zip, and scores from answers on this disk."""
+"""The local host: competitions from the embedded demo, a folder or a zip; scores from a solution on this disk."""
 
 import os
 import shutil
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from kaggle_cnn.competition import submission
 from kaggle_cnn.competition.archive import unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.progress import Progress
 
 DEMO = Path(__file__).parent / "demo"
 
 
-def bring(source: str, target: Path, track: Callable) -> None:
-    """Puts what `source` holds ("demo", or a folder or zip) into the empty folder `target`.
+def copy_source(source: str, target: Path, progress: Progress) -> None:
+    """Put the files of `source` ("demo", or a folder or zip) into the empty folder `target`.
 
     A folder's files are hard links where the disk allows, else copies; the originals are never written to.
     Raises KcnnError where `source` is none of these.
     """
     path = DEMO / "demo.zip" if source == "demo" else Path(source)
     if path.is_dir():
-        link_tree(path, target, track)
+        link_tree(path, target, progress)
     elif path.is_file():
-        unpack(path, target, track)
+        unpack(path, target, progress)
     else:
         raise KcnnError(f"there is no {path}", "expected 'demo', a folder, a zip, or a competition's name on Kaggle")
-    unpack_nested(target, track)
+    unpack_nested(target, progress)
 
 
-def link_tree(source: Path, target: Path, track: Callable) -> None:
-    """Hard links (copies, across disks) of all files below `source` that are not hidden."""
+def link_tree(source: Path, target: Path, progress: Progress) -> None:
+    """Make hard links (copies, across disks) of all files below `source` that are not hidden."""
     if target.resolve().is_relative_to(source.resolve()):
-        raise KcnnError(f"{source} holds this workspace itself", "give the folder that holds just the images")
+        raise KcnnError(f"{source} contains this workspace", "give the folder that has only the images")
     files = []
     for place, folders, names in os.walk(source, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         files += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
-    for path in track(files, f"taking over {source.name}", len(files)):
+    for path in progress.track(files, f"linking {source.name}", len(files)):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -48,35 +50,77 @@ def link_tree(source: Path, target: Path, track: Callable) -> None:
             shutil.copy2(path, copy)
 
 
-def answers(competition: Competition) -> pd.DataFrame | None:
-    """The true labels of the test images as a table of strings like the sample, or None where nobody here has them."""
+def read_solution(competition: Competition) -> pd.DataFrame | None:
+    """Return the true labels of the test images as a table of strings like the sample, or None where they are not here.
+
+    A table of ids and class names will do for every format. Raises KcnnError where it has neither.
+    """
     if competition.source == "demo":
-        return read_table(DEMO / "answers.csv")
-    return read_table(competition.folder / competition.answers) if competition.answers else None
+        return read_table(DEMO / "solution.csv")
+    if not competition.solution:
+        return None
+    table = read_table(competition.folder / competition.solution)
+    if competition.id_column not in table.columns:
+        raise KcnnError(
+            f"the solution has no column '{competition.id_column}', only {', '.join(table.columns)}",
+            f"correct `solution` in {competition.folder / 'competition.toml'}",
+        )
+    return table
 
 
-def submit(competition: Competition, submission: pd.DataFrame) -> float:
-    """The accuracy of a checked submission against the answers. Raises KcnnError where there are none."""
-    truth = answers(competition)
-    if truth is None:
+def true_labels(competition: Competition, solution: pd.DataFrame) -> submission.Parsed:
+    """Return the ids and targets of a solution: in the sample's form, or in one column of class names."""
+    columns = [name for name in competition.prediction_columns if name in solution.columns]
+    others = [name for name in solution.columns if name != competition.id_column and name.lower() != "usage"]
+    if len(columns) < len(competition.prediction_columns) or not fits(competition, solution):
+        several_values = competition.kind == "regression" and len(competition.classes) > 1
+        if len(others) != 1 or several_values:
+            missing = [name for name in competition.prediction_columns if name not in solution.columns]
+            what = f"has no column '{missing[0]}'" if missing else "is not in the form of the sample"
+            raise KcnnError(
+                f"the solution {what}",
+                f"expected the columns {', '.join([competition.id_column, *competition.prediction_columns])}",
+            )
+        form = {"multilabel": "multi_label", "regression": "value"}.get(competition.kind, "class_name")
+        competition = replace(competition, submission_format=form, prediction_columns=(others[0],))
+    try:
+        return submission.parse(competition, solution)
+    except (KeyError, ValueError) as error:
         raise KcnnError(
-            f"'{competition.name}' was fetched from a file and has no answers here to score against",
-            f"upload the CSV on the competition's page, or set `answers` in {competition.folder / 'competition.toml'}",
-        )
-    if competition.answer not in ("name", "index"):
+            f"the solution has a cell that is not a label of this competition: {error}",
+            f"correct `solution` or `classes` in {competition.folder / 'competition.toml'}",
+        ) from None
+
+
+def fits(competition: Competition, solution: pd.DataFrame) -> bool:
+    """Whether the cells of a solution are numbers where the format wants numbers."""
+    if competition.submission_format not in submission.NUMBERS:
+        return True
+    columns = [pd.to_numeric(solution[name], errors="coerce") for name in competition.prediction_columns]
+    return all(bool(column.notna().all()) for column in columns)
+
+
+def score(competition: Competition, table: pd.DataFrame) -> float:
+    """Return the score of a checked submission by the competition's metric. Raises KcnnError where it cannot be had."""
+    solution, metric = read_solution(competition), competition.task.metric
+    if solution is None:
         raise KcnnError(
-            f"scores are computed here for answers of one class, not for '{competition.answer}'",
-            "kcnn evaluate shows the validation scores",
+            f"'{competition.name}' was fetched from a file and has no solution here to score against",
+            f"upload the CSV on the competition's page, or set `solution` in {competition.folder / 'competition.toml'}",
         )
-    keys = [competition.id_column, *competition.answer_columns]
-    missing = [name for name in keys if name not in truth.columns]
-    if missing:
-        raise KcnnError(f"the answers have no column '{missing[0]}'", f"expected {', '.join(keys)}")
-    truth = truth[keys].drop_duplicates(competition.id_column)
-    joined = truth.merge(submission[keys], on=competition.id_column, suffixes=("_true", "_given"))
-    if len(joined) < len(truth):
+    true, given = true_labels(competition, solution), submission.parse(competition, table)
+    ranks_only = competition.submission_format == "top_k" and not metric.name.startswith(("map_at_", "top_"))
+    if metric.needs == "scores" and (given.scores is None or ranks_only):
         raise KcnnError(
-            f"{len(truth) - len(joined)} of the {len(truth)} answers are of ids that the submission does not have",
-            "the answers' ids must be spelled as the submission's",
+            f"{metric.title} needs probabilities, and this submission holds {competition.submission_format}",
+            f"correct `metric` or `submission_format` in {competition.folder / 'competition.toml'}",
         )
-    return float((joined[f"{keys[1]}_true"] == joined[f"{keys[1]}_given"]).mean())
+    place = {name: number for number, name in enumerate(given.ids)}
+    rows = [place.get(name, -1) for name in true.ids]
+    if -1 in rows:
+        raise KcnnError(
+            f"{rows.count(-1)} of the {len(rows)} ids of the solution are not in the submission",
+            "expected the ids spelled alike in both",
+        )
+    scores = given.scores[rows] if given.scores is not None else None
+    return metric.score(true.decisions, scores, given.decisions[rows], None)

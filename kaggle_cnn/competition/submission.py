@@ -1,203 +1,276 @@
-"""Submissions: from ids and probabilities to a CSV in the sample's form, and the check that every CSV must pass."""
+"""Submissions: from predictions to a CSV in the sample's form, back again, and the check that every CSV must pass."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
 
-NUMBERED, QUOTED = r"(?i)\b(row|line)s?\s*#?(\d+)", r"'([^']+)'|\"([^\"]+)\""
-NUMBERS = ("probabilities", "score", "rows")  # answers whose cells are numbers
+LINE_NUMBER, QUOTED = r"(?i)\b(row|line)s?\s*#?(\d+)", r"'([^']+)'|\"([^\"]+)\""
+NUMBERS = ("probability", "probability_columns", "long", "value")  # formats whose cells are numbers
 
 
 def read_sample(competition: Competition) -> pd.DataFrame | None:
-    """The sample submission, or None where the competition has none.
+    """Return the sample submission, or None where the competition has none.
 
-    Raises KcnnError where it lacks a column that competition.toml names.
+    Raises KcnnError where it has not all columns that competition.toml names.
     """
     if not competition.sample:
         return None
     sample = read_table(competition.folder / competition.sample)
-    for name in (competition.id_column, *competition.answer_columns):
+    for name in (competition.id_column, *competition.prediction_columns):
         if name not in sample.columns:
             raise KcnnError(
                 f"{competition.sample} has no column '{name}', only {', '.join(sample.columns)}",
-                f"correct id_column and answer_columns in {competition.folder / 'competition.toml'}",
+                f"correct id_column and prediction_columns in {competition.folder / 'competition.toml'}",
             )
     return sample
 
 
 def test_ids(competition: Competition, sample: pd.DataFrame) -> list[str]:
-    """The images that the sample asks for, in its order: its ids, or with `rows` what stands before the class."""
+    """Return the images that the sample asks for, in its order: its ids, or with `long` what comes before the class."""
     return list(dict.fromkeys(image_of(competition, sample[competition.id_column])))
 
 
 def image_of(competition: Competition, ids: pd.Series) -> pd.Series:
-    return ids.str.replace(row_ending(competition), "", regex=True) if competition.answer == "rows" else ids
+    """Return the image of each row id."""
+    long = competition.submission_format == "long"
+    return ids.str.replace(row_ending(competition), "", regex=True) if long else ids
 
 
-def row_ending(competition: Competition) -> re.Pattern:
-    """The part of a row's id that names its class; see layout `rows`."""
+def row_ending(competition: Competition) -> re.Pattern[str]:
+    """Return the pattern of the part of a row id that names its class; see the format `long`."""
     parts = sorted(map(re.escape, row_parts(competition)), key=len, reverse=True)
     return re.compile(f"_({'|'.join(parts)})$")
 
 
 def row_parts(competition: Competition) -> list[str]:
-    """The spellings of the classes in the ids of rows."""
-    if not competition.codes:
+    """Return the spellings of the classes in row ids."""
+    if not competition.label_values:
         return list(competition.class_columns)
-    code = dict(zip(competition.classes, competition.codes, strict=True))
-    return [*competition.class_columns, *(code[name] for name in competition.class_columns if name in code)]
+    value = dict(zip(competition.classes, competition.label_values, strict=True))
+    return [*competition.class_columns, *(value[name] for name in competition.class_columns if name in value)]
 
 
-def make(competition: Competition, ids: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> pd.DataFrame:
-    """The submission for test `ids` (N,) of strings and `probabilities` (N, classes).
+def make(competition: Competition, ids: Array, scores: Array, decisions: Array) -> pd.DataFrame:
+    """Return the submission for test `ids` (N,) of strings.
 
-    Rows and columns stand in the sample's order and the ids in its spelling, by a join on ids; columns that are
-    neither id nor answer are the sample's. Without a sample the rows stand in the order of `ids`. `threshold` is what
-    a label's probability must reach where several may apply; the most probable always does.
+    `scores` (N, outputs) are probabilities or values, `decisions` what a decision rule makes of them: int (N,), or
+    uint8 (N, classes) of 0 and 1 for several labels. Rows and columns are in the sample's order, ids in its spelling;
+    columns that are neither id nor prediction are the sample's. Without a sample the rows are in the order of `ids`.
     Raises KcnnError where the sample names an id that has no prediction.
     """
     sample = read_sample(competition)
     if sample is None:
-        filled = fill(competition, pd.Series(ids, dtype=str), ids, probabilities, threshold)
+        filled = fill(competition, pd.Series(ids, dtype=str), ids, scores, decisions)
         return pd.DataFrame({competition.id_column: ids, **filled}, dtype=str)
     wanted = image_of(competition, sample[competition.id_column])
     lacking = wanted[~np.isin(wanted, ids)]
     if len(lacking):
         raise KcnnError(
             f"the sample has {len(lacking)} ids without a prediction, the first is '{lacking.iloc[0]}'",
-            "the test images have changed since this run: kcnn predict makes its predictions anew",
+            "the test images have changed since this run: kcnn predict makes its predictions again",
         )
-    return sample.assign(**fill(competition, sample[competition.id_column], ids, probabilities, threshold))
+    return sample.assign(**fill(competition, sample[competition.id_column], ids, scores, decisions))
 
 
 def fill(
-    competition: Competition, rows: pd.Series, ids: np.ndarray, probabilities: np.ndarray, threshold: float
+    competition: Competition, rows: pd.Series, ids: Array, scores: Array, decisions: Array
 ) -> dict[str, list[str]]:
-    """The answer columns for the ids `rows`, each of which has its prediction at the same id of `ids`."""
+    """Return the columns to fill for the row ids `rows`; each has its prediction at the same id of `ids`."""
     place = {name: number for number, name in enumerate(ids)}
-    chances = probabilities[[place[name] for name in image_of(competition, rows)]].astype(np.float64)
-    answer, columns = competition.answer, competition.answer_columns
+    order = [place[name] for name in image_of(competition, rows)]
+    numbers, chosen = scores[order].astype(np.float64), decisions[order]
+    form, columns = competition.submission_format, competition.prediction_columns
     index = {name: number for number, name in enumerate(competition.classes)}
-    codes = competition.classes if answer == "name" else competition.codes or competition.classes
-    if answer == "probabilities":
-        return {column: [f"{value:.7g}" for value in chances[:, index[name]]]
+    if form in ("probability_columns", "value"):
+        return {column: [f"{value:.7g}" for value in numbers[:, index[name]]]
                 for column, name in zip(columns, competition.class_columns, strict=True)}  # fmt: skip
-    if answer == "score":
-        return {columns[0]: [f"{value:.7g}" for value in chances[:, index[competition.positive]]]}
-    if answer == "rows":
-        return {columns[0]: fill_rows(competition, rows, chances)}
-    order = np.argsort(-chances, axis=1, kind="stable")
-    if answer == "ranked":
-        return {columns[0]: [" ".join(codes[number] for number in row[: competition.top]) for row in order]}
-    if answer == "labels":
-        joint, chosen = competition.separator or " ", chosen_at(chances, threshold)
-        return {columns[0]: [joint.join(codes[number] for number in np.flatnonzero(row)) for row in chosen]}
-    return {columns[0]: [codes[number] for number in order[:, 0]]}
+    if form == "probability":
+        return {columns[0]: [f"{value:.7g}" for value in numbers[:, index[competition.positive]]]}
+    if form == "long":
+        return {columns[0]: fill_rows(competition, rows, numbers)}
+    words = class_words(competition)
+    if form == "top_k":
+        ranked = np.argsort(-numbers, axis=1, kind="stable")[:, : competition.top_k]
+        return {columns[0]: [" ".join(words[number] for number in row) for row in ranked]}
+    if form == "multi_label":
+        joint = competition.separator or " "
+        return {columns[0]: [joint.join(words[number] for number in np.flatnonzero(row)) for row in chosen]}
+    return {columns[0]: [words[number] for number in chosen]}
 
 
-def chosen_at(probabilities: np.ndarray, threshold: float) -> np.ndarray:
-    """Which classes (N, classes) count as predicted where several may: those at or above `threshold`, and the most
-    probable one always."""
-    chosen = probabilities >= threshold
-    chosen[np.arange(len(chosen)), probabilities.argmax(axis=1)] = True
-    return chosen
+def class_words(competition: Competition) -> tuple[str, ...]:
+    """Return what stands for each class in the cells of a submission."""
+    if competition.submission_format == "class_name":
+        return competition.classes
+    return competition.label_values or competition.classes
 
 
-def fill_rows(competition: Competition, rows: pd.Series, chances: np.ndarray) -> list[str]:
-    """The answer of each row: the probability of the class its id ends in; or, where a class is a tuple of answers as
-    in bengaliai-cv19, the most probable answer of the part that its id ends in."""
+def fill_rows(competition: Competition, rows: pd.Series, chances: Array) -> list[str]:
+    """Return the cell of each row: the probability of the class that its id ends in. Where a class is a combination of
+    parts, as in bengaliai-cv19: the most probable value of the part that its id ends in."""
     parts = list(rows.str.extract(row_ending(competition), expand=False))
     index = {name: number for number, name in enumerate(competition.classes)}
     if set(competition.class_columns) <= set(index):
-        names = dict(zip(competition.codes, competition.classes, strict=True)) if competition.codes else {}
+        names = dict(zip(competition.label_values or competition.classes, competition.classes, strict=True))
         return [f"{chance[index[names.get(part, part)]]:.7g}" for part, chance in zip(parts, chances, strict=True)]
     columns = list(competition.label_columns or competition.class_columns)
-    answers = [name.split("|") for name in competition.classes]
+    combinations = [name.split("|") for name in competition.classes]
     filled = []
     for part, chance in zip(parts, chances, strict=True):
-        of_part = [answer[columns.index(part)] for answer in answers]
+        of_part = [each[columns.index(part)] for each in combinations]
         total = dict.fromkeys(of_part, 0.0)
         for name, value in zip(of_part, chance, strict=True):
             total[name] += value
-        filled.append(max(total, key=total.get))
+        filled.append(max(total, key=lambda name: total[name]))
     return filled
 
 
-def check(competition: Competition, submission: pd.DataFrame, ids: np.ndarray) -> None:
-    """Raises KcnnError with the first thing that a host would refuse or score wrongly; returns where all is well.
+@dataclass(frozen=True)
+class Parsed:
+    """The predictions of a CSV: `ids` (N,) of strings; `scores` (N, outputs), or None where it holds no numbers;
+    `decisions` in the form of the targets. See metrics. Of `top_k` the scores are 1 / rank, minus infinity for a class
+    that is not listed."""
 
-    Looked at: columns and their order; ids missing, unknown or double; empty answers; unknown classes; what is no
-    number where one is expected. `ids` are the test ids expected where there is no sample.
+    ids: Array
+    scores: Array | None
+    decisions: Array
+
+
+def parse(competition: Competition, table: pd.DataFrame) -> Parsed:
+    """Return what a checked submission, or a solution of the same form, says of each image.
+
+    Probabilities decide by the largest one, or for several labels from 0.5 on.
+    """
+    form, columns = competition.submission_format, list(competition.prediction_columns)
+    rows, index = table[competition.id_column], {name: n for n, name in enumerate(competition.classes)}
+    if form == "value":
+        numbers = table[columns].astype(float).to_numpy()
+        values = numbers[:, [list(competition.class_columns).index(name) for name in competition.classes]]
+        return Parsed(rows.to_numpy(str), values, values)
+    if form in ("probability", "probability_columns", "long"):
+        ids, scores = parse_probabilities(competition, table)
+        marks = (scores >= 0.5).astype(np.uint8)
+        return Parsed(ids, scores, marks if competition.kind == "multilabel" else scores.argmax(axis=1))
+    place = index | {word: number for number, word in enumerate(class_words(competition))}
+    cells = table[columns[0]]
+    if form == "multi_label":
+        marks = np.zeros((len(cells), len(index)), np.uint8)
+        for number, cell in enumerate(cells):
+            marks[number, [place[word] for word in cell.split(competition.separator or " ") if word]] = 1
+        return Parsed(rows.to_numpy(str), None, marks)
+    ranked = [[place[word] for word in ((cell.split() or [cell]) if form == "top_k" else [cell])] for cell in cells]
+    first = np.array([row[0] for row in ranked], dtype=int)
+    scores = np.full((len(cells), len(index)), -np.inf)
+    for number, row in enumerate(ranked):
+        scores[number, row] = 1 / np.arange(1, len(row) + 1)
+    return Parsed(rows.to_numpy(str), scores if form == "top_k" else None, first)
+
+
+def parse_probabilities(competition: Competition, table: pd.DataFrame) -> tuple[Array, Array]:
+    """Return the ids and the probabilities (N, classes) of a CSV of numbers. A class without a column has 0."""
+    rows, columns = table[competition.id_column], list(competition.prediction_columns)
+    index = {name: number for number, name in enumerate(competition.classes)}
+    if competition.submission_format == "probability":
+        scores = np.empty((len(table), 2))
+        scores[:, index[competition.positive]] = table[columns[0]].astype(float)
+        scores[:, 1 - index[competition.positive]] = 1 - table[columns[0]].astype(float)
+        return rows.to_numpy(str), scores
+    if competition.submission_format == "probability_columns":
+        scores = np.zeros((len(table), len(index)))
+        for column, name in zip(columns, competition.class_columns, strict=True):
+            scores[:, index[name]] = table[column].astype(float)
+        return rows.to_numpy(str), scores
+    if not set(competition.class_columns) <= set(index):
+        raise KcnnError("kcnn cannot read back a submission with several classes an image", "upload it to the host")
+    images, parts = image_of(competition, rows), rows.str.extract(row_ending(competition), expand=False)
+    ids = list(dict.fromkeys(images))
+    place = {name: number for number, name in enumerate(ids)}
+    names = dict(zip(competition.label_values or competition.classes, competition.classes, strict=True))
+    scores = np.zeros((len(ids), len(index)))
+    for image, part, cell in zip(images, parts, table[columns[0]].astype(float), strict=True):
+        scores[place[image], index[names.get(part, part)]] = cell
+    return np.array(ids, dtype=str), scores
+
+
+def check(competition: Competition, submission: pd.DataFrame, ids: Array) -> None:
+    """Raise KcnnError with the first thing that a host would refuse or score wrongly.
+
+    Checked are: columns and their order; ids that are missing, unknown or duplicates; empty cells; unknown classes;
+    cells that should be numbers. `ids` are the test ids expected where there is no sample.
     """
     sample = read_sample(competition)
-    expected = [competition.id_column, *competition.answer_columns] if sample is None else list(sample.columns)
+    expected = [competition.id_column, *competition.prediction_columns] if sample is None else list(sample.columns)
     if list(submission.columns) != expected:
         raise KcnnError(
             f"expected the columns {', '.join(expected)}, got {', '.join(submission.columns)}",
             "kcnn predict writes them as the sample has them",
         )
-    wanted = ids if sample is None else sample[competition.id_column]
+    wanted = pd.Series(ids, dtype=str) if sample is None else sample[competition.id_column]
     given = submission[competition.id_column]
-    often = [] if sample is None else wanted[wanted.duplicated()]  # some samples repeat ids
+    often = wanted[wanted.duplicated()]  # some samples repeat ids
     twice = given[given.duplicated() & ~given.isin(often)]
-    complain(twice, "stand more than once", "each id stands once")
+    complain(twice, "occur more than once", "expected each id once")
     complain(wanted[~np.isin(wanted, given)], "are missing", f"expected {len(wanted)} rows, got {len(given)}")
     complain(given[~np.isin(given, wanted)], "are not in the sample", f"expected {len(wanted)} rows, got {len(given)}")
-    for column in competition.answer_columns:
+    for column in competition.prediction_columns:
         check_cells(competition, given, submission[column])
 
 
 def check_cells(competition: Competition, ids: pd.Series, cells: pd.Series) -> None:
-    """Raises KcnnError where a cell of an answer column is not what the competition asks for."""
-    known = set(competition.codes if competition.codes and competition.answer != "name" else competition.classes)
+    """Raise KcnnError where a cell of a prediction column is not what the competition asks for."""
+    known = set(class_words(competition))
     nothing = cells.str.lower().isin(["", "nan", "none"]) & ~cells.isin(known)
-    complain(ids[nothing], "have no label", "each id needs an answer")
-    if competition.answer in NUMBERS:
+    complain(ids[nothing], "have no label", "expected a prediction for each id")
+    if competition.submission_format in NUMBERS:
         numbers = pd.to_numeric(cells, errors="coerce")
-        complain(ids[~np.isfinite(numbers)], "have an answer that is no number", "expected probabilities")
-        if competition.answer == "probabilities":
+        complain(ids[~np.isfinite(numbers)], "have a cell that is not a number", "expected numbers such as 0.25")
+        if competition.submission_format in ("probability", "probability_columns"):
             complain(
                 ids[(numbers < 0) | (numbers > 1)], "have a probability below 0 or above 1", "expected from 0 to 1"
             )
         return
-    separator = {"labels": competition.separator or " ", "ranked": " "}.get(competition.answer)
+    separator = {"multi_label": competition.separator or " ", "top_k": " "}.get(competition.submission_format)
     words = cells.str.split(separator) if separator else cells.map(lambda cell: [cell])
     wrong = words.map(lambda each: next((word for word in each if word not in known), ""))
     unknown = wrong[wrong != ""]
     if len(unknown):
-        names = sorted(known) if competition.codes else list(competition.classes)
+        names = sorted(known) if competition.label_values else list(competition.classes)
         raise KcnnError(
             f"{len(unknown)} rows name a class that is not in the competition, the first is '{unknown.iloc[0]}'",
             f"the classes are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}",
         )
 
 
-def complain(wrong, what: str, hint: str) -> None:
-    """Raises KcnnError that `wrong` ids, the first named, `what`; not where there are none."""
-    if len(wrong):
-        raise KcnnError(f"{len(wrong)} of the submission's ids {what}, the first is '{next(iter(wrong))}'", hint)
+def complain(wrong: Iterable[str], what: str, hint: str) -> None:
+    """Raise KcnnError that the ids `wrong` do `what`, the first by name; do nothing where there are none."""
+    wrong = list(wrong)
+    if wrong:
+        raise KcnnError(f"{len(wrong)} of the submission's ids {what}, the first is '{wrong[0]}'", hint)
 
 
 def changed_rows(competition: Competition, before: pd.DataFrame, after: pd.DataFrame) -> int:
-    """In how many rows of `after` the answer is not that of the same id in `before`."""
+    """Return in how many rows of `after` the prediction is not that of the same id in `before`."""
     key = competition.id_column
     if key not in before.columns or list(before.columns) != list(after.columns):
         return len(after)
     old = before.drop_duplicates(key).set_index(key).reindex(after[key])
-    answers = list(competition.answer_columns)
-    return int((old[answers].to_numpy() != after[answers].to_numpy()).any(axis=1).sum())
+    columns = list(competition.prediction_columns)
+    return int((old[columns].to_numpy() != after[columns].to_numpy()).any(axis=1).sum())
 
 
-def pointed_at(path: Path, reason: str) -> list[str]:
-    """Lines of a submission that a host's reason speaks of: by line or row number, or by a value in quotes."""
+def find_lines(path: Path, reason: str) -> list[str]:
+    """Return the lines of a submission that a host's reason names: by line or row number, or by a value in quotes."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    numbers = [int(number) - (word.lower() != "row") for word, number in re.findall(NUMBERED, reason)]
+    numbers = [int(number) - (word.lower() != "row") for word, number in re.findall(LINE_NUMBER, reason)]
     quoted = [text for pair in re.findall(QUOTED, reason) for text in pair if text]
     found = {number for number in numbers if 0 <= number < len(lines)}
     for text in quoted:

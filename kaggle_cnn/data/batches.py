@@ -1,89 +1,180 @@
 """Arrays -> batches for `model.fit`, each batch a pure function of the seed and the step, prepared ahead in threads."""
 
-import itertools
 import mmap
 import os
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
+from types import TracebackType
+from typing import Any
 
 import albumentations as A
 import cv2
-import keras
 import numpy as np
 
-from kaggle_cnn.data.augment import cut_and_mix, mix_up
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.data.mixing import cut_and_mix, mix_up
+from kaggle_cnn.data.training_set import TrainingSet
 
-Batch = tuple[np.ndarray, np.ndarray]
+Batch = tuple[Array, ...]  # images, targets, and weights where the training set has any
+BatchMaker = Callable[[int], Batch]
+BITS = 2**64 - 1
 
 
 def steps_per_epoch(images: int, batch: int) -> int:
-    """An epoch leaves out what fills no batch, other images each time; a set smaller than a batch is one batch."""
+    """Return how many batches an epoch has. It leaves out what does not fill a batch, other images each time; a set
+    smaller than a batch is one batch."""
     return max(1, images // batch)
 
 
 @lru_cache(maxsize=4)
-def shuffled(images: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of an epoch: no state to resume. Kept, since to draw it takes 1 ms for 100,000 images."""
+def epoch_order(images: int, seed: int, epoch: int) -> Array:
+    """Return the order of an epoch: there is no state to resume. Cached: it takes 1 ms for 100,000 images."""
     return np.random.default_rng((seed, epoch)).permutation(images)
 
 
-def chosen_at(images: int, batch: int, seed: int, step: int) -> np.ndarray:
-    """Which of `images` make up batch number `step`, counted from 0 over all epochs."""
+def images_of_step(images: int, batch: int, seed: int, step: int) -> Array:
+    """Return which of `images` make up batch number `step`, counted from 0 over all epochs."""
     epoch, index = divmod(step, steps_per_epoch(images, batch))
-    return shuffled(images, seed, epoch)[index * batch : (index + 1) * batch]
+    return epoch_order(images, seed, epoch)[index * batch : (index + 1) * batch]
+
+
+def scramble(number: int) -> int:
+    """Return 64 bits that depend on all bits of `number`: the last step of SplitMix64 (Steele et al. 2014)."""
+    number &= BITS
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & BITS
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & BITS
+    return number ^ (number >> 31)
+
+
+class QuickRandom(random.Random):
+    """Python's generator on a linear congruential one of 64 bits (Knuth's MMIX), of which the high bits are used: to
+    seed it is to set `state`, where the Mersenne Twister takes 12 us."""
+
+    def seed(self, a: Any = None, version: int = 2) -> None:
+        self.state: int = int(a or 0)
+        self.gauss_next: float | None = None
+
+    def random(self) -> float:
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) & BITS
+        return (self.state >> 11) * 2.0**-53
+
+    def getrandbits(self, k: int) -> int:
+        bits = 0
+        for _ in range(-(-k // 32)):
+            bits = bits << 32 | int(self.random() * 2**32)
+        return bits >> (-k % 32)
+
+
+class LateGenerator:
+    """NumPy's generator, set to a state when something is drawn from it: most images draw nothing, and to set it takes
+    2 us."""
+
+    def __init__(self) -> None:
+        self.bits = np.random.PCG64(0)
+        self.generator, self.wanted = np.random.Generator(self.bits), 0
+
+    def __getattr__(self, name: str) -> Any:
+        if self.wanted:
+            state: Any = {"state": self.wanted << 64 | scramble(self.wanted), "inc": 0x5851F42D4C957F2D14057B7EF767814F}
+            self.bits.state = {"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0}
+            self.wanted = 0
+        return getattr(self.generator, name)
+
+
+class Augmenter:
+    """An Albumentations pipeline whose draws for an image depend on (seed, epoch, row) alone: neither on the batch that
+    it is in nor on the images before it. It serves one thread at a time.
+
+    A transform may name "row" and "epoch" in its `targets_as_params`.
+    """
+
+    def __init__(self, pipeline: A.Compose, seed: int):
+        self.pipeline, self.seed = pipeline, seed
+        self.python, self.numpy = QuickRandom(0), LateGenerator()
+        pipeline.set_random_state(self.numpy, self.python)
+
+    def __call__(self, image: Array, epoch: int, row: int) -> Array:
+        """Return the augmented image, uint8 (size, size, channels), of `image` (height, width, channels) uint8."""
+        own = scramble(epoch_state(self.seed, epoch) + row)
+        self.python.state, self.python.gauss_next = own, None  # gauss() draws two and keeps one
+        self.numpy.wanted = own | 1  # 0 means that nothing is wanted
+        augmented: Array = self.pipeline(image=image, row=row, epoch=epoch)["image"]
+        return augmented
+
+
+@lru_cache(maxsize=8)
+def epoch_state(seed: int, epoch: int) -> int:
+    """Return 64 bits of a seed and an epoch, to which the row is added."""
+    return scramble(scramble(seed + 1) + epoch + 1)
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """The Beta parameters of mixup and cutmix, 0 for none; see Recipe."""
+
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
 
 def training_batch(
-    pixels: np.ndarray,
-    rows: np.ndarray,
-    targets: np.ndarray,
-    pipeline: A.Compose,
-    batch: int,
-    seed: int,
-    step: int,
-    mixup: float = 0.0,
-    cutmix: float = 0.0,
+    pixels: Array, chosen: TrainingSet, augment: Augmenter, batch: int, step: int, mixing: Mixing | None = None
 ) -> Batch:
-    """Batch number `step`, counted from 0 over all epochs: the same for the same arguments, whenever it is asked for.
+    """Return batch number `step`, counted from 0 over all epochs: the same for the same arguments, at any time.
 
-    `pixels` (N, size, size, channels) uint8, `rows` (n,) the rows to train on, `targets` (n, classes) float32 aligned
-    with `rows`. `mixup` and `cutmix` are Recipe's. Returns uint8 (batch, crop, crop, channels) and float32 (batch,
-    classes). A transform of the pipeline may name "row" and "epoch" in its `targets_as_params`.
+    `pixels` uint8 (N, side, side, channels), of which `chosen` names the rows. Returns uint8 (batch, size, size,
+    channels), float32 (batch, outputs), and float32 (batch,) where there are weights. Mixing pairs images of the batch,
+    by draws of its own from (seed, epoch, step).
     """
-    epoch, index = divmod(step, steps_per_epoch(len(rows), batch))
-    chosen = chosen_at(len(rows), batch, seed, step)
-    draw = np.random.default_rng((seed, epoch, index))
-    pipeline.set_random_seed(int(draw.integers(2**31)))
+    epoch, index = divmod(step, steps_per_epoch(len(chosen.rows), batch))
+    places = images_of_step(len(chosen.rows), batch, augment.seed, step)
     pixels = unmapped(pixels, step)
-    images = np.stack([pipeline(image=pixels[row], row=row, epoch=epoch)["image"] for row in rows[chosen]])
-    wanted = targets[chosen]
-    if cutmix and (not mixup or draw.random() < 0.5):
-        return cut_and_mix(images, wanted, draw, cutmix)
-    return mix_up(images, wanted, draw, mixup) if mixup else (images, wanted)
+    images = fill_batch([int(row) for row in chosen.rows[places]], pixels, augment, epoch)
+    targets = chosen.targets[places]
+    weights = np.ones(len(places), np.float32) if chosen.weights is None else chosen.weights[places]
+    if mixing and (mixing.mixup or mixing.cutmix):
+        draw = np.random.default_rng((augment.seed, epoch, index))
+        if mixing.cutmix and (not mixing.mixup or draw.random() < 0.5):
+            images, targets, weights = cut_and_mix(images, targets, weights, draw, mixing.cutmix)
+        else:
+            images, targets, weights = mix_up(images, targets, weights, draw, mixing.mixup)
+    return (images, targets) if chosen.weights is None else (images, targets, weights)
 
 
-def plain_batch(
-    pixels: np.ndarray | None, rows: np.ndarray, targets: np.ndarray, batch: int, seed: int, step: int
-) -> Batch:
-    """The same images at full size, not augmented, for a model that does it itself; or where `pixels` is None, since
-    that model has them, their row numbers int32 (batch,)."""
-    chosen = chosen_at(len(rows), batch, seed, step)
-    wanted = rows[chosen]
-    return wanted.astype(np.int32) if pixels is None else unmapped(pixels, step)[wanted], targets[chosen]
+def fill_batch(rows: list[int], pixels: Array, augment: Augmenter, epoch: int) -> Array:
+    """Return the augmented images of `rows` in one array, each put there when it is made: np.stack of a list keeps all
+    of them twice, and takes 1.5 times as long at 128 pixels."""
+    first = augment(pixels[rows[0]], epoch, rows[0])
+    images = np.empty((len(rows), *first.shape), np.uint8)
+    images[0] = first
+    for place, row in enumerate(rows[1:], 1):
+        images[place] = augment(pixels[row], epoch, row)
+    return images
 
 
-def centres(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
-    """The centres (len(rows), crop, crop, channels) of those images."""
-    edge = (pixels.shape[1] - crop) // 2
-    return unmapped(pixels)[rows, edge : edge + crop, edge : edge + crop]
+def plain_batch(pixels: Array | None, chosen: TrainingSet, batch: int, seed: int, step: int) -> Batch:
+    """Return the same images at full size, not augmented, for a model that augments them itself; or where `pixels` is
+    None, since that model has them, their row numbers int32 (batch,)."""
+    places = images_of_step(len(chosen.rows), batch, seed, step)
+    rows = chosen.rows[places]
+    images = rows.astype(np.int32) if pixels is None else unmapped(pixels, step)[rows]
+    made = (images, chosen.targets[places])
+    return made if chosen.weights is None else (*made, chosen.weights[places])
 
 
-def unmapped(pixels: np.ndarray, step: int = 0) -> np.ndarray:
-    """`pixels` as a plain array, since a row of a memmap is a memmap again and takes longer to make than to read.
+def centres(pixels: Array, rows: Array, size: int) -> Array:
+    """Return the centres (len(rows), size, size, channels) of those images."""
+    edge = (pixels.shape[1] - size) // 2
+    return unmapped(pixels)[rows, edge : edge + size, edge : edge + size]
 
-    At every fourth `step`, pages of the map that have been read are let go of; the system keeps them in its own cache.
-    Of 100,000 images of 64 pixels 1.2 GiB would count as this process' memory otherwise. To let go takes 90 us.
+
+def unmapped(pixels: Array, step: int = 0) -> Array:
+    """Return `pixels` as a plain array: a row of a memmap is a memmap again, and takes longer to make than to read.
+
+    At every fourth `step`, pages of the map that have been read are released; the system keeps them in its own cache.
+    Of 100,000 images of 64 pixels 1.2 GiB would count as this process' memory otherwise. To release takes 90 us.
     """
     if step % 4 == 0 and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         pixels.base.madvise(mmap.MADV_DONTNEED)
@@ -93,71 +184,36 @@ def unmapped(pixels: np.ndarray, step: int = 0) -> np.ndarray:
 class Ahead:
     """`batch_at(step)`, prepared in threads before it is asked for. Use as a context, so that the threads end.
 
-    `makers` are functions that all give the same batch for the same step, one for each thread, since an Albumentations
-    pipeline serves one thread at a time. Any step may be asked for at any time; in order it is ready.
+    `makers` are functions that all give the same batch for the same step, one for each thread, since an Augmenter
+    serves one thread at a time. Any step may be asked for at any time; in order it is ready.
     """
 
-    def __init__(self, makers: list[Callable[[int], Batch]]):
+    def __init__(self, makers: Sequence[BatchMaker]):
         cv2.setNumThreads(1)  # the threads are here: OpenCV's own took 1.9 times the CPU at 64 pixels (LOG.md)
         self.makers = makers
         self.threads = [ThreadPoolExecutor(1, thread_name_prefix="batches") for _ in makers]
-        self.coming: dict[int, Future] = {}
+        self.coming: dict[int, Future[Batch]] = {}
 
     def __call__(self, step: int) -> Batch:
         wanted = range(step, step + 1 + 2 * len(self.makers))
         self.coming = {each: self.coming.get(each) or self.submit(each) for each in wanted}
         return self.coming.pop(step).result()
 
-    def submit(self, step: int) -> Future:
+    def submit(self, step: int) -> Future[Batch]:
         number = step % len(self.makers)
         return self.threads[number].submit(self.makers[number], step)
 
     def __enter__(self) -> "Ahead":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for thread in self.threads:
             thread.shutdown(cancel_futures=True)
 
 
 def augmenting_threads() -> int:
-    """Half the cores, up to 8. One is enough for a CPU, where a step takes a hundred times as long as its batch."""
+    """Return half the cores, up to 8. One is enough for a CPU, where a step takes a hundred times as long as its
+    batch."""
     return min(8, max(1, (os.cpu_count() or 1) // 2))
-
-
-class Endless(keras.utils.PyDataset):
-    """`batch_at(step)` for step = `first_step`, `first_step` + 1, ... without end.
-
-    A plain generator will not do: Keras 3.15 replays its first two batches at the start of every epoch. A finite
-    PyDataset, or several workers, shift the steps on one backend or the other.
-    """
-
-    def __init__(self, batch_at: Callable[[int], Batch], first_step: int = 0):
-        super().__init__(workers=1)
-        self.batch_at, self.first_step = batch_at, first_step
-
-    @property
-    def num_batches(self):
-        return None
-
-    def __getitem__(self, index: int) -> Batch:
-        return self.batch_at(self.first_step + index)
-
-
-def feed(batch_at: Callable[[int], Batch], first_step: int = 0):
-    """What `model.fit` takes in, from `first_step` on without end, all batches of one shape.
-
-    TensorFlow gets a tf.data pipeline that does not tune itself: the end of the one that Keras makes of a PyDataset
-    came 5 s late in two fits of ten (LOG.md).
-    """
-    if keras.backend.backend() != "tensorflow":
-        return Endless(batch_at, first_step)
-    import tensorflow as tf
-
-    signature = tuple(tf.TensorSpec(part.shape, part.dtype) for part in batch_at(first_step))
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    batches = tf.data.Dataset.from_generator(
-        lambda: map(batch_at, itertools.count(first_step)), output_signature=signature
-    )
-    return batches.with_options(options).prefetch(1)

@@ -1,6 +1,6 @@
-"""What a competition holds: training images with labels and folds, test images with ids."""
+"""What a competition holds: training images with targets and folds, test images with ids."""
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -8,80 +8,126 @@ import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.layout import read
+from kaggle_cnn.competition.layouts.label_table import read_column
+from kaggle_cnn.competition.layouts.recognise import read
 from kaggle_cnn.competition.listing import Spellings
+from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.submission import read_sample, test_ids
-from kaggle_cnn.competition.table import read_table, write_table
-from kaggle_cnn.data.inspection import inspect, same_pixels
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.data.duplicates import inspect, same_pixels
+from kaggle_cnn.data.folds import FOLDS, Folds, draw_folds, join_groups, read_folds, write_folds
 from kaggle_cnn.errors import KcnnError
-
-FOLDS, FOLD_SEED = 5, 2012
+from kaggle_cnn.progress import Progress, Silent
+from kaggle_cnn.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """All arrays are aligned: the same row speaks of the same image.
+    """All arrays are aligned: the same row is about the same image.
 
-    `ids` (N,) str: training images by their path below the competition's folder, or as `train.csv#17`. `labels` (N,)
-    int: index into `competition.classes`; where an image may have several, uint8 (N, classes) of 0 and 1. `folds` (N,)
-    int: the fold in which an image is validated. `test_ids` (M,) str: as the sample spells them. `test_files` (M,)
-    str: as `ids`, "" where no image is there.
+    `ids` (N,) str: training images by their path below the competition's folder, or as `train.csv#17`. `targets`
+    float32 (N, outputs): 1 where an image has a class, else 0; of a regression the numbers. `folds`: where an image is
+    validated. `test_ids` (M,) str: as the sample spells them. `test_files` (M,) str: as `ids`, "" where there is no
+    image. `cache`: the folder for decoded images. `notes`: what the user should know, a sentence each.
     """
 
     competition: Competition
-    ids: np.ndarray
-    labels: np.ndarray
-    folds: np.ndarray
-    test_ids: np.ndarray
-    test_files: np.ndarray
-    notes: list[str] = field(default_factory=list)  # what the user should know, a sentence each
+    ids: Array
+    targets: Array
+    folds: Folds
+    test_ids: Array
+    test_files: Array
+    cache: Path
+    notes: list[str] = field(default_factory=list)
 
     @property
-    def targets(self) -> np.ndarray:
-        """float32 (N, classes), 1 where an image has a class."""
-        if self.labels.ndim == 2:
-            return self.labels.astype(np.float32)
-        return np.eye(len(self.competition.classes), dtype=np.float32)[self.labels]
+    def task(self) -> Task:
+        return self.competition.task
 
     @property
-    def train_files(self) -> list[Path]:
-        return [self.competition.folder / name for name in self.ids]
+    def label_names(self) -> list[str]:
+        """The labels of each training image in words."""
+        if self.task.kind == "regression":
+            return [", ".join(f"{value:g}" for value in row) for row in self.targets]
+        return [", ".join(self.task.classes[place] for place in np.flatnonzero(row)) for row in self.targets]
 
 
-def load_dataset(competition: Competition, track: Callable = lambda iterable, description, total: iterable) -> Dataset:
-    """Lists the images and joins them to labels, folds and the sample's ids; draws folds.csv the first time, for which
-    every training image is opened: `track` shows how that goes.
+def load_dataset(
+    workspace: Workspace,
+    competition: Competition,
+    progress: Progress | None = None,
+    folds_file: str = "",
+) -> Dataset:
+    """List the images and join them to labels, folds and the sample's ids.
 
+    `folds_file` is a CSV below runs/<name>/, else the competition's. Where it is not there yet, folds are drawn and
+    written, as many as its name says (folds-10.csv) or five; every training image is opened for that, and copies of an
+    image share a fold.
     Raises KcnnError where images came to the training set after the folds were drawn, or a class has no name.
     """
+    progress = progress or Silent()
     train, raw, candidates, notes = read(competition)
-    marks = mark_classes(competition, raw)
-    folds = read_folds(competition, train, marks, track)
-    test_ids, test_files, test_notes = join_test(competition, candidates)
-    notes = [*notes, *small_classes(marks, competition.classes), *test_notes]
-    known = marks if competition.multi_label else marks.argmax(axis=1).astype(np.int32)
-    return Dataset(competition, np.array(train, dtype=str), known, folds, test_ids, test_files, notes)
+    targets = read_values(competition, raw) if competition.kind == "regression" else mark_classes(competition, raw)
+    cache = workspace.cache(competition.name)
+    path = workspace.runs(competition.name) / (folds_file or competition.folds)
+    if not path.is_file():
+        groups = group_images(competition, train, cache, progress)
+        numbers = draw_folds(competition.kind, targets, groups, folds_in_name(path.name))
+        write_folds(path, train, [" ".join(cells) for cells in raw], numbers)
+    drawn = read_folds(path, train)
+    ids, files, test_notes = join_test(competition, candidates)
+    notes = [*competition.notes, *notes, *note_small_classes(competition, targets, drawn.count), *test_notes]
+    return Dataset(competition, np.array(train, dtype=str), targets, drawn, ids, files, cache, notes)
 
 
-def mark_classes(competition: Competition, raw: list[tuple[str, ...]]) -> np.ndarray:
-    """uint8 (N, classes), 1 where an image has a class. Raises KcnnError for a label that is no class or code."""
-    names, codes = competition.classes, competition.codes
+def folds_in_name(name: str) -> int:
+    """Return how many folds to draw for a file of that name: 10 for folds-10.csv, five for folds.csv."""
+    number = re.match(r"folds-(\d+)", name)
+    return int(number[1]) if number else FOLDS
+
+
+def group_images(competition: Competition, images: list[str], cache: Path, progress: Progress) -> Array:
+    """Return a group for each image, int (N,): those of the same pixels, and of the same value in the column `group`
+    of the labels, are in one."""
+    copies = same_pixels(inspect(competition.folder, images, cache, progress))
+    if not competition.group:
+        return copies
+    values = read_column(competition, images, competition.group)
+    named = [values.get(image) or f"\0{row}" for row, image in enumerate(images)]  # one without a value is alone
+    return join_groups(copies, pd.factorize(np.array(named, dtype=object))[0])
+
+
+def mark_classes(competition: Competition, raw: list[tuple[str, ...]]) -> Array:
+    """Return float32 (N, classes), 1 where an image has a class. Raises KcnnError for a label that is not a class."""
+    names, values = competition.classes, competition.label_values
     spelled = {label for each in raw for label in each}
-    by = names if spelled <= set(names) or not codes else codes
+    by = names if spelled <= set(names) or not values else values
     index = {name: number for number, name in enumerate(by)}
     if unknown := sorted(spelled - set(index)):
         raise KcnnError(
             f"the label '{unknown[0]}' is not among the classes of {competition.folder / 'competition.toml'}",
-            "add it to `classes` there, or take those images away",
+            "add it to `classes` there, or remove those images",
         )
-    marks = np.zeros((len(raw), len(names)), dtype=np.uint8)
+    marks = np.zeros((len(raw), len(names)), dtype=np.float32)
     for row, each in enumerate(raw):
         marks[row, [index[label] for label in each]] = 1
     return marks
 
 
-def join_test(competition: Competition, images: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Test ids and images in the sample's order, an id being a file's name with or without suffix, or its path.
+def read_values(competition: Competition, raw: list[tuple[str, ...]]) -> Array:
+    """Return the numbers of a regression, float32 (N, values). Raises KcnnError for a cell that is not a number."""
+    try:
+        values = np.array([[float(cell) for cell in cells] for cells in raw], dtype=np.float32)
+    except ValueError as error:
+        raise KcnnError(f"{competition.labels} should hold numbers: {error}", "correct that cell") from None
+    if not np.isfinite(values).all():
+        raise KcnnError(f"{competition.labels} has a cell that is not a finite number", "correct that cell")
+    return values.reshape(len(raw), len(competition.classes))
+
+
+def join_test(competition: Competition, images: list[str]) -> tuple[Array, Array, list[str]]:
+    """Return test ids, their images and notes, in the sample's order; an id is a file's name with or without suffix,
+    or its path.
 
     A row of pixels is joined by its number, from 1, or where the sample has as many rows, by its place. Without a
     sample the ids are the names without suffix, or the paths where those are not unique; of rows their numbers.
@@ -90,7 +136,7 @@ def join_test(competition: Competition, images: list[str]) -> tuple[np.ndarray, 
     if competition.layout == "pixels":
         return join_rows(competition, images, sample)
     if sample is None:
-        if not competition.test:  # what carries no label may be anything
+        if not competition.test:  # an image without a label may be anything
             return np.array([], dtype=str), np.array([], dtype=str), []
         paths = [PurePosixPath(image).relative_to(competition.test) for image in images]
         stems = [path.stem for path in paths]
@@ -102,7 +148,8 @@ def join_test(competition: Competition, images: list[str]) -> tuple[np.ndarray, 
     notes = []
     if ids and not any(files):
         notes.append(
-            f"none of the sample's {len(ids)} ids is that of a test image, such as '{ids[0]}': nothing can be submitted"
+            f"none of the sample's {len(ids)} ids belongs to a test image, the first is '{ids[0]}': there is nothing "
+            "to submit"
         )
         return np.array([], dtype=str), np.array([], dtype=str), notes
     if lacking := files.count(""):
@@ -112,84 +159,36 @@ def join_test(competition: Competition, images: list[str]) -> tuple[np.ndarray, 
     return np.array(ids, dtype=str), np.array(files, dtype=str), notes
 
 
-def join_rows(competition: Competition, rows: list[str], sample) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def join_rows(competition: Competition, rows: list[str], sample: pd.DataFrame | None) -> tuple[Array, Array, list[str]]:
+    """Join the rows of a CSV of pixels to the sample's ids, as `join_test` does."""
     numbers = [str(number) for number in range(1, len(rows) + 1)]
     ids = numbers if sample is None else test_ids(competition, sample)
     by_number = dict(zip(ids if len(ids) == len(rows) else numbers, rows, strict=True))
     files = [by_number.get(name, "") for name in ids]
     notes = []
     if len(ids) != len(rows):
-        notes.append(f"the sample has {len(ids)} ids and {competition.test} {len(rows)} rows: joined by row number")
+        notes.append(
+            f"the sample has {len(ids)} ids and {competition.test} has {len(rows)} rows: they are joined by row number"
+        )
     return np.array(ids, dtype=str), np.array(files, dtype=str), notes
 
 
-def read_folds(competition: Competition, images: list[str], marks: np.ndarray, track: Callable) -> np.ndarray:
-    """The folds of `images` from folds.csv; drawn and written there if this is the first time, images of the same
-    pixels in one fold."""
-    path = competition.folder / "folds.csv"
-    if not path.is_file():
-        files = [competition.folder / image for image in images]
-        folds = draw_folds(strata(marks), same_pixels(inspect(files, competition.folder / ".cache", track)))
-        names = [" ".join(competition.classes[place] for place in np.flatnonzero(row)) for row in marks]
-        write_table(path, pd.DataFrame({"id": images, "label": names, "fold": folds}))
-        return folds
-    table = read_table(path)
-    known = dict(zip(table["id"], table["fold"].astype(int), strict=True))
-    if new := [image for image in images if image not in known]:
-        raise KcnnError(
-            f"{len(new)} training images are not in {path}, the first is {new[0]}",
-            "remove that file to draw the folds anew; validation scores of earlier runs then no longer compare",
-        )
-    return np.array([known[image] for image in images], dtype=np.int32)
-
-
-def strata(marks: np.ndarray) -> np.ndarray:
-    """What is to be spread evenly over the folds, a number for each image: its class, or its set of classes; a set
-    with fewer images than folds counts as the rarest of its classes alone."""
-    sets, inverse, counts = np.unique(marks, axis=0, return_inverse=True, return_counts=True)
-    frequency = marks.sum(axis=0)
-    numbers = {}
-    for number, (row, count) in enumerate(zip(sets, counts, strict=True)):
-        places = np.flatnonzero(row)
-        rarest = min(places, key=lambda place: frequency[place], default=-1)
-        key = tuple(places) if count >= FOLDS else (int(rarest),)
-        numbers[number] = key
-    order = {key: number for number, key in enumerate(sorted(set(numbers.values())))}
-    return np.array([order[numbers[number]] for number in inverse.ravel()], dtype=np.int32)
-
-
-def draw_folds(labels: np.ndarray, groups: np.ndarray, folds: int = FOLDS, seed: int = FOLD_SEED) -> np.ndarray:
-    """A fold for each image: classes spread evenly, all images of one group in one fold, the same every time.
-
-    Each class's groups are shuffled and dealt out like cards, beginning with the fold that has least. A class with
-    fewer groups than folds is dealt from the last fold backwards: the default fold 0 then trains on all it has.
-    """
-    draw = np.random.default_rng(seed)
-    fold_of_group, sizes = {}, np.zeros(folds, dtype=int)
-    for label in range(labels.max(initial=-1) + 1):
-        members = [group for group in dict.fromkeys(groups[labels == label]) if group not in fold_of_group]
-        least_first = np.argsort(sizes, kind="stable") if len(members) >= folds else np.arange(folds)[::-1]
-        for place, number in enumerate(draw.permutation(len(members))):
-            fold = int(least_first[place % folds])
-            fold_of_group[members[number]] = fold
-            sizes[fold] += 1
-    return np.array([fold_of_group[group] for group in groups], dtype=np.int32)
-
-
-def small_classes(marks: np.ndarray, classes: tuple[str, ...]) -> list[str]:
-    counts = marks.sum(axis=0, dtype=int)
-    small = [f"'{classes[label]}' ({counts[label]})" for label in np.flatnonzero(counts < FOLDS)]
+def note_small_classes(competition: Competition, targets: Array, folds: int) -> list[str]:
+    """Return a sentence on the classes that have fewer images than there are folds; none where there is no such."""
+    if competition.kind == "regression":
+        return []
+    counts = targets.sum(axis=0, dtype=int)
+    small = [f"'{competition.classes[label]}' ({counts[label]})" for label in np.flatnonzero(counts < folds)]
     if not small:
         return []
     named = f"{', '.join(small[:5])}{', …' if len(small) > 5 else ''}"
-    return [
-        f"{len(small)} classes have fewer images than the {FOLDS} folds, so some folds cannot validate them: {named}"
-    ]
+    classes = "1 class has" if len(small) == 1 else f"{len(small)} classes have"
+    return [f"{classes} fewer images than the {folds} folds, so some folds cannot validate them: {named}"]
 
 
 @dataclass(frozen=True)
 class FoundImage:
-    """One image that was asked for: its `name`, its file, and its row among the training images, or None."""
+    """One image: its `name`, its file, and its row among the training images, or None."""
 
     name: str
     path: Path
@@ -197,7 +196,7 @@ class FoundImage:
 
 
 def find_image(dataset: Dataset, name: str) -> FoundImage:
-    """The image that `name` means: a training image's id or the end of it, a test id, or a file on this disk.
+    """Return the image that `name` means: a training image's id or the end of it, a test id, or a file on this disk.
 
     Raises KcnnError where there is none, or several.
     """
@@ -207,10 +206,10 @@ def find_image(dataset: Dataset, name: str) -> FoundImage:
         is_file = given.is_file()
     except (OSError, ValueError):  # a name that no file can have
         given, is_file = Path(), False
-    inside = given.relative_to(folder.resolve()).as_posix() if given.is_relative_to(folder.resolve()) else name
-    if len(exact := np.flatnonzero(dataset.ids == inside)):
-        return FoundImage(inside, folder / inside, int(exact[0]))
-    tests = np.flatnonzero((dataset.test_ids == name) | (dataset.test_files == inside))
+    below = given.relative_to(folder.resolve()).as_posix() if given.is_relative_to(folder.resolve()) else name
+    if len(exact := np.flatnonzero(dataset.ids == below)):
+        return FoundImage(below, folder / below, int(exact[0]))
+    tests = np.flatnonzero((dataset.test_ids == name) | (dataset.test_files == below))
     for row in tests[dataset.test_files[tests] != ""]:
         return FoundImage(str(dataset.test_ids[row]), folder / str(dataset.test_files[row]), None)
     if is_file:
@@ -222,4 +221,4 @@ def find_image(dataset: Dataset, name: str) -> FoundImage:
     if rows:
         some = ", ".join(ids[row] for row in rows[:3])
         raise KcnnError(f"'{name}' may be one of {len(rows)} images", f"give more of its path: {some} ...")
-    raise KcnnError(f"there is no image '{name}'", f"expected a file, or an id such as {ids[0]}")
+    raise KcnnError(f"found no image '{name}'", f"expected a file, or an id such as {ids[0]}")

@@ -1,6 +1,10 @@
-"""One image file, or row of a CSV, -> one uint8 square. JPEGs by libjpeg-turbo, scaled while decoding; all else by
-Pillow, which also decides where a JPEG is not as it should be."""
+"""Decode one image file, or one row of a CSV, to uint8 pixels.
 
+libjpeg-turbo decodes JPEGs, and scales them down while it decodes. Pillow decodes all other formats, and every JPEG
+that libjpeg-turbo rejects.
+"""
+
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -9,12 +13,15 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps
 
-from kaggle_cnn.data.pixels import read_rows, split_row
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.data.pixel_tables import read_rows, split_row
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 ORIENTATION = 0x0112  # the EXIF tag
-JPEG = b"\xff\xd8"
-TURNS = {  # of its values, those that change a picture: how many quarter turns to the left, and then a mirror image?
+JPEG = b"\xff\xd8"  # the first bytes of a JPEG
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or sys.maxsize  # Pillow handles a JPEG that claims more
+LARGEST_MARGIN = 16  # pixels, see crop_centre
+TURNS = {  # EXIF orientation -> number of quarter turns to the left, and whether a mirror image follows
     2: (0, True),
     3: (2, False),
     4: (2, True),
@@ -25,111 +32,124 @@ TURNS = {  # of its values, those that change a picture: how many quarter turns 
 }
 
 
-def square(path: Path, size: int, channels: int) -> np.ndarray:
-    """One file, or row of a CSV, as (size, size, channels) uint8: shorter side resized to `size`, centre cut out.
+def decode_square(path: Path, size: int, channels: int) -> Array:
+    """Return one file, or one row of a CSV, as uint8 (size, size, channels).
 
-    EXIF rotation is honoured; transparent pixels lie on white; 16-bit and float grey is scaled to 8 bits; of an
-    animation the first frame counts. Raises whatever Pillow raises on a file that is empty, cut short or no image.
+    The shorter side is resized to `size`, then the centre is cut out. The EXIF orientation is applied. Transparent
+    pixels become white. 16-bit and float grey values are scaled to 8 bits. Of an animation, the first frame is used.
+    Raises whatever Pillow raises for a file that is empty, truncated or not an image.
     """
     if row := split_row(path):
-        return pillow_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels)
+        return convert_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels)
     content = read_content(path)
     if content.startswith(JPEG):
         try:
-            return jpeg_square(content, size, channels)
+            return decode_jpeg_square(content, size, channels)
         except ValueError:
-            pass  # four inks, or damaged somewhere
+            pass  # a CMYK JPEG or a damaged one: Pillow decides
     with Image.open(BytesIO(content)) as image:
-        return pillow_square(image, size, channels)
+        return convert_square(image, size, channels)
+
+
+def decode_whole(path: Path, least: int | None = None) -> Array:
+    """Return one file, or one row of a CSV, as uint8 (height, width, 3), with the EXIF orientation applied.
+
+    With `least`, a JPEG is decoded at 1/8, 1/4, 1/2 or all of its size: the smallest of these whose shorter side has at
+    least `least` pixels. Raises as `decode_square` does.
+    """
+    if row := split_row(path):
+        return np.asarray(convert_mode(Image.fromarray(read_rows(row[0])[row[1]]), 3))
+    content = read_content(path)
+    if content.startswith(JPEG):
+        try:
+            return np.ascontiguousarray(apply_orientation(decode_scaled(content, least or MOST_PIXELS, 3), content))
+        except ValueError:
+            pass  # a CMYK JPEG or a damaged one: Pillow decides
+    with Image.open(BytesIO(content)) as image:
+        return np.asarray(convert_mode(ImageOps.exif_transpose(image), 3))
 
 
 def read_content(path: Path) -> bytes:
+    """Return the bytes of a file. Raises ValueError if it is empty."""
     if content := path.read_bytes():
         return content
     raise ValueError("the file is empty")
 
 
-def jpeg_square(content: bytes, size: int, channels: int) -> np.ndarray:
-    """Decodes no larger than needed, then resizes. Raises ValueError as decode_scaled does."""
+def decode_jpeg_square(content: bytes, size: int, channels: int) -> Array:
+    """Return a JPEG as uint8 (size, size, channels). Raises ValueError as `decode_scaled` does."""
     pixels = decode_scaled(content, size, channels)
     if pixels.shape[:2] != (size, size):
-        pixels = fit(pixels, size).reshape(size, size, channels)
-    return upright(pixels, content)
+        pixels = crop_centre(pixels, size).reshape(size, size, channels)
+    return apply_orientation(pixels, content)
 
 
-def upright(pixels: np.ndarray, content: bytes) -> np.ndarray:
-    """A JPEG's pixels, turned and mirrored as its EXIF says."""
-    if b"Exif\0\0" in content[:4096]:  # it stands first, or after JFIF's few bytes
-        turns, mirror = TURNS.get(Image.open(BytesIO(content)).getexif().get(ORIENTATION), (0, False))
+def decode_scaled(content: bytes, size: int, channels: int) -> Array:
+    """Return a JPEG as uint8 (height, width, channels), at 1/8, 1/4, 1/2 or all of its size.
+
+    The scale is the smallest of these whose shorter side has at least `size` pixels. Raises ValueError if the JPEG is
+    truncated, or is not grey, YCbCr or RGB.
+    """
+    height, width, space, _ = simplejpeg.decode_jpeg_header(content)
+    if space in ("CMYK", "YCCK") or height * width > MOST_PIXELS:
+        raise ValueError(f"{space}, {width}x{height}")
+    shorter = min(height, width)
+    divisor = next((divisor for divisor in (8, 4, 2) if shorter // divisor >= size), 1)
+    least = {"min_height": -(-height // divisor), "min_width": -(-width // divisor)}
+    pixels: Array = simplejpeg.decode_jpeg(content, "GRAY" if channels == 1 else "RGB", **least)
+    return pixels[: round(height / divisor), : round(width / divisor)]  # without the padding of the last block
+
+
+def apply_orientation(pixels: Array, content: bytes) -> Array:
+    """Return the pixels of a JPEG, rotated and mirrored as its EXIF orientation says."""
+    if b"Exif\0\0" in content[:4096]:  # EXIF is the first segment, or follows the short JFIF segment
+        with Image.open(BytesIO(content)) as image:
+            turns, mirror = TURNS.get(image.getexif().get(ORIENTATION, 1), (0, False))
         pixels = np.rot90(pixels, turns)[:, :: -1 if mirror else 1]
     return pixels
 
 
-def picture(path: Path, least: int | None = None) -> np.ndarray:
-    """One file, or row of a CSV, as a whole: uint8 (height, width, 3), upright. With `least` a JPEG comes at the
-    smallest of 1/8, 1/4, 1/2 and 1 of its size whose shorter side is not below it. Raises as `square` does."""
-    if row := split_row(path):
-        return np.asarray(flatten(Image.fromarray(read_rows(row[0])[row[1]]), 3))
-    content = read_content(path)
-    if content.startswith(JPEG):
-        try:
-            return np.ascontiguousarray(upright(decode_scaled(content, least or Image.MAX_IMAGE_PIXELS, 3), content))
-        except ValueError:
-            pass
-    with Image.open(BytesIO(content)) as image:
-        return np.asarray(flatten(ImageOps.exif_transpose(image), 3))
+def crop_centre(pixels: Array, size: int) -> Array:
+    """Resize the shorter side to `size` and return the centre square, uint8 (size, size) or (size, size, channels).
 
+    Resizing is bilinear. Where it makes the image half as large or smaller, each new pixel is the mean of an area.
 
-def decode_scaled(content: bytes, size: int, channels: int) -> np.ndarray:
-    """A JPEG at the smallest of 1/8, 1/4, 1/2 and 1 of its size whose shorter side is not below `size`.
-
-    Raises ValueError for what is not whole, or not grey, YCbCr or RGB.
-    """
-    height, width, space, _ = simplejpeg.decode_jpeg_header(content)
-    if space in ("CMYK", "YCCK") or height * width > Image.MAX_IMAGE_PIXELS:
-        raise ValueError(f"{space}, {width}x{height}")
-    shorter = min(height, width)
-    part = next((part for part in (8, 4, 2) if shorter // part >= size), 1)
-    pixels = simplejpeg.decode_jpeg(
-        content, "GRAY" if channels == 1 else "RGB", min_height=-(-height // part), min_width=-(-width // part)
-    )
-    return pixels[: round(height / part), : round(width / part)]  # without what fills the last block
-
-
-def fit(pixels: np.ndarray, size: int) -> np.ndarray:
-    """The centre of `pixels` as (size, size): bilinear, or the mean of areas where more than a half is to go.
-
-    The middle stays the middle, though OpenCV resizes whole pixels to whole pixels: as many are left out on one side as
-    on the other, before and after. With an odd number to leave out, those few more are resized that come out nearest
-    to an even number.
+    The centre of the image stays the centre of the square. OpenCV resizes whole pixels to whole pixels, so the square
+    keeps a margin of a few pixels while it is resized, and the margin is cut off afterwards. The same number of pixels
+    is cut off on both sides, before and after. The chosen margin is the one that has nearly a whole number of pixels on
+    each side after resizing.
     """
     shorter = min(pixels.shape[:2])
 
-    def kept(side: int) -> int:
-        more = range((side - shorter) % 2, min(side - shorter, 16) + 1, 2)
-        return min(more, key=lambda each: abs(each * size / shorter / 2 - round(each * size / shorter / 2)))
+    def scale_half(margin: int) -> float:
+        return margin * size / shorter / 2
 
-    more = [kept(side) for side in pixels.shape[:2]]
-    rows, columns = (shorter + each for each in more)
+    def choose_margin(side: int) -> int:
+        margins = range((side - shorter) % 2, min(side - shorter, LARGEST_MARGIN) + 1, 2)
+        return min(margins, key=lambda margin: abs(scale_half(margin) - round(scale_half(margin))))
+
+    margins = [choose_margin(side) for side in pixels.shape[:2]]
+    rows, columns = (shorter + margin for margin in margins)
     top, left = (pixels.shape[0] - rows) // 2, (pixels.shape[1] - columns) // 2
-    height, width = (size + 2 * round(each * size / shorter / 2) for each in more)
-    way = cv2.INTER_AREA if shorter >= 2 * size else cv2.INTER_LINEAR
-    pixels = cv2.resize(pixels[top : top + rows, left : left + columns], (width, height), interpolation=way)
+    height, width = (size + 2 * round(scale_half(margin)) for margin in margins)
+    method = cv2.INTER_AREA if shorter >= 2 * size else cv2.INTER_LINEAR
+    resized: Array = cv2.resize(pixels[top : top + rows, left : left + columns], (width, height), interpolation=method)
     top, left = (height - size) // 2, (width - size) // 2
-    return pixels[top : top + size, left : left + size]
+    return resized[top : top + size, left : left + size]
 
 
-def pillow_square(image: Image.Image, size: int, channels: int) -> np.ndarray:
-    image = flatten(ImageOps.exif_transpose(image), channels)
+def convert_square(image: Image.Image, size: int, channels: int) -> Array:
+    """Return a Pillow image as uint8 (size, size, channels): shorter side resized to `size`, centre cut out."""
+    image = convert_mode(ImageOps.exif_transpose(image), channels)
     image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(size, size, channels)
 
 
-def flatten(image: Image.Image, channels: int) -> Image.Image:
-    """Any Pillow mode as "L" (`channels` 1) or "RGB" (3)."""
+def convert_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Return a Pillow image of any mode as mode "L" (`channels` is 1) or "RGB" (`channels` is 3)."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        # 16-bit files use their whole range; 32-bit and float ones come with a range of their own.
+        # A 16-bit file uses its whole range. A 32-bit or float file has a range of its own.
         low, high = (0, 65535) if image.mode.startswith("I;16") else (values.min(), values.max())
         image = Image.fromarray(np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
     if image.has_transparency_data:
@@ -139,7 +159,7 @@ def flatten(image: Image.Image, channels: int) -> Image.Image:
 
 
 def read_header(path: Path) -> tuple[int, int, str]:
-    """Width and height after EXIF rotation, and Pillow's mode, of a file or a row of a CSV."""
+    """Return width, height and Pillow mode of a file or a row of a CSV, with the EXIF orientation applied."""
     row = split_row(path)
     with Image.fromarray(read_rows(row[0])[row[1]]) if row else Image.open(path) as image:
         sideways = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)

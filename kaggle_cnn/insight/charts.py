@@ -1,100 +1,116 @@
-"""Charts: curves of training, the confusion matrix, the balance of classes and sizes, the graph of a network."""
+"""Charts: training curves, confusion matrix, class balance, image sizes, and the graph of a network."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import MaxNLocator
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from kaggle_cnn.insight.canvas import BLUE, GREY, ORANGE, SERIES, Sheet, figure, fitted, text_width
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.insight.canvas import BLUE, GREY, ORANGE, SERIES, Sheet, figure, measure_text, shorten
+from kaggle_cnn.insight.tables import column_title, find_best_row
 
 LONGEST_NAME = 320  # pixels
+SIZES = 460  # pixels, the side of the chart of image sizes
 
 
-def curves(histories: dict[str, list[pd.DataFrame]], by: str = "val_accuracy") -> Figure:
-    """Loss and accuracy by epoch. `histories`: run -> its folds' history.csv. Training is dashed, validation whole, the
-    best epoch by `by` marked."""
+def curves(histories: dict[str, list[pd.DataFrame]], by: str, higher_is_better: bool) -> Figure:
+    """Draw the loss and the column `by`, such as "val_log_loss", against the epoch.
+
+    `histories` maps a run to the history.csv of each of its folds. Lines of training are dashed, those of validation
+    are solid. A dot marks the best epoch by the column `by`. Of training, only the columns that exist are drawn.
+    """
     width, height, legend = 1400, 560, 26 * (1 + len(histories))
-    drawn = figure(width, height + legend)
-    panels = [
-        drawn.add_axes((left, (legend + 70) / (height + legend), 0.42, (height - 130) / (height + legend)))
-        for left in (0.06, 0.55)
-    ]
-    entries = []
+    whole = height + legend
+    names = list(dict.fromkeys(["loss", by.removeprefix("val_")]))
+    drawn = figure(width, whole)
+    places = [(0.06, 0.42), (0.55, 0.42)] if len(names) == 2 else [(0.06, 0.91)]
+    panels = [drawn.add_axes((left, (legend + 70) / whole, across, (height - 130) / whole)) for left, across in places]
+    entries: list[tuple[Line2D, str]] = []
     for number, (run, folds) in enumerate(histories.items()):
-        colour, alpha = SERIES[number % len(SERIES)], 1 if len(folds) == 1 else 0.6
-        for history in folds:
-            best = best_row(history, by)
-            for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
-                axes.plot(history["epoch"], history[name], "--", color=colour, linewidth=1, alpha=0.75 * alpha)
-                axes.plot(history["epoch"], history[f"val_{name}"], color=colour, linewidth=1.6, alpha=alpha)
-                axes.plot(best["epoch"], best[f"val_{name}"], "o", color=colour, markersize=5)
-        best = [best_row(history, by) for history in folds]
-        told = ", ".join(f"{row['val_accuracy']:.4f} at epoch {int(row['epoch'])}" for row in best[:3])
-        line = panels[0].plot([], [], color=colour)[0]
-        entries.append((line, f"{run}   best: {told}{' …' if len(best) > 3 else ''}"))
-    for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
-        of = " of single labels" if name == "accuracy" and by.endswith("loss") else ""
-        axes.set_title(name + of, loc="left", weight="bold")
+        colour = SERIES[number % len(SERIES)]
+        best = [find_best_row(history, by, higher_is_better) for history in folds]
+        for history, row in zip(folds, best, strict=True):
+            for axes, name in zip(panels, names, strict=True):
+                plot_history(axes, history, row, name, colour, 1 if len(folds) == 1 else 0.6)
+        numbers = ", ".join(f"{row[by]:.4f} at epoch {int(row['epoch'])}" for row in best[:3])
+        more = " …" if len(best) > 3 else ""
+        text = f"{run}   best {column_title(by)}: {numbers}{more}"
+        entries.append((panels[0].plot([], [], color=colour)[0], shorten(text, width * 0.85, 8)))
+    for axes, name in zip(panels, names, strict=True):
+        axes.set_title(column_title(name), loc="left", weight="bold")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.grid(axis="y", color="#9ca3af", linewidth=0.6, alpha=0.35)
-    lines = [panels[0].plot([], [], style, color=GREY, linewidth=1)[0] for style in ("--", "-")]
-    place = {"loc": "lower left", "frameon": False, "borderaxespad": 0, "fontsize": 8}
-    drawn.legend(
-        lines, ["training", "validation"], ncols=2, bbox_to_anchor=(0.06, (legend - 24) / (height + legend)), **place
-    )
-    texts = [fitted(text, width * 0.85, 8) for _, text in entries]
-    drawn.legend(
-        [line for line, _ in entries], texts, bbox_to_anchor=(0.06, 4 / (height + legend)), labelspacing=0.3, **place
-    )
+    styles = [panels[0].plot([], [], style, color=GREY, linewidth=1)[0] for style in ("--", "-")]
+    place: dict[str, Any] = {"loc": "lower left", "frameon": False, "borderaxespad": 0, "fontsize": 8}
+    anchor = (0.06, (legend - 24) / whole)
+    drawn.legend(styles, ["training", "validation"], ncols=2, bbox_to_anchor=anchor, **place)
+    lines, texts = [line for line, _ in entries], [text for _, text in entries]
+    drawn.legend(lines, texts, bbox_to_anchor=(0.06, 4 / whole), labelspacing=0.3, **place)
     return drawn
 
 
-def best_row(history: pd.DataFrame, by: str) -> pd.Series:
-    values = history[by]
-    return history.loc[values.idxmin() if by.endswith("loss") else values.idxmax()]
+def plot_history(
+    axes: Axes, history: pd.DataFrame, best: "pd.Series[Any]", name: str, colour: str, alpha: float
+) -> None:
+    """Draw the column `name` of training and of validation, and a dot at the epoch of the row `best`."""
+    if name in history:
+        axes.plot(history["epoch"], history[name], "--", color=colour, linewidth=1, alpha=0.75 * alpha)
+    axes.plot(history["epoch"], history[f"val_{name}"], color=colour, linewidth=1.6, alpha=alpha)
+    axes.plot(best["epoch"], best[f"val_{name}"], "o", color=colour, markersize=5)
 
 
-def clustered(confusion: np.ndarray) -> list[int]:
-    """An order of the classes in which those that are taken for each other stand side by side: average linkage of the
-    shares of their rows."""
-    shares = row_shares(confusion)
-    alike = (shares + shares.T) / 2
-    distance = alike.max(initial=0) - alike
+def cluster_order(confusion: Array) -> list[int]:
+    """Return an order of the classes that puts classes next to each other that are often confused.
+
+    Average linkage of the shares of the rows.
+    """
+    shares = normalise_rows(confusion)
+    similarity = (shares + shares.T) / 2
+    distance = similarity.max(initial=0) - similarity
     np.fill_diagonal(distance, 0)
-    return leaves_list(linkage(squareform(distance, checks=False), "average", optimal_ordering=True)).tolist()
+    order = leaves_list(linkage(squareform(distance, checks=False), "average", optimal_ordering=True))
+    return [int(number) for number in order]
 
 
-def row_shares(confusion: np.ndarray) -> np.ndarray:
-    return confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+def normalise_rows(confusion: Array) -> Array:
+    """Return the counts of each row divided by their sum; a row of zeros stays zero."""
+    return np.asarray(confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1))
 
 
-def confusion(counts: np.ndarray, classes: list[str], title: str) -> Figure:
-    """True class down, predicted across, coloured by the share of the row, with the counts that are not 0.
+def confusion(counts: Array, classes: list[str], title: str) -> Figure:
+    """Draw a confusion matrix: a row for each true class, a column for each predicted class.
 
-    A cell is as large as its number wants; beyond 150 classes there are no numbers.
+    The colour of a cell is its share of the row. Counts above 0 are written in the cells, and a cell is large enough
+    for its number. Above 150 classes there are no numbers. `title` names the run and the TTA policy.
     """
     number = len(classes)
     size = 8 if number <= 30 else 6 if number <= 60 else 5
-    widest = max(text_width(f"{count}", size) for count in counts.ravel())
+    widest = max(measure_text(f"{count}", size) for count in counts.ravel())
     numbered = number <= 150
     cell = max(56 if number <= 12 else 40 if number <= 30 else 26, widest + 14) if numbered else 14
     name_size = min(8, size + 1) if numbered else 5
-    names = [fitted(name, LONGEST_NAME, name_size) for name in classes]
-    longest = max(text_width(name, name_size) for name in names)
+    names = [shorten(name, LONGEST_NAME, name_size) for name in classes]
+    longest = max(measure_text(name, name_size) for name in names)
     left, top, bottom, side = longest + 70, 60, longest + 70, cell * number
-    width, height = max(left + side + 30, text_width(title, 9, "bold") + 60), top + side + bottom
+    width, height = max(left + side + 30, measure_text(title, 9, "bold") + 60), top + side + bottom
     drawn = figure(width, height)
     axes = drawn.add_axes((left / width, bottom / height, side / width, side / height))
-    shares = row_shares(counts)
+    shares = normalise_rows(counts)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="none")
     if numbered:
-        for true, given in np.argwhere(counts):
-            shade = "white" if shares[true, given] > 0.55 else "black"
-            axes.text(given, true, f"{counts[true, given]}", fontsize=size, ha="center", va="center", color=shade)
+        for true, predicted in np.argwhere(counts):
+            colour = "white" if shares[true, predicted] > 0.55 else "black"
+            text = f"{counts[true, predicted]}"
+            axes.text(predicted, true, text, fontsize=size, ha="center", va="center", color=colour)
     axes.set_xticks(range(number), names, rotation=90, fontsize=name_size)
     axes.set_yticks(range(number), names, fontsize=name_size)
     axes.tick_params(length=2)
@@ -105,83 +121,126 @@ def confusion(counts: np.ndarray, classes: list[str], title: str) -> Figure:
     return drawn
 
 
-def balance(counts: dict[str, int], sizes: np.ndarray, title: str) -> Figure:
-    """How many images each class has, as bars, and how large images are, (n, 2) width and height in pixels."""
-    row, names = 24, [fitted(name, LONGEST_NAME, 8) for name in counts]
-    left = max(text_width(name, 8) for name in names) + 40
-    widest = max(text_width(f"{count:,}", 8) for count in counts.values())
-    bars, plot = 520, 460
-    height = max(90 + row * len(counts), plot + 170)
-    sheet = Sheet(int(left + bars + widest + plot + 190), int(height))
-    sheet.text(20, 14, title, sheet.pixels.shape[1] - 40, size=9, weight="bold")
+def balance(counts: dict[str, int], sizes: Array, title: str) -> Figure:
+    """Draw the number of images of each class as bars, and the image sizes, (n, 2) width and height in pixels."""
     most = max([*counts.values(), 1])
-    for number, (name, count) in enumerate(zip(names, counts.values(), strict=True)):
+    rows = [(name, max(520 * count / most, 1), f"{count:,}") for name, count in counts.items()]
+    return bars_and_sizes(rows, sizes, title)
+
+
+def ranges(values: dict[str, dict[str, float]], sizes: Array, title: str) -> Figure:
+    """Draw what `balance` draws, for a regression: its bars show the mean between minimum and maximum of each value.
+
+    `values` maps a name to its count, min, mean and max.
+    """
+    rows = []
+    for name, found in values.items():
+        low, mean, high = found["min"], found["mean"], found["max"]
+        share = (mean - low) / (high - low) if high > low else 1
+        text = f"mean {mean:.4g} of {low:.4g} to {high:.4g}, {int(found['count']):,} images"
+        rows.append((name, max(520 * share, 1), text))
+    return bars_and_sizes(rows, sizes, title)
+
+
+def bars_and_sizes(rows: list[tuple[str, float, str]], sizes: Array, title: str) -> Figure:
+    """Draw a bar for each of `rows`, (name, length in pixels, text), and beside them the image sizes."""
+    row, bars = 24, 520
+    names = [shorten(name, LONGEST_NAME, 8) for name, *_ in rows]
+    left = max([measure_text(name, 8) for name in names], default=0) + 40
+    widest = max([measure_text(text, 8) for *_, text in rows], default=0)
+    height = max(90 + row * len(rows), SIZES + 170)
+    sheet = Sheet(int(left + bars + widest + SIZES + 190), int(height))
+    sheet.write(20, 14, title, sheet.pixels.shape[1] - 40, size=9, weight="bold")
+    for number, (name, (_, length, text)) in enumerate(zip(names, rows, strict=True)):
         top = 60 + row * number
-        sheet.text(20, top, name, LONGEST_NAME + 1)
-        sheet.box(left, top, max(bars * count / most, 1), row - 8, BLUE)
-        sheet.text(left + bars * count / most + 10, top, f"{count:,}", widest + 8, colour=GREY)
-    drawn = sheet.done()
-    width, height = sheet.pixels.shape[1], sheet.pixels.shape[0]
-    axes = drawn.add_axes(((width - plot - 30) / width, 1 - (plot + 70) / height, plot / width, plot / height))
-    kinds, number = np.unique(sizes, axis=0, return_counts=True)
-    axes.scatter(*kinds.T, s=8 + 60 * np.sqrt(number / number.max(initial=1)), color=ORANGE, alpha=0.5, linewidth=0)
-    top = sizes.max(initial=1) * 1.08
-    axes.set(xlim=(0, top), ylim=(0, top), xlabel="width, pixels", ylabel="height, pixels")
-    axes.set_title(f"{len(kinds):,} sizes" if len(kinds) > 1 else "one size: {}x{}".format(*kinds[0]), loc="left")
+        sheet.write(20, top, name, LONGEST_NAME + 1)
+        sheet.fill_box(left, top, length, row - 8, BLUE)
+        sheet.write(left + length + 10, top, text, widest + 8, colour=GREY)
+    drawn = sheet.finish()
+    height, width = sheet.pixels.shape[:2]
+    place = ((width - SIZES - 30) / width, 1 - (SIZES + 70) / height, SIZES / width, SIZES / height)
+    plot_sizes(drawn.add_axes(place), sizes)
     return drawn
 
 
-def graph(rows: list[dict], title: str) -> Figure:
-    """The steps of a network from top to bottom, as learn.inside.outline gives them; what does not come from the step
-    right above comes along an arc on the left."""
+def plot_sizes(axes: Axes, sizes: Array) -> None:
+    """Draw a dot for each size, (n, 2) width and height in pixels; its area grows with the number of images."""
+    distinct, number = np.unique(sizes, axis=0, return_counts=True)
+    areas = 8 + 60 * np.sqrt(number / number.max(initial=1))
+    axes.scatter(distinct[:, 0], distinct[:, 1], s=areas, color=ORANGE, alpha=0.5, linewidth=0)
+    end = sizes.max(initial=1) * 1.08
+    axes.set(xlim=(0, end), ylim=(0, end), xlabel="width, pixels", ylabel="height, pixels")
+    one = len(distinct) == 1
+    axes.set_title(f"one size: {distinct[0][0]}x{distinct[0][1]}" if one else f"{len(distinct):,} sizes", loc="left")
+
+
+def graph(rows: list[dict[str, Any]], title: str) -> Figure:
+    """Draw the steps of a network from top to bottom. `rows` is the result of learn.network.outline.
+
+    An arrow joins a step to the next one. Every other connection is an arc at the left.
+    """
     height, box, gap = 30, 960, 12
+    arcs = assign_lanes(find_arcs(rows))
+    left = 40 + 18 * max([lane + 1 for *_, lane in arcs], default=1)
+    sheet = Sheet(left + box + 30, 70 + len(rows) * (height + gap) + 20)
+    sheet.write(20, 14, title, left + box, size=9, weight="bold")
+    heads = {10: "layer", 290: "kind", 530: "output", 670: "parameters", 810: "multiply-adds"}
+    for place, text in heads.items():
+        sheet.write(left + place, 44, text, 135, 7, GREY)
+    at = [70 + number * (height + gap) for number in range(len(rows))]
+    for number, row in enumerate(rows):
+        sheet.fill_box(left, at[number], box, height, choose_colour(row))
+        shape = "x".join(str(side) for side in row["shape"])
+        sheet.write(left + 10, at[number] + 6, row["name"], 270, weight="bold" if row["parameters"] else "normal")
+        sheet.write(left + 290, at[number] + 6, row["kind"], 230, colour="#374151")
+        sheet.write(left + 530, at[number] + 6, shape, 130)
+        for place, key in ((670, "parameters"), (810, "operations")):
+            sheet.write(left + place, at[number] + 6, f"{row[key]:,}" if row[key] else "", 135, colour="#374151")
+        if number and rows[number - 1]["name"] in row["inputs"]:
+            middle = left + box / 2
+            draw_arrow(sheet, (middle, at[number] - gap), (middle, at[number]))
+    for source, target, lane in arcs:
+        x = left - 14 - 18 * lane
+        points = [(left, at[source] + height - 8), (x, at[source] + height - 8), (x, at[target] + 8)]
+        sheet.axes.plot(*zip(*points, strict=True), color=GREY, linewidth=0.8)
+        draw_arrow(sheet, points[-1], (left, at[target] + 8))
+    return sheet.finish()
+
+
+def find_arcs(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Return the connections between steps that do not follow each other, as numbers of rows (source, target)."""
     places = {row["name"]: number for number, row in enumerate(rows)}
-    arcs = sorted(
+    return sorted(
         (places[source], number)
         for number, row in enumerate(rows)
         for source in row["inputs"]
         if source in places and places[source] != number - 1
     )
-    lanes, ends = [], []  # of each arc the lane, of each lane where its last arc ends
+
+
+def assign_lanes(arcs: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Return (source, target, lane) for each arc, short ones first, so that no two arcs of one lane overlap."""
+    lanes: list[list[tuple[int, int]]] = []
+    found = []
     for source, target in sorted(arcs, key=lambda arc: arc[1] - arc[0]):
-        lane = next((n for n, taken in enumerate(ends) if all(source >= b or target <= a for a, b in taken)), len(ends))
-        ends += [[]] if lane == len(ends) else []
-        ends[lane].append((source, target))
-        lanes.append((source, target, lane))
-    left = 40 + 18 * max(len(ends), 1)
-    sheet = Sheet(left + box + 30, 70 + len(rows) * (height + gap) + 20)
-    sheet.text(20, 14, title, left + box, size=9, weight="bold")
-    heads = {10: "layer", 290: "kind", 530: "output", 670: "parameters", 810: "multiply-adds"}
-    for place, text in heads.items():
-        sheet.text(left + place, 44, text, 135, 7, GREY)
-    at = [70 + number * (height + gap) for number in range(len(rows))]
-    for number, row in enumerate(rows):
-        sheet.box(left, at[number], box, height, shade(row))
-        shape = "x".join(str(side) for side in row["shape"])
-        sheet.text(left + 10, at[number] + 6, row["name"], 270, weight="bold" if row["parameters"] else "normal")
-        sheet.text(left + 290, at[number] + 6, row["kind"], 230, colour="#374151")
-        sheet.text(left + 530, at[number] + 6, shape, 130)
-        for place, key in ((670, "parameters"), (810, "operations")):
-            sheet.text(left + place, at[number] + 6, f"{row[key]:,}" if row[key] else "", 135, colour="#374151")
-        above = number and rows[number - 1]["name"] in row["inputs"]
-        if above:
-            middle = left + box / 2
-            arrow(sheet, (middle, at[number] - gap), (middle, at[number]))
-    for source, target, lane in lanes:
-        x = left - 14 - 18 * lane
-        points = [(left, at[source] + height - 8), (x, at[source] + height - 8), (x, at[target] + 8)]
-        sheet.axes.plot(*zip(*points, strict=True), color=GREY, linewidth=0.8)
-        arrow(sheet, points[-1], (left, at[target] + 8))
-    return sheet.done()
+        free = (n for n, taken in enumerate(lanes) if all(source >= end or target <= begin for begin, end in taken))
+        lane = next(free, len(lanes))
+        if lane == len(lanes):
+            lanes.append([])
+        lanes[lane].append((source, target))
+        found.append((source, target, lane))
+    return found
 
 
-def arrow(sheet: Sheet, begin: tuple[float, float], end: tuple[float, float]) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.8, "color": GREY, "shrinkA": 0, "shrinkB": 0}
-    sheet.axes.add_patch(FancyArrowPatch(begin, end, **style))
+def draw_arrow(sheet: Sheet, begin: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a small grey arrow."""
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.8, "color": GREY}
+    sheet.axes.add_patch(FancyArrowPatch(begin, end, shrinkA=0, shrinkB=0, **style))
 
 
-def shade(row: dict) -> str:
-    """By what a step does: convolutions blue, dense layers green, pooling orange, joints violet, all else grey."""
+def choose_colour(row: dict[str, Any]) -> str:
+    """Return the colour of a step: convolutions blue, dense layers green, pooling orange, steps with several inputs
+    violet, all others grey."""
     kinds = {"Conv": "#dbeafe", "Dense": "#dcfce7", "Pool": "#ffedd5"}
-    joint = "#ede9fe" if len(row["inputs"]) > 1 else "#f3f4f6"
-    return next((colour for word, colour in kinds.items() if word in row["kind"]), joint)
+    other = "#ede9fe" if len(row["inputs"]) > 1 else "#f3f4f6"
+    return next((colour for word, colour in kinds.items() if word in row["kind"]), other)

@@ -1,28 +1,32 @@
 """A run as one HTML file that needs nothing but a browser: no network, no other file."""
 
-import ast
 import base64
 import io
-from collections.abc import Callable
-from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
+from matplotlib.figure import Figure
 from PIL import Image
 
-from kaggle_cnn.data.decode import picture
-from kaggle_cnn.data.images import attempt, in_parallel
+from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.metrics import Array, find_metric
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.data.decode import decode_whole
+from kaggle_cnn.data.image_cache import attempt, in_parallel
 from kaggle_cnn.insight import charts, sheets
-from kaggle_cnn.insight.canvas import shrunk
+from kaggle_cnn.insight.canvas import shrink
 from kaggle_cnn.insight.evaluation import most_errors
-from kaggle_cnn.insight.metrics import measure_views, mistakes, points_gained
-from kaggle_cnn.learn.predictions import Predictions
-from kaggle_cnn.learn.recipe import Recipe, read_outline
-from kaggle_cnn.learn.run import Run
+from kaggle_cnn.insight.measures import find_mistakes, measure, points_gained
+from kaggle_cnn.progress import Progress
+from kaggle_cnn.recipe import read_outline
+from kaggle_cnn.runs.predictions import Predictions
+from kaggle_cnn.runs.run import Run
+from kaggle_cnn.runs.scores import decision_of
 
 SIDE, ROOM = 80, 3_200_000  # of a thumbnail, pixels; of all of them, bytes as base64
 SURE = 24
@@ -30,113 +34,133 @@ MOST_CLASSES = 100  # in the matrix: a browser takes its time with more cells
 
 
 def report(
-    run: Run, folder: Path, predictions: Predictions, kernel: tuple[str, np.ndarray] | None, track: Callable
+    run: Run,
+    competition: Competition,
+    predictions: Predictions,
+    kernel: tuple[str, Array] | None,
+    progress: Progress,
 ) -> str:
-    """The HTML. `folder`: where the images lie; `predictions`: the run's validation.npz; `kernel`: the first
-    convolution's name and weights, where there is one; `track` shows how the thumbnails come along."""
-    record, classes = run.record, list(run.record["classes"])
-    by_views = measure_views(predictions, classes)
-    _, numbers = max(by_views.items())
-    single = predictions.labels.ndim == 1
-    confusion, matrix, shown, sure = [], [], [], []
-    if single:
-        confusion = numbers["confusion"]
-        matrix = most_errors(confusion, min(len(classes), MOST_CLASSES))
-        shown, sure = thumbnails(folder, predictions, classes, track)
-    outline, written = read_outline(run.folder / "recipe.py")
+    """Return the HTML. `predictions` are the run's out-of-fold predictions, with the views of its TTA policy; `kernel`
+    is the first convolution's name and weights, where there is one."""
+    task, record = competition.task, run.record
+    by_policy = {policy: measure_policy(run, task, predictions, policy) for policy in predictions.policies}
+    numbers, scores = by_policy[run.policy], predictions.scores(task, run.policy)
+    confusion: list[list[int]] = numbers.get("confusion", [])
+    matrix: list[int] = []
+    shown: list[list[Any]] = []
+    sure: list[dict[str, Any]] = []
+    if confusion:
+        matrix = most_errors(confusion, min(task.outputs, MOST_CLASSES))
+        shown, sure = thumbnails(competition, predictions, scores, progress)
+    outline, _ = read_outline(run.folder / "recipe.py")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
     template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    by, higher = f"val_{task.metric.name}", task.metric.higher_is_better
+    histories = run.histories()
+    if not all(by in history for history in histories):
+        by, higher = "val_loss", False
     return template.render(
         run=run.id,
         competition=record["competition"],
         recipe_line=outline,
         images=f"{numbers['images']:,}",
-        classes=classes,
+        classes=list(task.classes),
+        kind=task.kind,
         begun=record["created"][:16].replace("T", " "),
-        figures=figures(record, by_views),
-        command=command(record, written),
-        settings=settings(record),
+        figures=figures(run, task, numbers),
+        command=command(run),
+        settings=settings(run),
         source=(run.folder / "recipe.py").read_text(encoding="utf-8"),
-        curves=inline_svg(charts.curves({run.id: run.histories()}, "val_accuracy" if single else "val_loss")),
+        curves=inline_svg(charts.curves({run.id: histories}, by, higher)),
         confusion=confusion,
         totals=[sum(row) for row in confusion],
         matrix=matrix,
         kept=f"{len(shown):,}",
-        left_out=single and len(shown) < numbers["images"],
-        per_class=list(numbers["per_class"].items()),
-        views=views_compared(predictions, by_views),
+        left_out=bool(confusion) and len(shown) < numbers["images"],
+        per_class=list(numbers.get("per_class", {}).items()),
+        per_value=list(numbers.get("per_value", {}).items()),
+        policies=compare_policies(task, predictions, by_policy),
         mistakes=sure,
         filters=data_address("png", png_of(sheets.filters(*kernel))) if kernel else "",
-        data={"classes": classes, "images": shown},
+        data={"classes": list(task.classes), "images": shown},
     )
 
 
-def figures(record: dict, by_views: dict[int, dict]) -> list[tuple[str, str]]:
-    """The few numbers to see first."""
-    views, numbers = max(by_views.items())
-    accuracy = "all labels right" if "samples_f1" in numbers else "accuracy"
-    named = {"accuracy": accuracy, "macro_f1": "macro F1", "samples_f1": "samples F1", "log_loss": "log loss"}
-    found = [(f"{name}, {views} views", f"{numbers[key]:.4f}") for key, name in named.items() if key in numbers]
-    return [*found, ("parameters", f"{record['parameters']:,}"), ("seconds of training", f"{record['seconds']:,.0f}")]
+def measure_policy(run: Run, task: Task, predictions: Predictions, policy: str) -> dict[str, Any]:
+    """Return the numbers of a run at one TTA policy."""
+    decision = decision_of(run, task, predictions, policy)
+    return measure(task, predictions.true, predictions.scores(task, policy), decision)
 
 
-def command(record: dict, written: dict[str, str]) -> str:
-    """The line that trains the same again: a knob stands in it where it is not what the recipe has by itself."""
-    own = {field.name: field.default for field in fields(Recipe)}
-    own |= {name: attempt(lambda text=text: ast.literal_eval(text))[0] for name, text in written.items()}
-    changed = {name: value for name, value in record["knobs"].items() if own.get(name) != value}
-    folds = record["folds"]
-    where = "" if folds == [0] else f" --fold {folds[0]}" if len(folds) == 1 else " --folds all"
+def figures(run: Run, task: Task, numbers: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the few numbers to see first, the task's metric before the others."""
+    scores = numbers["scores"].items()
+    found = [(f"{find_metric(name).title}, tta {run.policy}", f"{value:.4f}") for name, value in scores]
+    return [*found[:4], ("parameters", f"{run.record['parameters']:,}"), ("seconds of training", f"{run.seconds:,.0f}")]
+
+
+def command(run: Run) -> str:
+    """Return the line that trains the same again: with the settings that the user changed."""
+    record, folds = run.record, run.folds
+    where = "" if folds == [0] else f" --folds {','.join(map(str, folds))}"
     backend = "" if record["backend"] == "tensorflow" else f" --backend {record['backend']}"
     recipe = quote(f"recipes/{record['recipe']}.py")
     line = f"kcnn train {recipe} -c {quote(record['competition'])}{where}{backend}"
-    return line + "".join(f" --set {name}={quote(str(value))}" for name, value in changed.items())
+    return line + "".join(f" --set {name}={quote(str(value))}" for name, value in record["set"].items())
 
 
-def settings(record: dict) -> list[tuple[str, str]]:
-    knobs = ", ".join(f"{name}={value}" for name, value in record["knobs"].items())
+def settings(run: Run) -> list[tuple[str, str]]:
+    record = run.record
+    values = ", ".join(f"{name}={value}" for name, value in run.settings.items())
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return [
         ("recipe", record["recipe"]),
-        ("knobs", knobs),
-        ("folds", ", ".join(map(str, record["folds"]))),
+        ("settings", values),
+        ("folds", f"{', '.join(map(str, run.folds))} of {record['folds']['file']}"),
         ("device", f"{record['device']}, {record['backend']}, {record['precision']}"),
         ("versions", versions),
         ("commit", record["commit"] or "none"),
     ]
 
 
-def views_compared(predictions: Predictions, by_views: dict[int, dict]) -> list[list[str]]:
-    """A head and a row for each number of views; the difference to one view in points of accuracy, with the standard
-    error of that of the same images."""
-    rows = [["views", "accuracy", "macro F1", "log loss", "against one view"]]
-    for views, numbers in by_views.items():
-        against = ""
-        if predictions.labels.ndim == 1 and 1 in by_views and views > 1 and len(predictions.ids) > 1:
-            against = "{:+.2f} ± {:.2f}".format(*points_gained(predictions, 1, views))
-        cells = [f"{numbers[name]:.4f}" for name in ("accuracy", "macro_f1", "log_loss")]
-        rows.append([str(views), *cells, against])
+def compare_policies(task: Task, predictions: Predictions, by_policy: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Return a head and a row for each TTA policy; of one class an image also the difference to one view in points of
+    accuracy, with its standard error on the same images."""
+    names = list(next(iter(by_policy.values()))["scores"])[:4]
+    paired = task.kind == "multiclass" and "none" in by_policy and len(predictions.ids) > 1
+    rows = [["tta", *(find_metric(name).title for name in names), *(["points against one view"] if paired else [])]]
+    for policy, numbers in by_policy.items():
+        cells = [f"{numbers['scores'][name]:.4f}" for name in names]
+        if paired and policy != "none":
+            one, other = (predictions.scores(task, each) for each in ("none", policy))
+            cells.append("{:+.2f} ± {:.2f}".format(*points_gained(predictions.true, one, other)))
+        elif paired:
+            cells.append("")
+        rows.append([policy, *cells])
     return rows
 
 
-def thumbnails(folder: Path, predictions: Predictions, classes: list[str], track: Callable) -> tuple[list, list]:
-    """As many of the validation images as have room, the surest mistakes first and then what is right, the least sure
-    first: [id, true, predicted, probability, address] each; and those of the surest mistakes by name."""
-    _, probabilities = predictions.best()
-    given, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    wrong = mistakes(predictions.labels, probabilities)
-    right = np.flatnonzero(given == predictions.labels)
+def thumbnails(
+    competition: Competition, predictions: Predictions, scores: Array, progress: Progress
+) -> tuple[list[list[Any]], list[dict[str, Any]]]:
+    """Return as many of the validation images as have room, the surest mistakes first and then what is right, the least
+    sure first: [id, true, predicted, probability, address] each; and those of the surest mistakes by name."""
+    folder, classes, targets = competition.folder, competition.classes, predictions.true
+    given, sure = scores.argmax(axis=1), scores.max(axis=1)
+    wrong = find_mistakes(targets, scores)
+    right = np.flatnonzero(given == targets)
     order = np.concatenate([wrong, right[np.argsort(sure[right], kind="stable")]])[: ROOM // 400]
 
     def addresses(rows: range) -> list[str]:
         return [address_of(folder / str(predictions.ids[order[row]])) for row in rows]
 
-    shown, room = [], ROOM
-    made = track(chain.from_iterable(in_parallel(addresses, len(order))), "making thumbnails", len(order))
+    shown: list[list[Any]] = []
+    room = ROOM
+    made = progress.track(chain.from_iterable(in_parallel(addresses, len(order))), "making thumbnails", len(order))
     for row, address in zip(order, made, strict=True):
         room -= len(address) + 6 * len(str(predictions.ids[row])) + 60  # at worst a letter is written as six signs
         if room >= 0:
-            label = int(predictions.labels[row])
+            label = int(targets[row])
             shown.append([str(predictions.ids[row]), label, int(given[row]), round(float(sure[row]), 4), address])
     of_mistakes = [
         {"name": name, "true": classes[true], "predicted": classes[said], "probability": share, "thumbnail": address}
@@ -146,23 +170,23 @@ def thumbnails(folder: Path, predictions: Predictions, classes: list[str], track
 
 
 def address_of(path: Path) -> str:
-    """A file's thumbnail as a data: address, "" where it cannot be read."""
-    pixels, _ = attempt(lambda: picture(path, SIDE))
+    """Return a file's thumbnail as a data: address, "" where it cannot be read."""
+    pixels, _ = attempt(lambda: decode_whole(path, SIDE))
     if pixels is None:
         return ""
     written = io.BytesIO()
-    Image.fromarray(shrunk(pixels, SIDE)).save(written, "webp", quality=70)
+    Image.fromarray(shrink(pixels, SIDE)).save(written, "webp", quality=70)
     return data_address("webp", written.getvalue())
 
 
-def png_of(drawn) -> bytes:
+def png_of(drawn: Figure) -> bytes:
     written = io.BytesIO()
     drawn.savefig(written, format="png")
     return written.getvalue()
 
 
-def inline_svg(drawn) -> Markup:
-    """A figure as an <svg> that takes the page's own colour where it was black, and has no ground of its own."""
+def inline_svg(drawn: Figure) -> Markup:
+    """Return a figure as an <svg> that takes the page's own colour where it was black, and has no background."""
     written = io.StringIO()
     drawn.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     text = written.getvalue()

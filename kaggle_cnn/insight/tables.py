@@ -1,16 +1,27 @@
-"""Rich tables of what there is: runs, scores, recipes, images, layers."""
+"""Tables of runs, submissions, a leaderboard, recipes, a competition's contents, training curves and layers."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kaggle_cnn.competition.metrics import find_metric
+
+STANDARD = ("accuracy", "macro_f1", "log_loss", "rmse", "mae", "r2")  # two of these follow the competition's metric
+WIDE = 92  # columns of the terminal from which runs_table has a date
+BARS = "▁▂▃▄▅▆▇█"
+MOST_PROBLEMS = 20
+
 
 def plain_table(columns: list[str], rows: Iterable[Iterable[str]], right: Iterable[str] = (), gap: int = 2) -> Table:
-    """A table of strings, a line a row, `gap` (1 or 2) spaces between columns; those named in `right` stand there."""
+    """Return a table of strings with `gap` (1 or 2) spaces between columns. Columns in `right` are right-aligned."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
@@ -19,35 +30,53 @@ def plain_table(columns: list[str], rows: Iterable[Iterable[str]], right: Iterab
     return table
 
 
-def runs_table(runs: list, width: int) -> Table:
-    """`runs` as learn.run.Run, in the order given. Accuracy and the like are of the most views there are; the bars are
-    the first fold's validation accuracy, epoch by epoch. When a run was begun is told from 92 columns on."""
-    rows = []
-    for run in runs:
-        record, (views, numbers) = run.record, run.best_score()
-        scores = [f"{numbers[name]:.4f}" if numbers else "" for name in ("accuracy", "macro_f1", "log_loss")]
-        settings = [str(views or ""), str(len(record["folds"])), str(record["knobs"]["epochs"])]
-        begun = record["created"][5:16].replace("T", " ")
-        status = f"{record['seconds']:,.0f} s" if run.finished else record["status"]
-        history = next(iter(run.histories()), None)
-        line = sparkline(history["val_accuracy"].tolist(), 8) if history is not None else ""
-        rows.append([run.id, *scores, line, *settings, status, begun])
-    columns = ["run", "accuracy", "macro F1", "log loss", "by epoch", "views", "folds", "epochs", "trained"]
-    columns += ["begun (UTC)"] if width >= 92 else []
-    rows = [row[: len(columns)] for row in rows]
-    return plain_table(columns, rows, right=[name for name in columns[1:] if name != "by epoch"], gap=1)
+def column_title(column: str) -> str:
+    """Return the title of a column of history.csv: "val_log_loss" -> "log loss"."""
+    name = column.removeprefix("val_")
+    return name if name == "loss" else find_metric(name).title
 
 
-def scores_table(entries: list[dict[str, str]]) -> Table:
-    """The ledger's lines; a column that no line fills is left out."""
-    columns = ["date", "file", "run", "validation", "public", "private", "status", "message"]
+def runs_table(rows: list[dict[str, Any]], width: int, metric_name: str) -> Table:
+    """Return a table of runs in the given order.
+
+    Keys of a row: id, kind, score (of the metric `metric_name`, or None), scores (metric -> value), tta, folds (their
+    numbers), epochs, seconds, status ("finished" or "training"), created, and history: the metric of the first fold
+    after each epoch, drawn as bars. On a terminal of 92 columns or more, the table also has the date.
+    """
+    others = [name for name in STANDARD if name != metric_name and any(name in row["scores"] for row in rows)][:2]
+    cells = []
+    for row in rows:
+        scores = [row["score"], *(row["scores"].get(name) for name in others)]
+        trained = f"{row['seconds']:,.0f} s" if row["status"] == "finished" else row["status"]
+        cells.append(
+            [
+                row["id"],
+                *("" if score is None else f"{score:.4f}" for score in scores),
+                sparkline(row["history"], 8),
+                row["tta"],
+                str(len(row["folds"])),
+                str(row["epochs"] or ""),
+                trained,
+                row["created"][5:16].replace("T", " "),
+            ]
+        )
+    titles = [find_metric(name).title for name in (metric_name, *others)]
+    columns = ["run", *titles, "by epoch", "tta", "folds", "epochs", "trained"]
+    columns += ["begun (UTC)"] if width >= WIDE else []
+    right = [name for name in columns if name not in ("run", "by epoch", "tta")]
+    return plain_table(columns, [row[: len(columns)] for row in cells], right=right, gap=1)
+
+
+def submissions_table(entries: list[dict[str, str]]) -> Table:
+    """Return the lines of the ledger. A column that is empty in all lines is left out."""
+    columns = ["date", "ref", "file", "run", "tta", "metric", "validation", "public", "private", "status", "message"]
     columns = [name for name in columns if any(entry[name] for entry in entries)] or columns
     rows = [[entry[name][:16] if name == "date" else entry[name] for name in columns] for entry in entries]
     return plain_table(columns, rows, right=("validation", "public", "private"), gap=1)
 
 
-def leaderboard_table(rows: list[dict]) -> Table:
-    """Places of a leaderboard, the user's own in bold."""
+def leaderboard_table(rows: list[dict[str, Any]]) -> Table:
+    """Return places of a leaderboard, the user's own in bold. Keys: place, team, score, date, own."""
     cells = [[f"{row['place']:,}", row["team"], f"{row['score']:g}", row["date"][:16]] for row in rows]
     table = plain_table(["place", "team", "score", "date"], cells, right=("place", "score"))
     for number, row in enumerate(rows):
@@ -56,45 +85,63 @@ def leaderboard_table(rows: list[dict]) -> Table:
 
 
 def recipes_table(outlines: list[tuple[str, str, dict[str, str]]]) -> RenderableType:
-    """Each recipe's name, first line and knobs as written."""
-    parts = []
-    for name, first_line, knobs in outlines:
+    """Return the name, the first line and the settings of each recipe."""
+    parts: list[RenderableType] = []
+    for name, first_line, settings in outlines:
         parts += [Text(name, "bold"), Padding(Text(first_line), (0, 0, 0, 2))]
-        parts += [Padding(Text(" ".join(f"{knob}={value}" for knob, value in knobs.items()), "dim"), (0, 0, 1, 2))]
+        words = " ".join(f"{setting}={value}" for setting, value in settings.items())
+        parts.append(Padding(Text(words, "dim"), (0, 0, 1, 2)))
     return Group(*parts)
 
 
-def survey_tables(found: dict) -> list[RenderableType]:
-    """What data.survey found, as tables and lines."""
+def overview_tables(found: dict[str, Any]) -> list[RenderableType]:
+    """Return tables and lines that show what data.overview.summarise found."""
+    parts: list[RenderableType] = [labels_table(found), "", images_table(found), ""]
+    lines = [
+        f"layout {found['layout']}, kind {found['kind']}, folds {found['folds']}",
+        f"submission: {found['submission']}",
+        *found["notes"],
+        *duplicate_lines(found["same"]),
+    ]
+    for part in ("train", "test"):
+        problems = found[part]["problems"]
+        lines += [f"corrupt: {name}: {reason}" for name, reason in list(problems.items())[:MOST_PROBLEMS]]
+        more = len(problems) - MOST_PROBLEMS
+        lines += [f"corrupt: and {more} more, see --json"] if more > 0 else []
+    return [*parts, *map(Text, lines)]
+
+
+def labels_table(found: dict[str, Any]) -> Table:
+    """Return the number of images of each class, or the range of each value of a regression."""
+    if found["values"]:
+        columns = ["value", "images", "min", "mean", "max"]
+        rows = [
+            [name, f"{numbers['count']:,}", *(f"{numbers[column]:.4g}" for column in columns[2:])]
+            for name, numbers in found["values"].items()
+        ]
+        return plain_table(columns, rows, right=columns[1:])
     rows = [[name, f"{counts['train']:,}", f"{counts['share']:.1%}"] for name, counts in found["classes"].items()]
-    parts: list[RenderableType] = [plain_table(["class", "images", "share"], rows, right=("images", "share"))]
+    return plain_table(["class", "images", "share"], rows, right=("images", "share"))
+
+
+def images_table(found: dict[str, Any]) -> Table:
+    """Return counts and sizes of the training images and of the test images."""
+    counts, sizes = ["images", "grey", "colour", "corrupt", "duplicates"], ["smallest", "median", "largest"]
     rows = []
     for part in ("train", "test"):
         numbers = found[part]
         if numbers["images"]:
-            sizes = [
-                f"{numbers[name][0]}x{numbers[name][1]}" if numbers[name] else ""
-                for name in ("smallest", "median", "largest")
-            ]
-            counts = [f"{numbers[name]:,}" for name in ("images", "grey", "colour", "corrupt", "double")]
-            rows.append([part, *counts, *sizes])
-    columns = ["part", "images", "grey", "colour", "corrupt", "double", "smallest", "median", "largest"]
-    parts += ["", plain_table(columns, rows, right=columns[1:]), ""]
-    lines = [f"layout {found['layout']}, folds {found['folds']}", f"submission: {found['submission']}", *found["notes"]]
-    lines += same_lines(found["same"])
-    for part in ("train", "test"):
-        problems = found[part]["problems"]
-        lines += [f"corrupt: {name}: {reason}" for name, reason in list(problems.items())[:20]]
-        lines += [f"corrupt: and {len(problems) - 20} more, see --json"] if len(problems) > 20 else []
-    return [*parts, *map(Text, lines)]
+            shapes = ["{}x{}".format(*numbers[name]) if numbers[name] else "" for name in sizes]
+            rows.append([part, *(f"{numbers[name]:,}" for name in counts), *shapes])
+    return plain_table(["part", *counts, *sizes], rows, right=[*counts, *sizes])
 
 
-def same_lines(same: dict) -> list[str]:
-    """How many images have the same pixels as others, and a few of those that differ in label."""
+def duplicate_lines(same: dict[str, Any]) -> list[str]:
+    """Return how many groups of duplicates there are, and a few duplicates with different labels."""
     if not same["groups"]:
         return []
     lines = [
-        f"groups of images of the same pixels: {same['groups']:,}, of these {same['across']:,} across parts, "
+        f"groups of duplicates: {same['groups']:,}, of these {same['across']:,} across parts, "
         f"{same['conflicting']:,} with different labels"
     ]
     conflicts = [members for members in same["members"] if len({each["label"] for each in members} - {""}) > 1]
@@ -105,29 +152,43 @@ def same_lines(same: dict) -> list[str]:
     return lines
 
 
-def sparkline(values: list[float], most: int = 20) -> str:
-    """A line of bars from the least value to the greatest; of more than `most`, an even choice with the last."""
+def sparkline(values: Sequence[float], most: int = 20) -> str:
+    """Return a line of bars from the minimum to the maximum, with a space for a value that is not a number.
+
+    Of more than `most` values, some are chosen at equal distances, with the first and the last.
+    """
     step = (len(values) - 1) / (most - 1)
     kept = values if len(values) <= most else [values[round(place * step)] for place in range(most)]
-    low, high = min(kept, default=0), max(kept, default=0)
-    return "".join("▁▂▃▄▅▆▇█"[int(7 * (value - low) / ((high - low) or 1))] for value in kept)
+    finite = [value for value in kept if math.isfinite(value)]
+    low, high = min(finite, default=0), max(finite, default=0)
+    heights = [int(7 * (value - low) / ((high - low) or 1)) if math.isfinite(value) else None for value in kept]
+    return "".join(" " if height is None else BARS[height] for height in heights)
 
 
-def curves_table(histories: dict[str, list], by: str) -> Table:
-    """Of each run's folds: validation accuracy epoch by epoch, the best one and the last. As charts.curves has them."""
+def find_best_row(history: pd.DataFrame, by: str, higher_is_better: bool) -> "pd.Series[Any]":
+    """Return the row of history.csv with the best value in the column `by`: the first one among equals."""
+    values = history[by].to_numpy(float)
+    merits = np.where(np.isnan(values), -np.inf, values if higher_is_better else -values)
+    return history.iloc[int(merits.argmax())]
+
+
+def curves_table(histories: dict[str, list[pd.DataFrame]], by: str, higher_is_better: bool) -> Table:
+    """Return the column `by` of each fold of each run: all epochs as bars, the best value and the last one.
+
+    The arguments are those of charts.curves.
+    """
     rows = []
     for run, folds in histories.items():
         for number, history in enumerate(folds):
-            best = history[by].idxmin() if by.endswith("loss") else history[by].idxmax()
-            values = history["val_accuracy"]
-            epoch = f"{int(history['epoch'][best])} of {len(history)}"
-            line = sparkline(values.tolist())
-            rows.append(["" if number else run, line, f"{values[best]:.4f}", epoch, f"{values.iloc[-1]:.4f}"])
-    return plain_table(["run", "validation accuracy", "best", "epoch", "last"], rows, right=["best", "epoch", "last"])
+            best, values = find_best_row(history, by, higher_is_better), history[by].tolist()
+            epoch = f"{int(best['epoch'])} of {len(history)}"
+            rows.append(["" if number else run, sparkline(values), f"{best[by]:.4f}", epoch, f"{values[-1]:.4f}"])
+    columns = ["run", f"validation {column_title(by)}", "best", "epoch", "last"]
+    return plain_table(columns, rows, right=columns[2:])
 
 
-def layers_table(rows: list[dict]) -> Table:
-    """The steps of a network; `rows` as learn.inside.outline gives them."""
+def layers_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the steps of a network. `rows` is the result of learn.network.outline."""
     cells = [
         [
             row["name"],
@@ -142,28 +203,38 @@ def layers_table(rows: list[dict]) -> Table:
     return plain_table(columns, cells, right=columns[2:])
 
 
-def comparison(names: list[str], numbers: dict, entries: list[dict], most: int = 10) -> RenderableType:
-    """`numbers` as insight.compare.compare gives them, `entries` the images on which two runs part."""
+def comparison(
+    names: list[str], numbers: dict[str, Any], entries: list[dict[str, Any]], most: int = 10
+) -> RenderableType:
+    """Return the comparison of two runs. `numbers` is the result of runs.compare.compare.
+
+    `entries` are the images that only one run predicts correctly, with the keys name, true and said: the (class,
+    probability) that each run predicts.
+    """
     rows = []
-    for key, name in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
-        of, (low, high) = numbers[key], numbers[key]["interval"]
-        ends = f"{low:+.4f} to {high:+.4f}"
-        rows.append([name, f"{of['one']:.4f}", f"{of['other']:.4f}", f"{of['difference']:+.4f}", ends])
+    for metric, scores in numbers["scores"].items():
+        low, high = scores["interval"]
+        values = [f"{scores['one']:.4f}", f"{scores['other']:.4f}", f"{scores['difference']:+.4f}"]
+        rows.append([find_metric(metric).title, *values, f"{low:+.4f} to {high:+.4f}"])
     columns = ["", *names, "difference", "95 % interval"]
-    counts = numbers["only_one"], numbers["only_other"]
-    better = names[1] if numbers["accuracy"]["difference"] > 0 else names[0]
-    verdict = f"{better} is better, beyond noise" if numbers["beyond_noise"] else "the difference is within noise"
-    right = f"only {names[0]} right {counts[0]:,}, only {names[1]} right {counts[1]:,}"
-    parts = [
+    parts: list[RenderableType] = [
         Text(f"{numbers['images']:,} validation images\n"),
         plain_table(columns, rows, right=columns[1:]),
-        Text(f"\n{right}; McNemar's p {numbers['p']:.3g}"),
-        Text(verdict, "bold"),
+        "",
     ]
-    if not entries:
-        return Group(*parts)
-    cells = []
-    for each in entries[:most]:
-        cells.append([each["name"], each["true"], *(f"{given} {share:.0%}" for given, share in each["said"])])
-    apart = Text(f"\nwhere they part most, {len(cells)} of {len(entries):,}")
-    return Group(*parts, apart, plain_table(["image", "true", *names], cells))
+    if "p" in numbers:
+        counts = f"correct only in {names[0]}: {numbers['only_one']:,}, only in {names[1]}: {numbers['only_other']:,}"
+        parts.append(Text(f"{counts}; McNemar's test: p {numbers['p']:.3g}"))
+    better = numbers["better"]
+    beyond = numbers["beyond_noise"] and better is not None
+    title = find_metric(numbers["metric"]).title
+    verdict = f"{names[better]} is better in {title}, beyond noise" if beyond else "the difference is within noise"
+    parts.append(Text(verdict, "bold"))
+    if entries:
+        cells = [
+            [each["name"], each["true"], *(f"{predicted} {share:.0%}" for predicted, share in each["said"])]
+            for each in entries[:most]
+        ]
+        parts.append(Text(f"\nlargest disagreements, {len(cells)} of {len(entries):,}"))
+        parts.append(plain_table(["image", "true", *names], cells))
+    return Group(*parts)

@@ -34,7 +34,7 @@ class Device:
 
 
 def start_backend(backend: str | None) -> None:
-    """Imports Keras on `backend`, or on KERAS_BACKEND, or on TensorFlow; what the libraries print meanwhile is dropped.
+    """Import Keras on `backend`, or on KERAS_BACKEND, or on TensorFlow; drop what the libraries print meanwhile.
 
     Raises KcnnError where the backend is unknown or not installed.
     """
@@ -67,8 +67,8 @@ def start_backend(backend: str | None) -> None:
 
 @contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Sends file descriptor 2 to a file meanwhile, since TensorFlow's C++ lines ignore Python's sys.stderr. What was
-    written is shown after all where the block fails with anything but an ImportError."""
+    """Send file descriptor 2 to a file meanwhile, since TensorFlow's C++ lines ignore Python's sys.stderr. What was
+    written is shown where the block fails with anything but an ImportError."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
@@ -89,7 +89,7 @@ def silent_stderr() -> Iterator[None]:
 
 @cache
 def find_device() -> Device:
-    """The GPU that the running backend uses, named by the driver's own nvidia-smi, or the CPU.
+    """Return the GPU that the running backend uses, named by the driver's own nvidia-smi, or the CPU.
 
     Volta and Turing (compute capability 7) have fast float16, Ampere and later (8 and up) bfloat16 too, which needs no
     loss scaling. A CPU gets float32: bfloat16 measured ten times slower there without AVX-512 BF16 or AMX, and 1.1 to
@@ -108,9 +108,9 @@ def find_device() -> Device:
 
 
 def first_gpu() -> list[str]:
-    """For example ["NVIDIA H100", "9.0", "81559"], memory in MiB; [] where nvidia-smi does not say."""
+    """Return for example ["NVIDIA H100", "9.0", "81559"], memory in MiB; [] where nvidia-smi does not say."""
     if not shutil.which("nvidia-smi"):
         return []
     query = ["nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader,nounits"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=30)
-    return answer.stdout.strip().split("\n")[0].split(", ") if answer.returncode == 0 else []
+    done = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    return done.stdout.strip().split("\n")[0].split(", ") if done.returncode == 0 else []

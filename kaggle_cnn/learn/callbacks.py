@@ -1,196 +1,262 @@
-"""What happens beside `model.fit`, in this order: Watch (progress, a loss that is no number), then Checkpoint, then
-Scalars where it is asked for."""
+"""What happens beside `model.fit`, in this order: Watch (progress, a loss that is not a number), then Checkpoint, then
+Scalars where TensorBoard's logs are asked for."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
+from kaggle_cnn.competition.metrics import Array, Metric
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
+from kaggle_cnn.learn.model import Network
+from kaggle_cnn.progress import Progress
+from kaggle_cnn.runs.run import Run
 
-STATE = "state.npz"
+STATE, BEST, MODEL = "state.npz", "best.npz", "model.keras"
+Row = dict[str, float]
 
 
 class Watch(keras.callbacks.Callback):
-    """Tells `progress.step(epoch, step, loss, accuracy)` how training goes, a few times a second, and stops it when
-    the loss is no number any more: before Checkpoint, if it stands before it, has written such a model.
+    """Show how training goes, a few times a second, and stop it when the loss is not a number any more: before
+    Checkpoint, if it comes before it, has kept such a model.
     """
 
-    def __init__(self, progress):
+    def __init__(self, progress: Progress):
         super().__init__()
         self.progress, self.epoch, self.last = progress, 0, -math.inf
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         # Reading a metric waits for the device, so not at every step.
         if time.monotonic() - self.last > 0.25:
             self.last = time.monotonic()
             self.require_number(logs)
-            self.progress.step(self.epoch, batch + 1, float(logs["loss"]), float(logs["accuracy"]))
+            self.progress.step(self.epoch, batch + 1, {name: float(value) for name, value in (logs or {}).items()})
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.require_number(logs)
 
-    def require_number(self, logs):
-        if not math.isfinite(float(logs["loss"])):
+    def require_number(self, logs: Mapping[str, Any] | None) -> None:
+        loss = float((logs or {})["loss"])
+        if not math.isfinite(loss):
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             raise KcnnError(
-                f"the loss became {float(logs['loss'])} in epoch {self.epoch + 1}",
-                "a lower rate usually helps: --set learning_rate=VALUE; it is "
-                f"{float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):g} now",
+                f"the loss became {loss} in epoch {self.epoch + 1}",
+                f"a lower rate usually helps: --set learning_rate=VALUE; it is {rate:g} now",
             )
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After each epoch: validation; model.keras if `worth(row)`, row as in history.csv, is the most so far; state.npz;
-    history.csv.
+    """Validate after each epoch; keep the weights where the metric is the best so far, and the state to resume from.
 
-    What is validated and saved is `twin`, a model built as the `trained` one: it is given the epoch's weights, then
-    `validate()` measures it, {"val_loss": ...}. Not by fit's `validation_data`, which builds a tf.data pipeline for
-    every epoch: to take one down held up every other epoch of the baseline by 4 s of 10 (LOG.md). `plateau` epochs
-    without a better one divide the rate by ten; 0 never does.
+    `validate()` measures the network, {"val_loss": ...}, among them `metric` as "val_" and its name. Not by fit's
+    `validation_data`, which builds a tf.data pipeline for every epoch: to end one held up every other epoch of the
+    baseline by 4 s of 10 (LOG.md). `plateau` epochs without a better one divide the rate by ten; 0 never does.
 
     Keras' own ModelCheckpoint and BackupAndRestore write in place, where a kill leaves half a file, forget the best
-    score, and save no dropout seeds. Here every file is renamed when whole, and state.npz, written after model.keras,
-    holds every variable there is: weights, seeds, optimizer, and with them the place in the learning-rate schedule.
-    A thread writes, while the next epoch is trained; when all is written, `progress.epoch(row, better, seconds)` is
-    told. Use as a context, so that the last is waited for.
+    score, and save no dropout seeds. Here every file is renamed when whole. best.npz has the best epoch's weights;
+    state.npz, written after it, every variable there is by its path: weights, seeds, optimizer, and with them the place
+    in the learning-rate schedule. A thread writes, while the next epoch is trained; when all is written,
+    `progress.epoch(row, better, seconds)` is called. Use as a context: at its end, model.keras is written.
     """
 
     def __init__(
         self,
-        folder: Path,
-        trained: keras.Model,
-        twin: keras.Model,
-        validate: Callable[[], dict[str, float]],
-        worth: Callable[[dict[str, float]], float],
+        run: Run,
+        fold: int,
+        network: Network,
+        validate: Callable[[], Row],
+        metric: Metric,
         plateau: int,
-        progress,
+        progress: Progress,
     ):
         super().__init__()
-        self.folder, self.trained, self.twin = folder, trained, twin
-        self.validate, self.worth, self.plateau, self.progress = validate, worth, plateau, progress
-        self.history: list[dict[str, float]] = []
+        self.run, self.fold, self.folder, self.network = run, fold, run.fold_folder(fold), network
+        self.validate, self.metric, self.plateau, self.progress = validate, metric, plateau, progress
+        self.history: list[Row] = []
+        self.seconds = 0.0
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self.writing: Future | None = None
+        self.writing: Future[None] | None = None
 
     def __enter__(self) -> "Checkpoint":
         return self
 
-    def __exit__(self, kind, *_) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.writer.shutdown()
-        if kind is None:
-            self.wait()
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self.save_best()
 
     def wait(self) -> None:
-        """Until what is being written is whole; raises what went wrong with it."""
+        """Wait until what is being written is whole. Raises what went wrong with it."""
         if self.writing:
             self.writing.result()
 
+    def save_best(self) -> None:
+        """Write model.keras with the weights of the best epoch, where there has been one."""
+        if not (self.folder / BEST).is_file():
+            return
+        with np.load(self.folder / BEST) as best:
+            for name, variable in name_variables(self.network.whole.variables).items():
+                variable.assign(best[name])
+        with whole_file(self.folder / MODEL) as temporary:
+            self.network.whole.save(temporary)
+
     def restore(self, model: keras.Model) -> int:
-        """Puts the last whole epoch's state into a compiled `model`; returns how many epochs have been trained."""
+        """Put the last whole epoch's state into a compiled `model`; return how many epochs have been trained."""
         path = self.folder / STATE
         if not path.is_file():
             return 0
         model.optimizer.build(model.trainable_variables)
         try:
             with np.load(path) as state:
-                self.history = pd.DataFrame(state["history"], columns=state["columns"]).to_dict("records")
-                for name, variable in variables(model).items():
+                columns = [str(name) for name in state["columns"]]
+                self.history = [dict(zip(columns, map(float, row), strict=True)) for row in state["history"]]
+                self.seconds = float(state["seconds"])
+                for name, variable in training_state(model).items():
                     variable.assign(state[name])
         except (KeyError, ValueError, OSError) as error:
             raise KcnnError(f"{path} does not fit this recipe: {error}", "train again, without --resume") from None
         return len(self.history)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.begun = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.wait()
-        self.give_twin_weights()
-        row = {"epoch": epoch + 1, **logs, **self.validate()}
-        row = {name: float(value) for name, value in row.items()}
+        with averaged_weights(self.model):
+            row = {"epoch": epoch + 1, **(logs or {}), **self.validate()}
+            row = {name: float(value) for name, value in row.items()}
+            better = self.merit(row) > max(map(self.merit, self.history), default=-math.inf) or not self.history
+            best = copy_values(name_variables(self.network.whole.variables)) if better else None
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         seconds = time.monotonic() - self.begun
-        better = self.worth(row) > max(map(self.worth, self.history), default=-math.inf)
+        self.seconds += seconds
         self.history.append(row)
-        if self.plateau and stalled([self.worth(each) for each in self.history], self.plateau):
+        if self.plateau and has_stalled([self.merit(each) for each in self.history], self.plateau):
             self.model.optimizer.learning_rate = row["learning_rate"] / 10
-        # Copies: what convert_to_numpy gives may be the variable's own memory.
-        values = {name: np.array(keras.ops.convert_to_numpy(each)) for name, each in variables(self.model).items()}
-        self.writing = self.writer.submit(self.write, list(self.history), better, values, seconds)
+        values = copy_values(training_state(self.model))
+        values["seconds"] = np.array(self.seconds)
+        self.writing = self.writer.submit(self.write, list(self.history), best, values, seconds)
 
-    def give_twin_weights(self) -> None:
-        """The trained model's, or the running average of them where the optimizer keeps one."""
-        for kept, current in zip(self.twin.variables, self.trained.variables, strict=True):
-            kept.assign(current)
-        optimizer = self.model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # behind the loss scale of mixed_float16
-        if optimizer.use_ema:  # it assigns in the order of the model that it trains, which is the twin's
-            optimizer.finalize_variable_values(self.twin.trainable_variables)
-        for kept in self.twin.variables:  # JAX shares the array on assignment, and takes it away with the next call
-            kept.assign(keras.ops.copy(kept))
+    def merit(self, row: Row) -> float:
+        return self.metric.merit(row[f"val_{self.metric.name}"])
 
-    def write(self, history: list[dict[str, float]], better: bool, values: dict, seconds: float) -> None:
-        if better:
-            with whole_file(self.folder / "model.keras") as temporary:
-                self.twin.save(temporary)
+    def write(
+        self, history: list[Row], best: dict[str, Array] | None, values: dict[str, Array], seconds: float
+    ) -> None:
+        """Write what an epoch leaves, in the writer's thread."""
+        if best is not None:
+            write_arrays(self.folder / BEST, best)
         table = pd.DataFrame(history)
-        with whole_file(self.folder / STATE) as temporary:
-            np.savez(temporary, history=table.to_numpy(float), columns=np.array(table.columns, dtype=str), **values)
+        columns = {"history": table.to_numpy(float), "columns": np.array(table.columns, dtype=str)}
+        write_arrays(self.folder / STATE, {**values, **columns})
         with whole_file(self.folder / "history.csv") as temporary:
             table.astype({"epoch": int}).to_csv(temporary, index=False)
-        self.progress.epoch(history[-1], better, seconds)
+        best_epoch = int(np.argmax([self.merit(row) for row in history])) + 1
+        spent = round(float(values["seconds"]), 1)
+        self.run.write_result(self.fold, status="training", seconds=spent, epochs=len(history), best_epoch=best_epoch)
+        self.progress.epoch(history[-1], best is not None, seconds)
 
 
 class Scalars(keras.callbacks.Callback):
-    """Writes each epoch's numbers, once `checkpoint` has them, for TensorBoard: loss and accuracy as two runs, train
-    and validation, and the learning rate. On every backend: the package tensorboard needs no TensorFlow.
+    """Write each epoch's numbers, once `checkpoint` has them, for TensorBoard: those of training and of validation as
+    two runs, and the learning rate. On every backend: the package tensorboard needs no TensorFlow.
     """
 
     def __init__(self, folder: Path, checkpoint: Checkpoint):
         super().__init__()
         self.folder, self.checkpoint = folder, checkpoint
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         from tensorboard.summary import Writer
 
         self.writers = {part: Writer(str(self.folder / part)) for part in ("train", "validation")}
 
-    def on_epoch_end(self, epoch, logs=None):
-        row = self.checkpoint.history[-1]
-        for part, prefix in (("train", ""), ("validation", "val_")):
-            for name in ("loss", "accuracy"):
-                self.writers[part].add_scalar(f"epoch_{name}", row[prefix + name], epoch + 1)
-        self.writers["train"].add_scalar("epoch_learning_rate", row["learning_rate"], epoch + 1)
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        for name, value in self.checkpoint.history[-1].items():
+            if name != "epoch":
+                part = "validation" if name.startswith("val_") else "train"
+                self.writers[part].add_scalar(f"epoch_{name.removeprefix('val_')}", value, epoch + 1)
         for writer in self.writers.values():
             writer.flush()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         for writer in self.writers.values():
             writer.close()
 
 
-def stalled(worths: list[float], patience: int) -> bool:
-    """Whether the last of `worths` is the last of `patience` in a row without a new best; the next is then the first
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Give a model in training the running average of its weights, where its optimizer keeps one, for the block."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # behind the loss scale of mixed_float16
+    if not optimizer.use_ema:
+        yield
+        return
+    own = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
+    optimizer.finalize_variable_values(model.trainable_variables)
+    for variable in model.trainable_variables:  # JAX shares the array on assignment, and the next call takes it away
+        variable.assign(keras.ops.copy(variable))
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, own, strict=True):
+            variable.assign(value)
+
+
+def has_stalled(merits: list[float], patience: int) -> bool:
+    """Whether the last of `merits` is the last of `patience` in a row without a new best; the next is then the first
     of the next row."""
     best, since = -math.inf, 0
-    for worth in worths:
-        since = 0 if worth > best else since % patience + 1
-        best = max(best, worth)
+    for merit in merits:
+        since = 0 if merit > best else since % patience + 1
+        best = max(best, merit)
     return since == patience
 
 
-def variables(model: keras.Model) -> dict:
-    """Every variable of a compiled model and its optimizer under a name that a model built alike gives it too; but for
-    images that live in it, which are uint8."""
-    own = [variable for variable in model.variables if variable.dtype != "uint8"]
-    owned = [("model", own), ("optimizer", model.optimizer.variables)]
-    return {f"{owner}_{number}": variable for owner, each in owned for number, variable in enumerate(each)}
+def training_state(model: keras.Model) -> dict[str, Any]:
+    """Return every variable of a compiled model and its optimizer by path; without images that live in it, which are
+    uint8."""
+    own = name_variables([variable for variable in model.variables if variable.dtype != "uint8"])
+    # The name of an optimizer counts how many were made before it; those of its variables stay.
+    optimizer = name_variables(model.optimizer.variables, lambda path: path.rpartition("/")[2])
+    return {**own, **{f"optimizer/{name}": variable for name, variable in optimizer.items()}}
+
+
+def name_variables(variables: list[Any], shorten: Callable[[str], str] = str) -> dict[str, Any]:
+    """Return the variables by path. Models in models may have layers of one name: later ones get a number."""
+    named: dict[str, Any] = {}
+    for variable in variables:
+        path = name = shorten(variable.path)
+        number = 1
+        while name in named:
+            number += 1
+            name = f"{path}#{number}"
+        named[name] = variable
+    return named
+
+
+def copy_values(variables: Mapping[str, Any]) -> dict[str, Array]:
+    """Return copies: what convert_to_numpy gives may be the variable's own memory."""
+    return {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in variables.items()}
+
+
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write a .npz. Its keys are paths, so by a stream: np.savez takes a key `file` for an argument."""
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)

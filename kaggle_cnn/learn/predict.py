@@ -1,27 +1,32 @@
-"""Run -> probabilities, averaged over one view or several."""
+"""Run -> predictions: the logits of each view, by the saved models."""
 
 import gc
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
+from keras import Model
 
-from kaggle_cnn.data.batches import centres
+from kaggle_cnn import tta
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.data.batches import unmapped
 from kaggle_cnn.data.dataset import Dataset
-from kaggle_cnn.data.images import Images, load_images
+from kaggle_cnn.data.image_cache import Images, load_images
+from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import find_device
-from kaggle_cnn.learn.layers import at_crop, with_views
-from kaggle_cnn.learn.predictions import Predictions, joined, mean
-from kaggle_cnn.learn.recipe import VIEWS, describe, load_recipe
-from kaggle_cnn.learn.run import Run
+from kaggle_cnn.learn.model import cut_head
+from kaggle_cnn.progress import Progress, Silent
+from kaggle_cnn.recipe import describe_error, load_recipe
+from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
+from kaggle_cnn.runs.run import Run
 
 
-def load_model(run: Run, path: Path) -> keras.Model:
-    """A saved model, ready to predict; the run's own recipe is run first, for layers that it may define.
+def load_model(run: Run, path: Path) -> Model:
+    """Return a saved model; the run's own recipe is run first, for layers that it may define.
 
     Raises KcnnError where the file cannot be read.
     """
@@ -30,122 +35,162 @@ def load_model(run: Run, path: Path) -> keras.Model:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # zipfile, h5py and Keras each raise their own
         raise KcnnError(
-            f"{path} cannot be loaded: {describe(error)}", "train again, on the versions in run.json"
+            f"{path} cannot be loaded: {describe_error(error)}", "train again, with the versions in run.json"
         ) from error
 
 
 def predict_views(
-    model: keras.Model, pixels: np.ndarray, rows: np.ndarray, views: int, track: Callable, crop: int | None = None
-) -> dict[int, np.ndarray]:
-    """Probabilities of `pixels`[`rows`] (uint8 NHWC at the recipe's size), averaged over the first of `views` views:
-    VIEWS.
+    model: Model, pixels: Array, rows: Array, views: tuple[str, ...], size: int, progress: Progress | None = None
+) -> Array:
+    """Return what `model` gives for each view of `pixels`[`rows`], float32 (len(rows), views, outputs).
 
-    The views are of the size that the model was trained on, or of `crop`; see layers.at_crop. Returns {views: float32
-    (len(rows), classes)}.
+    `pixels` uint8 (N, side, side, channels), of which the views are `size` x `size`; see tta.cut_view. One view after
+    the other, each a call of the same compiled function: the memory is that of one view.
     """
-    size = pixels.shape[1]
-    if crop and crop > size:
-        raise KcnnError(f"--crop should be at most {size}, the size of the recipe's images, got {crop}", "cut less")
-    model = at_crop(model, crop or model.input_shape[1])
-    every = with_views(model, size, views)
-    bar = partial(track, description=f"predicting {len(rows)} images, {views} views")
-    given = answers(every, lambda chosen: centres(pixels, chosen, size), rows, batch_size(model), bar)
-    return {count: given[:, :count].mean(axis=1, dtype=np.float32) for count in VIEWS[views]}
+    progress = progress or Silent()
+    batch = min(batch_size(model), max(len(rows), 1))
+    starts = range(0, len(rows), batch)
+    found = np.zeros((len(rows), len(views), model.output_shape[-1]), np.float32)
+    description = f"predicting {len(rows)} images, {len(views)} view{'s' if len(views) > 1 else ''}"
+    for start in progress.track(starts, description, len(starts)):
+        chosen = rows[start : start + batch]
+        images = unmapped(pixels)[pad(chosen, batch)]
+        for number, view in enumerate(views):
+            found[start : start + batch, number] = run_batch(model, tta.cut_view(images, view, size))[: len(chosen)]
+    return found
 
 
-def answers(
-    model: keras.Model, images: Callable, rows: np.ndarray, batch: int, track: Callable = lambda starts, total: starts
-) -> np.ndarray:
-    """What `model` says of `images(rows)`, uint8 NHWC, as float32 (len(rows), ...), `batch` at a time."""
-    batch = min(batch, max(len(rows), 1))
+def apply(model: Model, images: Callable[[Array], Array], rows: Array, progress: Progress, description: str) -> Array:
+    """Return what `model` gives for `images(rows)`, uint8 NHWC, as float32 (len(rows), ...)."""
+    batch = min(batch_size(model), max(len(rows), 1))
     parts = [np.zeros((0, *model.output_shape[1:]), np.float32)]
     starts = range(0, len(rows), batch)
-    for start in track(starts, total=len(starts)):
+    for start in progress.track(starts, description, len(starts)):
         chosen = rows[start : start + batch]
-        full = np.pad(chosen, (0, batch - len(chosen)), mode="edge")  # another shape would be compiled anew
-        parts.append(keras.ops.convert_to_numpy(model.predict_on_batch(images(full)))[: len(chosen)])
+        parts.append(run_batch(model, images(pad(chosen, batch)))[: len(chosen)])
     return np.concatenate(parts)
 
 
-def batch_size(model: keras.Model) -> int:
-    """How many images to predict at a time: a power of two up to 256, such that the largest output of a layer stays
-    below 40 MiB on a CPU, or a 64th of a GPU's memory.
+def run_batch(model: Model, images: Array) -> Array:
+    return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.float32)
+
+
+def pad(rows: Array, batch: int) -> Array:
+    """Return `rows` filled up to `batch` with the last one: another shape would be compiled again."""
+    return np.pad(rows, (0, batch - len(rows)), mode="edge")
+
+
+def batch_size(model: Model) -> int:
+    """Return how many images to predict at a time: a power of two up to 256, such that the largest output of a layer
+    stays below 40 MiB on a CPU, or a 64th of a GPU's memory.
 
     AlexNet at 227 pixels takes 32, which is 1.3 times as fast as 64 on two cores (LOG.md); the baseline 64.
     """
     shapes = [tensor.shape[1:] for layer in model.layers for tensor in keras.tree.flatten(layer.output)]
     largest = 4 * max(math.prod(side or 1 for side in shape) for shape in shapes)
     room = max(40 * 2**20, find_device().memory // 64)
-    return 2 ** min(8, max(0, (room // largest).bit_length() - 1))
+    return int(2 ** min(8, max(0, (room // largest).bit_length() - 1)))
+
+
+def resize_input(model: Model, size: int) -> Model:
+    """Return `model` with its weights for `size` x `size` images: more of the image than it was trained to see, up to
+    the whole, which is dense evaluation. Networks that end in global pooling can do it.
+
+    Raises KcnnError for one that cannot.
+    """
+    trained, channels = model.input_shape[1], model.input_shape[3]
+    if size == trained:
+        return model
+    try:
+        other = keras.models.clone_model(model, input_tensors=keras.Input((size, size, channels), dtype="uint8"))
+        other.set_weights(model.get_weights())
+    except ValueError:
+        raise KcnnError(
+            f"this network takes {trained}x{trained} pixels only, not {size}x{size}",
+            "a network that ends in global pooling takes any size; leave --crop out for this one",
+        ) from None
+    return other
+
+
+def ready_model(run: Run, path: Path, task: Task, crop: int) -> Model:
+    """Return the saved model of a fold as one that gives what predictions keep, for views of `crop` pixels."""
+    return resize_input(cut_head(load_model(run, path), task), crop)
 
 
 def predict_validation(
-    run: Run,
-    model: keras.Model,
-    dataset: Dataset,
-    images: Images,
-    fold: int,
-    views: int,
-    track: Callable,
-    crop: int | None = None,
+    model: Model, dataset: Dataset, images: Images, fold: int, views: tuple[str, ...], crop: int, progress: Progress
 ) -> Predictions:
-    """The out-of-fold predictions of one fold's model; unreadable images are left out, as they are in training."""
-    rows = readable(np.flatnonzero(dataset.folds == fold), images)
-    probabilities = predict_views(model, images.pixels, rows, views, track, crop)
-    return Predictions(dataset.ids[rows], dataset.labels[rows], probabilities)
+    """Return the predictions of the images that are validated in `fold`; unreadable ones are left out, as in
+    training."""
+    rows = validation_rows(dataset, images, fold)
+    logits = predict_views(model, images.pixels, rows, views, crop, progress)
+    targets = dataset.task.targets_of(dataset.targets[rows])
+    return Predictions(dataset.ids[rows], logits, views, crop, np.full(len(rows), fold), targets)
 
 
 def predict_test(
-    model: keras.Model, dataset: Dataset, images: Images, views: int, track: Callable, crop: int | None = None
+    model: Model, dataset: Dataset, images: Images, views: tuple[str, ...], crop: int, progress: Progress
 ) -> Predictions:
-    """Predictions for every test id, in the dataset's order. `images` are those of `test_paths`.
+    """Return predictions for every test id, in the dataset's order. `images` are those of `load_test_images`.
 
-    An id whose image is missing or unreadable gets the class priors of the training set, so that no row is lost.
+    An id whose image is missing or unreadable gets the class priors of the training set, or the mean of the values, so
+    that no row is lost.
     """
     has_file = np.flatnonzero(dataset.test_files != "")
     rows = readable(np.arange(len(has_file)), images)
-    priors = dataset.targets.mean(axis=0)
-    filled = {}
-    for count, values in predict_views(model, images.pixels, rows, views, track, crop).items():
-        filled[count] = np.tile(priors.astype(np.float32), (len(dataset.test_ids), 1))
-        filled[count][has_file[rows]] = values
-    return Predictions(dataset.test_ids, None, filled)
+    priors = dataset.task.deactivate(dataset.targets.mean(axis=0))
+    logits = np.tile(priors, (len(dataset.test_ids), len(views), 1)).astype(np.float32)
+    logits[has_file[rows]] = predict_views(model, images.pixels, rows, views, crop, progress)
+    return Predictions(dataset.test_ids, logits, views, crop)
 
 
-def test_images(dataset: Dataset, size: int, channels: int, track: Callable) -> tuple[Images, list[str]]:
-    """The test images that have a file, and what is to be said of the others."""
-    files = [dataset.competition.folder / name for name in dataset.test_files if name]
-    images = load_images(files, size, channels, dataset.competition.folder / ".cache", track)
-    notes = [
-        f"{files[row]} cannot be read ({reason}): it gets the class priors" for row, reason in images.problems.items()
-    ]
-    return images, notes
+def load_train_images(dataset: Dataset, stored_size: int, progress: Progress) -> Images:
+    """Return all training images as squares of `stored_size` pixels."""
+    folder = dataset.competition.folder
+    return load_images(folder, dataset.ids.tolist(), stored_size, None, dataset.cache, progress)
 
 
-def readable(rows: np.ndarray, images: Images) -> np.ndarray:
-    return rows[~np.isin(rows, list(images.problems))]
+def load_test_images(dataset: Dataset, stored_size: int, channels: int, progress: Progress) -> Images:
+    """Return the test images that have a file, and say which of them cannot be read."""
+    files = [name for name in dataset.test_files.tolist() if name]
+    images = load_images(dataset.competition.folder, files, stored_size, channels, dataset.cache, progress)
+    for row, reason in images.problems.items():
+        progress.say(f"note: {files[row]} cannot be read ({reason}): it gets the class priors")
+    return images
 
 
-def predict_run(
-    run: Run, dataset: Dataset, views: int, track: Callable, crop: int | None = None
-) -> tuple[Predictions, list[str]]:
-    """Test predictions of a run, the mean over its folds' models, from the models and run.json alone; and notes."""
-    models = run.models
-    images, notes = test_images(dataset, run.record["knobs"]["size"], run.record["channels"], track)
-    parts = []
-    for path in models:
-        parts.append(predict_test(load_model(run, path), dataset, images, views, track, crop))
-        gc.collect()
-    return mean(parts), notes
+def complete_predictions(
+    run: Run, dataset: Dataset, part: str, views: tuple[str, ...], crop: int, progress: Progress
+) -> Predictions:
+    """Return a run's predictions of `part`, "oof" or "test", with at least `views` of `crop` pixels.
 
-
-def validate_run(run: Run, dataset: Dataset, views: int, track: Callable, crop: int | None = None) -> Predictions:
-    """The out-of-fold predictions of a run, from the models and run.json alone."""
-    cache = dataset.competition.folder / ".cache"
-    images = load_images(dataset.train_files, run.record["knobs"]["size"], None, cache, track)
-    return joined(
-        [
-            predict_validation(run, load_model(run, path), dataset, images, fold, views, track, crop)
-            for fold, path in zip(run.record["folds"], run.models, strict=True)
-        ]
+    They are read from the run's folder; what is missing there is predicted by its models, and kept.
+    """
+    path = run.predictions_path(part, crop)
+    kept = Predictions.read(path) if path.is_file() and run.finished else None
+    if kept and part == "test" and not np.array_equal(kept.ids, dataset.test_ids):
+        kept = None  # the test images have changed
+    missing = tuple(view for view in views if not kept or view not in kept.views)
+    if kept and not missing:
+        return kept
+    if crop > run.stored_size:
+        most = f"{run.stored_size}, the size of the kept images"
+        raise KcnnError(f"--crop should be at most {most}, got {crop}", "choose a smaller one")
+    images = (
+        load_train_images(dataset, run.stored_size, progress)
+        if part == "oof"
+        else load_test_images(dataset, run.stored_size, run.record["channels"], progress)
     )
+    parts = []
+    for fold, model_path in zip(run.folds, run.models, strict=True):
+        model = ready_model(run, model_path, dataset.task, crop)
+        if part == "oof":
+            parts.append(predict_validation(model, dataset, images, fold, missing, crop, progress))
+        else:
+            parts.append(predict_test(model, dataset, images, missing, crop, progress))
+        gc.collect()
+    made = join_folds(parts) if part == "oof" else average_folds(parts)
+    made = kept.with_views(made) if kept else made
+    if run.finished:  # else its models may still change
+        made.write(path)
+    return made

@@ -1,28 +1,33 @@
-"""Recipe + dataset -> run."""
+"""Recipe + dataset -> a complete run: trained folds, predictions and a decision rule."""
 
 import gc
 import subprocess
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
+from typing import Any
 
 import keras
 import numpy as np
 
-from kaggle_cnn import __version__
+from kaggle_cnn import tta
 from kaggle_cnn.data.dataset import Dataset
-from kaggle_cnn.data.images import Images, load_images
+from kaggle_cnn.data.image_cache import Images
+from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.learn.backend import Device
-from kaggle_cnn.learn.callbacks import STATE
-from kaggle_cnn.learn.fit import build, fit_fold, require_consistent
-from kaggle_cnn.learn.predict import load_model, predict_test, predict_validation, readable, test_images
-from kaggle_cnn.learn.predictions import Predictions, joined, mean
-from kaggle_cnn.learn.recipe import Recipe, knobs
-from kaggle_cnn.learn.run import Run, create_run
+from kaggle_cnn.files import LockedError, one_at_a_time
+from kaggle_cnn.learn.backend import Device, find_device
+from kaggle_cnn.learn.callbacks import BEST, MODEL, STATE
+from kaggle_cnn.learn.fit import FoldPlan, Training, fit_fold, plan_fold, require_consistent
+from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation, ready_model
+from kaggle_cnn.progress import Progress, Silent
+from kaggle_cnn.recipe import Recipe, list_settings, takes
+from kaggle_cnn.runs.decision import fit_decision
+from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
+from kaggle_cnn.runs.run import Run, create_run
+from kaggle_cnn.runs.scores import score_run
 from kaggle_cnn.workspace import Workspace
 
 
@@ -32,52 +37,109 @@ def train(
     recipe: Recipe,
     path: Path,
     folds: list[int],
-    device: Device,
-    progress,
-    track: Callable,
+    progress: Progress | None = None,
+    changed: Mapping[str, Any] | None = None,
     run: Run | None = None,
     tensorboard: bool = False,
 ) -> Run:
-    """Trains one model for each of `folds` and writes what they predict; goes on with `run` where one is given.
+    """Train one model for each of `folds`, and return the complete run: models, predictions, decision rule, scores.
 
-    `path` is the recipe's file. `progress` has fold(fold, images, steps, epochs, done), step(...) and epoch(...) (see
-    Watch), and say(text); `track(iterable, description, total)` shows what else takes time. `tensorboard` writes each
-    epoch's numbers for it, in the folds' folders.
+    `path` is the recipe's file, `changed` the settings that the user changed in it. With `run`, go on with that run:
+    what is on the disk is not made again. Several processes may work on one run; each takes folds that no other has,
+    and the last to end completes it.
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
     """
-    cache = dataset.competition.folder / ".cache"
-    images = load_images(dataset.train_files, recipe.size, None, cache, track)
-    say_problems(dataset, images, progress)
+    progress = progress or Silent()
+    images = load_train_images(dataset, recipe.stored_size, progress)
+    report_unreadable(dataset, images, progress)
     for fold in folds:
         require_both_parts(dataset, images, fold)
+    device = find_device()
     keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
-    shape = (recipe.crop, recipe.crop, images.pixels.shape[3])
-    parameters = build(recipe, shape[2], dataset).count_params()
-    require_consistent(recipe, dataset.competition.multi_label)
+    if recipe.augment and not recipe.mirror and not takes(recipe.augment, "mirror"):
+        progress.say("note: this recipe's augmentation has no parameter `mirror`: mirror=false does not reach it")
+    first = next((fold for fold in folds if not run or not has_predictions(run, fold)), None)
+    plan = plan_fold(recipe, dataset, images, first) if first is not None else None
+    require_consistent(recipe)
     if run is None:
-        record = describe_run(dataset, recipe, path, folds, device, shape[2], parameters, workspace)
+        assert plan is not None  # of a new run, no fold has predictions
+        record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
         run = create_run(workspace, dataset.competition.name, path, record)
-    progress.say(
-        f"run {run.id}: {parameters:,} parameters, {shape[0]}x{shape[1]}x{shape[2]}, {len(dataset.ids):,} images"
-    )
+    size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
+    progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
+    training = Training(run, recipe, dataset, images, device, progress, tensorboard)
     for fold in folds:
-        if not (run.fold_folder(fold) / "test.npz").is_file():
-            begun = time.monotonic()
-            fit_fold(run.fold_folder(fold), recipe, dataset, images, fold, device, progress, tensorboard)
-            run = run.updated(seconds=round(run.record["seconds"] + time.monotonic() - begun, 1))
-            predict_fold(run, recipe, dataset, images, fold, progress, track)
-    parts = {
-        name: [Predictions.read(run.fold_folder(fold) / f"{name}.npz") for fold in folds]
-        for name in ("validation", "test")
-    }
-    joined(parts["validation"]).write(run.folder / "validation.npz")
-    mean(parts["test"]).write(run.folder / "test.npz")
-    for fold in folds:
-        (run.fold_folder(fold) / STATE).unlink(missing_ok=True)
-    return run.updated(status="finished")
+        train_fold(training, fold, plan if fold == first else None)
+        plan = None if fold == first else plan
+    return complete_run(training)
 
 
-def say_problems(dataset: Dataset, images: Images, progress) -> None:
+def train_fold(training: Training, fold: int, plan: FoldPlan | None = None) -> None:
+    """Train one fold of a run and predict with it; do nothing where that is done, or another process is at it."""
+    run = training.run
+    try:
+        with one_at_a_time(run.fold_folder(fold)):
+            if has_predictions(run, fold):
+                return
+            fit_fold(training, fold, plan or plan_fold(training.recipe, training.dataset, training.images, fold))
+            predict_fold(training, fold)
+            run.write_result(fold, **{**run.result(fold), "status": "finished"})
+    except LockedError:
+        training.progress.say(f"fold {fold}: another kcnn is training it")
+
+
+def has_predictions(run: Run, fold: int) -> bool:
+    """Whether a fold is done: both kinds of predictions are on the disk."""
+    return all((run.fold_folder(fold) / f"{part}.npz").is_file() for part in ("oof", "test"))
+
+
+def predict_fold(training: Training, fold: int) -> None:
+    """Write what the fold's best model predicts for its validation images and for the test images, in its folder."""
+    run, dataset, progress = training.run, training.dataset, training.progress
+    folder, recipe = run.fold_folder(fold), training.recipe
+    views = tta.views_of("none", recipe.policy)
+    model = ready_model(run, folder / MODEL, dataset.task, recipe.size)
+    made = predict_validation(model, dataset, training.images, fold, views, recipe.size, progress)
+    require_numbers(made, run)
+    made.write(folder / "oof.npz")
+    tested = load_test_images(dataset, recipe.stored_size, run.record["channels"], progress)
+    predict_test(model, dataset, tested, views, recipe.size, progress).write(folder / "test.npz")
+    gc.collect()
+
+
+def require_numbers(predictions: Predictions, run: Run) -> None:
+    """Raise KcnnError where a prediction is not a number."""
+    if not np.isfinite(predictions.logits).all():
+        raise KcnnError(
+            f"the network of {run.id} predicts values that are not numbers",
+            "a lower rate usually helps: --set learning_rate=VALUE",
+        )
+
+
+def complete_run(training: Training) -> Run:
+    """Join the folds' predictions, fit the decision rule and compute the scores, where all folds are done."""
+    run, dataset = training.run, training.dataset
+    if missing := [fold for fold in run.folds if not has_predictions(run, fold)]:
+        training.progress.say(f"folds {', '.join(map(str, missing))} are not done: the run is complete when they are")
+        return run
+    with one_at_a_time(run.folder):
+        parts = {
+            part: [Predictions.read(run.fold_folder(fold) / f"{part}.npz") for fold in run.folds]
+            for part in ("oof", "test")
+        }
+        oof = join_folds(parts["oof"])
+        oof.write(run.folder / "oof.npz")
+        average_folds(parts["test"]).write(run.folder / "test.npz")
+        scores = oof.scores(dataset.task, run.policy)
+        fit_decision(dataset.task, oof.true, scores).write(run.folder / "decision.json")
+        score_run(run, dataset.task)
+        for fold in run.folds:
+            for name in (STATE, BEST):
+                (run.fold_folder(fold) / name).unlink(missing_ok=True)
+    return run
+
+
+def report_unreadable(dataset: Dataset, images: Images, progress: Progress) -> None:
     for row, reason in list(images.problems.items())[:5]:
         progress.say(f"left out: {dataset.ids[row]} cannot be read ({reason})")
     if (more := len(images.problems) - 5) > 0:
@@ -85,72 +147,64 @@ def say_problems(dataset: Dataset, images: Images, progress) -> None:
 
 
 def require_both_parts(dataset: Dataset, images: Images, fold: int) -> None:
-    validated = readable(np.flatnonzero(dataset.folds == fold), images)
-    trained = readable(np.flatnonzero(dataset.folds != fold), images)
+    """Raise KcnnError where a fold has no image to train on, or none to validate."""
+    if fold >= dataset.folds.count:
+        raise KcnnError(
+            f"there is no fold {fold}: {dataset.folds.file} has the folds 0 to {dataset.folds.count - 1}",
+            "choose others: --folds 0, --folds 0,2 or --folds all",
+        )
+    validated = validation_rows(dataset, images, fold)
+    trained = readable(np.flatnonzero(dataset.folds.numbers != fold), images)
     if not len(validated) or not len(trained):
         raise KcnnError(
             f"fold {fold} has {len(trained)} readable images to train on and {len(validated)} to validate",
-            "both need some: more images are needed, or another --fold",
+            "both need some: more images are needed, or other --folds",
         )
 
 
 def describe_run(
+    workspace: Workspace,
     dataset: Dataset,
     recipe: Recipe,
     path: Path,
     folds: list[int],
     device: Device,
-    channels: int,
-    parameters: int,
-    workspace: Workspace,
-) -> dict:
-    backend = keras.backend.backend()
+    plan: FoldPlan,
+    changed: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the content of run.json."""
+    backend, task = keras.backend.backend(), dataset.task
+    settings = list_settings(recipe)
     return {
+        "kind": "training",
         "recipe": path.stem,
         "competition": dataset.competition.name,
         "created": datetime.now(UTC).isoformat(timespec="microseconds"),
-        "knobs": knobs(recipe),
-        "folds": folds,
-        "classes": dataset.competition.classes,
-        "channels": channels,
-        "parameters": parameters,
+        "set": {name: settings[name] for name in changed},
+        "settings": settings,
+        "seed": recipe.seed,
+        "tta": recipe.policy,
+        "task": {"kind": task.kind, "classes": list(task.classes), "metric": task.metric.name},
+        "folds": {"file": dataset.folds.file, "digest": dataset.folds.digest, "numbers": folds},
+        "members": [],
+        "channels": int(plan.network.logits.input_shape[3]),
+        "parameters": int(plan.network.logits.count_params()),
         "backend": backend,
         "device": device.name,
         "precision": keras.config.dtype_policy().name,
         "versions": {
-            "kcnn": __version__,
             "python": python_version(),
-            **{name: version(name) for name in ("keras", backend, "numpy", "albumentations", "pillow")},
+            **{name: version(name) for name in ("kcnn", "keras", backend, "numpy", "albumentations", "pillow")},
         },
-        "commit": commit(workspace.root),
-        "seconds": 0.0,
+        "commit": find_commit(workspace.root),
     }
 
 
-def commit(folder: Path) -> str | None:
-    """The commit of the user's own repository, with a + where files differ from it; None where there is none."""
+def find_commit(folder: Path) -> str | None:
+    """Return the commit of the user's own repository, with a + where files differ from it; None where there is none."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+"]
     try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return answer.stdout.strip() or None
-
-
-def predict_fold(
-    run: Run, recipe: Recipe, dataset: Dataset, images: Images, fold: int, progress, track: Callable
-) -> None:
-    """What the fold's best model says of its validation images and of the test images, in its folder."""
-    folder = run.fold_folder(fold)
-    model = load_model(run, folder / "model.keras")
-    predict_validation(run, model, dataset, images, fold, recipe.views, track).write(folder / "validation.npz")
-    tested, notes = test_images(dataset, recipe.size, run.record["channels"], track)
-    for note in notes:
-        progress.say(note)
-    predict_test(model, dataset, tested, recipe.views, track).write(folder / "test.npz")
-    gc.collect()
+    return done.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""Makes demo.zip and answers.csv from the official Fashion-MNIST files.
+"""Makes demo.zip and solution.csv from the official Fashion-MNIST files.
 
     apt-get download dataset-fashion-mnist && dpkg -x dataset-fashion-mnist_*.deb fashion
     python kaggle_cnn/competition/demo/make_demo.py fashion/usr/share/datasets/fashion-mnist
@@ -57,7 +57,7 @@ def main(source: Path, target: Path) -> None:
             add(archive, f"train/{CLASSES[train_labels[index]]}/{number}.png", png(train_images[index]))
         for number, index in enumerate(test, 1):
             add(archive, f"test/{number}.png", png(test_images[index]))
-    (target / "answers.csv").write_bytes(sheet([CLASSES[label] for label in test_labels[test]]))
+    (target / "solution.csv").write_bytes(sheet([CLASSES[label] for label in test_labels[test]]))
 
 
 def sheet(labels: list[str]) -> bytes:

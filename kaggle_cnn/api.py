@@ -1,0 +1,290 @@
+"""The verbs of kcnn as Python functions: what the command line calls, and what a script may call.
+
+    import kaggle_cnn
+    kaggle_cnn.fetch("demo")
+    run = kaggle_cnn.train("recipes/resnet.py", settings={"epochs": 5})
+    print(kaggle_cnn.evaluate([run.id])["tta"]["flip"]["scores"])
+    path = kaggle_cnn.predict([run.id])
+
+Each works in `workspace`, else in the nearest folder above with a kcnn.toml, and on `competition`, else on the current
+one. Each raises KcnnError for a user's mistake. What takes time is shown by `progress`; see progress.Progress.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from kaggle_cnn.competition.competition import Competition, open_competition
+from kaggle_cnn.data.dataset import Dataset, load_dataset
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.progress import Progress, Silent
+from kaggle_cnn.recipe import apply_settings, compile_recipe, load_recipe, require_same
+from kaggle_cnn.runs.export import export
+from kaggle_cnn.runs.join import Validated, shared_policies, validate_runs
+from kaggle_cnn.runs.predictions import Predictions
+from kaggle_cnn.runs.run import Run, open_runs, open_unfinished, require_same_folds
+from kaggle_cnn.tta import require_policy, views_of
+from kaggle_cnn.workspace import Workspace
+
+
+def fetch(
+    given: str,
+    include: str = "",
+    keep_archive: bool = False,
+    folds: int = 0,
+    group: str = "",
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> tuple[Dataset, bool]:
+    """Download or link a competition's files to data/<name>/, find out how they are laid out, and draw its folds.
+
+    `given` is "demo", a folder or zip, or a competition's name or address on Kaggle. `include` is a pattern of the
+    files to download, such as "*.csv"; `keep_archive` keeps the zip that Kaggle sent. `folds` draws so many folds in
+    place of five; `group` names a column of the labels whose images with one value stay in one fold. Returns the
+    dataset, and whether files were fetched: a second fetch finds them there. The competition becomes the current one.
+    """
+    from kaggle_cnn.competition import fetch as fetching
+
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    competition, new = fetching.fetch(given, workspace, progress, include, keep_archive)
+    workspace.make_current(competition.name)
+    if folds or group:
+        if folds == 1 or folds < 0:
+            raise KcnnError(f"--folds should be 2 or more, got {folds}", "five are usual")
+        name = f"folds{f'-{folds}' if folds else ''}{f'-{as_file_name(group)}' if group else ''}.csv"
+        competition = replace(competition, folds=name, group=group or competition.group)
+        dataset = load_dataset(workspace, competition, progress)
+        competition.write()  # only when the folds could be drawn
+        return dataset, new
+    return load_dataset(workspace, competition, progress), new
+
+
+def as_file_name(text: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in text)[:60]
+
+
+def train(
+    recipe: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    folds: str = "0",
+    resume: bool = False,
+    tensorboard: bool = False,
+    backend: str | None = None,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
+
+    `settings` changes settings of the recipe. `folds` are those to validate on, a model each: "0", "0,2,4" or "all".
+    `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
+    """
+    from kaggle_cnn.learn.backend import find_device, start_backend
+
+    workspace, progress, path = workspace or Workspace.find(), progress or Silent(), Path(recipe)
+    found = open_competition(workspace, competition)
+    if tensorboard and find_spec("tensorboard") is None:
+        raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
+    run = open_unfinished(workspace, found.name, path.stem) if resume else None
+    source = run.folder / "recipe.py" if run else path
+    compile_recipe(source)  # its mistakes are shown before Keras takes its seconds to start
+    dataset = open_dataset(workspace, found, run, progress)
+    numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
+    start_backend(backend or (run.record["backend"] if run else None))
+    chosen = apply_settings(load_recipe(source), run.settings if run else dict(settings or {}))
+    if run:
+        require_same(chosen, apply_settings(chosen, dict(settings or {})))
+    progress.say(f"training {path.stem} on '{found.name}': {find_device().name}")
+    for note in dataset.notes:
+        progress.say(f"note: {note}")
+    from kaggle_cnn.learn.train import train as train_run
+
+    return train_run(workspace, dataset, chosen, source, numbers, progress, settings, run, tensorboard)
+
+
+def parse_folds(text: str, count: int) -> list[int]:
+    """Return the fold numbers that "0", "0,2,4" or "all" means, of `count` folds."""
+    if text == "all":
+        return list(range(count))
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise KcnnError(f"--folds should be numbers or all, got '{text}'", "for example: --folds 0, --folds 0,2,4")
+    return sorted(map(int, parts))
+
+
+def open_dataset(
+    workspace: Workspace, competition: Competition, run: Run | None = None, progress: Progress | None = None
+) -> Dataset:
+    """Return the dataset of a competition, with the folds that `run` was trained on.
+
+    Raises KcnnError where that folds file has changed since.
+    """
+    if run is None:
+        return load_dataset(workspace, competition, progress)
+    folds = run.record["folds"]
+    dataset = load_dataset(workspace, competition, progress, folds["file"])
+    if dataset.folds.digest != folds["digest"]:
+        raise KcnnError(
+            f"{folds['file']} is not what it was when {run.id} was trained: its models have seen other images",
+            f"put the old file back into {workspace.runs(competition.name)}, or train again",
+        )
+    return dataset
+
+
+def validated(
+    workspace: Workspace,
+    competition: Competition,
+    runs: list[Run],
+    policies: Sequence[str] = (),
+    crop: int | None = None,
+    progress: Progress | None = None,
+) -> list[Predictions]:
+    """Return the out-of-fold predictions of runs, with the views of `policies`; missing views are predicted by the
+    models and kept."""
+    views = views_of(*policies)
+    return [
+        open_predictions(workspace, competition, run, "oof", views or views_of(run.policy), crop, progress)
+        for run in runs
+    ]
+
+
+def open_predictions(
+    workspace: Workspace,
+    competition: Competition,
+    run: Run,
+    part: str,
+    views: tuple[str, ...],
+    crop: int | None = None,
+    progress: Progress | None = None,
+    backend: str | None = None,
+) -> Predictions:
+    """Return the predictions of `part`, "oof" or "test", of a run with at least `views`. Keras starts only where some
+    are missing."""
+    path = run.predictions_path(part, crop)
+    there = path.is_file() and run.finished
+    if there and part == "oof":
+        kept = Predictions.read(path)
+        if set(views) <= set(kept.views):
+            return kept
+    run.models  # noqa: B018  raises where one is missing, before Keras takes its seconds to start
+    dataset = open_dataset(workspace, competition, run, progress)
+    if there and part == "test":
+        kept = Predictions.read(path)
+        if set(views) <= set(kept.views) and kept.ids.tolist() == dataset.test_ids.tolist():
+            return kept
+    from kaggle_cnn.learn.backend import start_backend
+
+    start_backend(backend or run.record["backend"])
+    from kaggle_cnn.learn.predict import complete_predictions
+
+    return complete_predictions(run, dataset, part, views, crop or run.size, progress or Silent())
+
+
+def evaluate(
+    runs: Sequence[str] = (),
+    tta: Sequence[str] = (),
+    crop: int | None = None,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Return the numbers of the out-of-fold predictions of a run, or of the mean of several, as plain values.
+
+    runs, classes, metric, and primary: the TTA policy to read first; tta: policy -> its numbers, see
+    insight.measures.measure. `tta` names the policies, else all that the predicted views allow; missing views are
+    predicted by the models. `crop` takes larger views than those of the training; for networks with global pooling.
+    """
+    from kaggle_cnn.insight.measures import measure
+
+    workspace = workspace or Workspace.find()
+    found = open_competition(workspace, competition)
+    chosen = open_runs(workspace, found, list(runs))
+    require_same_folds(chosen)
+    for policy in tta:
+        require_policy(policy, min(run.stored_size - (crop or run.size) for run in chosen))
+    own = [fitting_policy(run, crop) for run in chosen]
+    parts = validated(workspace, found, chosen, [*tta, *({} if tta else own)], crop, progress)
+    by_policy = {}
+    for policy in tta or shared_policies(parts):
+        known = validate_runs(found.task, chosen, parts, [policy] * len(chosen))
+        by_policy[policy] = measure(found.task, known.targets, known.scores, known.decision)
+    primary = own[0] if own[0] in by_policy else list(by_policy)[-1]
+    return {
+        "runs": [run.id for run in chosen],
+        "classes": list(found.classes),
+        "kind": found.kind,
+        "metric": found.task.metric.name,
+        "primary": primary,
+        "tta": by_policy,
+    }
+
+
+def fitting_policy(run: Run, crop: int | None) -> str:
+    """Return the run's own TTA policy, or the nearest one that views of `crop` pixels leave room for."""
+    margin = run.stored_size - (crop or run.size)
+    for policy in (run.policy, "flip" if any("mirrored" in view for view in views_of(run.policy)) else "none"):
+        try:
+            require_policy(policy, margin)
+            return policy
+        except KcnnError:
+            continue
+    return "none"
+
+
+def validate(
+    competition: Competition, runs: list[Run], workspace: Workspace, progress: Progress | None = None
+) -> Validated:
+    """Return the out-of-fold scores of a run, or of the mean of several, each at its own TTA policy."""
+    parts = validated(workspace, competition, runs, (), None, progress)
+    return validate_runs(competition.task, runs, parts, [run.policy for run in runs])
+
+
+def predict(
+    runs: Sequence[str] = (),
+    tta: str = "",
+    crop: int | None = None,
+    backend: str | None = None,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Predict the test images with a run, or with the mean of several; return the path of the submission.
+
+    `tta` names a policy in place of each recipe's own, `crop` larger views than those of the training. The validation
+    score that is kept with the submission is of the same policies and views.
+    """
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    found = open_competition(workspace, competition)
+    chosen = open_runs(workspace, found, list(runs))
+    require_same_folds(chosen)
+    policies = []
+    for run in chosen:
+        if tta:
+            require_policy(tta, run.stored_size - (crop or run.size))
+        policies.append(tta or fitting_policy(run, crop))
+    parts: dict[str, list[Predictions]] = {}
+    for part in ("test", "oof"):
+        parts[part] = [
+            open_predictions(workspace, found, run, part, views_of(policy), crop, progress, backend)
+            for run, policy in zip(chosen, policies, strict=True)
+        ]
+    return export(workspace, found, chosen, parts["oof"], parts["test"], policies)
+
+
+def write_submission(run: Run, competition: Competition, workspace: Workspace) -> Path | None:
+    """Write the submission of a finished run; return its path, or None where there are no test images."""
+    oof, test = (Predictions.read(run.predictions_path(part)) for part in ("oof", "test"))
+    return export(workspace, competition, [run], [oof], [test], [run.policy]) if len(test.ids) else None
+
+
+def compare(one: str, other: str, competition: str | None = None, workspace: Workspace | None = None) -> dict[str, Any]:
+    """Return how far two runs differ on the images that both validated, as plain values; see runs.compare.compare."""
+    from kaggle_cnn.runs import compare as comparing
+
+    workspace = workspace or Workspace.find()
+    found = open_competition(workspace, competition)
+    runs = open_runs(workspace, found, [one, other])
+    _, targets, scores, decisions = comparing.shared_predictions(runs, found.task)
+    return {"runs": [run.id for run in runs], **comparing.compare(found.task, targets, scores, decisions)}

@@ -1,0 +1,53 @@
+"""fetch: from a name to files that are understood."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_cnn.cli.terminal import app, progress, say, say_notes
+from kaggle_cnn.workspace import Workspace
+
+
+@app.command()
+def fetch(
+    competition: Annotated[
+        str | None,
+        typer.Argument(
+            help="A competition's name or address on Kaggle, demo, or a folder or zip. Default: the current one, "
+            "or demo."
+        ),
+    ] = None,
+    include: Annotated[str, typer.Option(help="Download only Kaggle's files that match, such as '*.csv'.")] = "",
+    keep_archive: Annotated[
+        bool, typer.Option("--keep-archive", help="Keep the zip that Kaggle sent, beside the folder.")
+    ] = False,
+    folds: Annotated[int, typer.Option(help="Draw this many folds. Default: five.", show_default=False)] = 0,
+    group: Annotated[
+        str,
+        typer.Option(help="Keep images with one value in this column of the labels in one fold.", metavar="COLUMN"),
+    ] = "",
+) -> None:
+    """Fetch a competition and make it the current one."""
+    from kaggle_cnn import api
+    from kaggle_cnn.competition.competition import SUBMISSION_FORMATS, open_competition
+
+    workspace = Workspace.find()
+    if competition is None:
+        current = workspace.current()
+        say(f"fetching the current competition, {current}" if current else "no competition named: fetching the demo")
+        competition = open_competition(workspace, current).source if current else "demo"
+    with progress() as shown:
+        dataset, new = api.fetch(competition, include, keep_archive, folds, group, workspace, shown)
+    fetched = dataset.competition
+    if not new:
+        say(f"{fetched.name} is here already, nothing was downloaded")
+    say_notes(dataset.notes)
+    tests = f"{len(dataset.test_ids):,} test images" if len(dataset.test_ids) else "no test images"
+    what = "numbers" if fetched.kind == "regression" else "classes"
+    typer.echo(f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} {what}, {tests}")
+    form = SUBMISSION_FORMATS[fetched.submission_format]
+    wanted = f"a submission holds {form}" if len(dataset.test_ids) else "nothing to submit"
+    typer.echo(f"layout {fetched.layout}, {fetched.kind}, metric {fetched.task.metric.title}; {wanted}")
+    typer.echo(f"in {fetched.folder}")
+    say("next: kcnn look, then kcnn train recipes/resnet.py" if Path("recipes").is_dir() else "next: kcnn init")

@@ -1,0 +1,41 @@
+"""look: what a competition holds."""
+
+from typing import Annotated
+
+import typer
+
+from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json, progress
+from kaggle_cnn.workspace import Workspace
+
+
+@app.command()
+def look(
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Draw classes, sizes, duplicates and images that look alike.")
+    ] = False,
+    competition: CompetitionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show classes, sizes, corrupt images and duplicates."""
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.data.dataset import load_dataset
+    from kaggle_cnn.data.overview import every_image, near, summarise
+    from kaggle_cnn.insight import tables
+
+    workspace = Workspace.find()
+    with progress() as shown:
+        dataset = load_dataset(workspace, open_competition(workspace, competition), shown)
+        images = every_image(dataset, shown)
+        found = summarise(dataset, images)
+        if pictures:
+            from kaggle_cnn.insight.competition_pictures import draw
+
+            found["near"] = near(dataset, images, shown)
+            folder = workspace.runs(dataset.competition.name) / "pictures"
+            found["pictures"] = [str(path) for path in draw(dataset.competition, images, found, folder)]
+    if as_json:
+        return print_json(found)
+    console().print(*tables.overview_tables(found), sep="\n")
+    for path in found.get("pictures", []):
+        typer.echo(path)
+    return None

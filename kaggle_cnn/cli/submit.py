@@ -1,0 +1,56 @@
+"""submit: send a submission to the host."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_cnn.cli.terminal import CompetitionOption, app, progress, say
+from kaggle_cnn.errors import KcnnError
+
+
+@app.command()
+def submit(
+    csv: Annotated[
+        Path | None, typer.Argument(help="A submission. Default: the one that was written last.", metavar="CSV")
+    ] = None,
+    message: Annotated[str, typer.Option("--message", "-m", help="Keep this text with the score.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for Kaggle's score.")] = False,
+    competition: CompetitionOption = None,
+) -> None:
+    """Check a submission, send it and show its score."""
+    from kaggle_cnn import submitting
+    from kaggle_cnn.competition.metrics import find_metric
+
+    with progress() as shown:
+        reviewed = submitting.review(csv, competition, progress=shown)
+        typer.echo(f"competition  {reviewed.competition.name}")
+        typer.echo(f"file         {reviewed.path}, {len(reviewed.table):,} rows, checked")
+        if origin := reviewed.origin:
+            title = find_metric(origin.metric).title
+            typer.echo(f"validation   {origin.validation:.4f} {title}, tta {origin.tta}")
+        if reviewed.left is not None:
+            typer.echo(f"left today   {reviewed.left}")
+        if reviewed.changed is not None:
+            typer.echo(f"changed      {reviewed.changed:,} of {len(reviewed.table):,} rows since the last submission")
+        try:
+            agreed = yes or typer.confirm("submit it?", err=True)
+        except typer.Abort:  # Ctrl-C, or nobody there to reply
+            agreed = False
+            say()
+        if not agreed:
+            raise KcnnError("not submitted: it was not confirmed", "kcnn submit --yes does not ask")
+        try:
+            outcome = submitting.send(reviewed, message, not no_wait, shown)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+    if not outcome.public:
+        typer.echo(f"submitted    as {outcome.ref}")
+        return say("not scored yet: kcnn submissions shows its score, once there is one")
+    typer.echo(f"public score {outcome.public}")
+    if outcome.private:
+        typer.echo(f"private      {outcome.private}")
+    if outcome.place:
+        typer.echo(f"place        {outcome.place} of {outcome.teams:,} on the leaderboard")
+    return None

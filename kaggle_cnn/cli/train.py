@@ -1,0 +1,54 @@
+"""train: from a recipe to a complete run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_cnn.cli.terminal import BackendOption, CompetitionOption, app, print_evaluation, progress, say
+from kaggle_cnn.workspace import Workspace
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe file, such as recipes/resnet.py.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: name=value. Repeat it for more.")
+    ] = None,
+    folds: Annotated[str, typer.Option(help="Train a model for each of these folds: 0, 0,2,4 or all.")] = "0",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the most recent unfinished run of this recipe.")
+    ] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")] = False,
+    backend: BackendOption = None,
+    competition: CompetitionOption = None,
+) -> None:
+    """Train a recipe; print scores and write a submission."""
+    from kaggle_cnn import api
+    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.recipe import parse_settings
+
+    workspace = Workspace.find()
+    found = open_competition(workspace, competition)
+    values = parse_settings(settings or [])
+    with progress() as shown:
+        shown.metric_name, shown.metric_title = found.task.metric.name, found.task.metric.title
+        try:
+            run = api.train(recipe, values, folds, resume, tensorboard, backend, found.name, workspace, shown)
+        except KeyboardInterrupt:
+            shown.__exit__(None, None, None)
+            say()
+            resumed = f"finished epochs are kept. To go on: kcnn train {recipe} --resume"
+            say(f"stopped; {resumed if shown.steps else 'training had not started'}")
+            raise typer.Exit(130) from None
+        if not run.finished:  # another process trains the other folds
+            return typer.echo(f"run         {run.folder}")
+        print_evaluation(api.evaluate([run.id], competition=found.name, workspace=workspace))
+        if path := api.write_submission(run, found, workspace):
+            typer.echo(f"submission  {path}")
+    typer.echo(f"run         {run.folder}")
+    if tensorboard:
+        say(f"logs: tensorboard --logdir {workspace.runs(found.name)}")
+    if path:
+        say("next: kcnn submit")
+    return None

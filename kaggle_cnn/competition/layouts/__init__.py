@@ -1,0 +1,1 @@
+"""How labels are stored: recognised from the files alone, and read."""

@@ -1,0 +1,246 @@
+"""The layout `table`: a CSV with an id and labels beside the images."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.layouts.labels import LABEL_NAMES, NO_LABEL_NAMES, TEST_NAME, Found, is_fraction, is_number
+from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder
+from kaggle_cnn.competition.table import read_header, read_table
+from kaggle_cnn.errors import KcnnError
+
+MOST_PARTS = 100  # rows that a table may have for one image
+MOST_COLUMNS = 1000  # columns that a table of labels may have
+SEPARATORS = " |;,"
+YES, NO = ("1", "1.0"), ("0", "0.0")
+
+
+def find_table(
+    folder: Path, tables: list[str], labelled: list[str], test: str, sample: pd.DataFrame | None, sure: bool
+) -> Found | None:
+    """Return the labels in that one of `tables` that names the most images, or None where there is no such table.
+
+    A table has an id that names at least half of its images, and a column of labels. Its name is not that of a list of
+    test images. With `sure`, a column of labels must be called as labels are, or as in the sample.
+    """
+    train = first_folder(labelled, TRAIN_FOLDER)
+    spellings = Spellings(labelled, train)
+    best: Found | None = None
+    most = 0
+    for name in tables:
+        if TEST_NAME.search(PurePosixPath(name).name) or len(read_header(folder / name)) > MOST_COLUMNS:
+            continue
+        table = read_table(folder / name)
+        if len(table.columns) < 2 or not len(table):
+            continue
+        ids = find_ids(table, spellings)
+        parts = None
+        if ids is None:
+            ids = str(table.columns[0])
+            parts = find_parts(table[ids], spellings)
+            if parts is None:
+                continue
+            table = widen(table, ids, parts)
+        columns = label_columns(table, ids, sample, parts, sure)
+        there = table[ids].map(lambda value: spellings.find(value) is not None)
+        if columns and there.sum() > most:
+            most = int(there.sum())
+            fields = {"layout": "table", "train": train, "test": test, "labels": name, "label_id": ids}
+            best = interpret_columns(table[there], columns, fields)
+    return best
+
+
+def find_ids(table: pd.DataFrame, spellings: Spellings) -> str | None:
+    """Return the column of `table` that names the most images, or None where none names half of them.
+
+    A column without a name is an index, not an id.
+    """
+    named = [str(column) for column in table.columns if column] or [str(column) for column in table.columns]
+    shares = {column: spellings.share(table[column].head(500)) for column in named}
+    best = max(named, key=lambda column: shares[column])
+    return best if shares[best] >= 0.5 else None
+
+
+def find_parts(ids: "pd.Series[str]", spellings: Spellings) -> list[str] | None:
+    """Return the parts that follow an image's name in ids such as ID_28fbab7eb_epidural, or None."""
+    return next((parts for stems, parts in split_ids(ids) if spellings.share(stems[:500]) >= 0.5), None)
+
+
+def label_columns(
+    table: pd.DataFrame, ids: str, sample: pd.DataFrame | None, parts: list[str] | None, sure: bool
+) -> list[str]:
+    """Return the columns of `table` that hold the labels; see `find_table` for `sure`.
+
+    These are, first that applies: the `parts` of a widened table; those of the sample; the first that is called as
+    labels are; those of 0 and 1, one for each class; the only one left, or the last with few different cells.
+    """
+    if parts:
+        return [name for name in table.columns if name != ids]
+    rest = [name for name in table.columns if name not in (ids, "") and name.lower().strip() not in NO_LABEL_NAMES]
+    asked = [name for name in sample.columns if name in rest] if sample is not None else []
+    marks = [name for name in rest if set(table[name]) <= {*YES, *NO}]
+    named = [name for name in rest if LABEL_NAMES.fullmatch(name.strip())]
+    if asked:
+        return asked
+    if named:
+        return named[:1]
+    if len(marks) > 1:
+        return marks
+    if sure:
+        return []
+    if len(rest) == 1:
+        return rest
+    few = [name for name in rest if 2 <= table[name].nunique() <= max(2, len(table) // 2)]
+    return few[-1:]
+
+
+def interpret_columns(table: pd.DataFrame, columns: list[str], fields: dict[str, Any]) -> Found:
+    """Return the labels that the `columns` of a table hold. Numbers with fractions make a regression."""
+    fields = {**fields, "label_columns": tuple(columns)}
+    rows: list[tuple[str, ...]] = list(table[columns].itertuples(index=False, name=None))
+    cells = {cell for row in rows for cell in row}
+    if len(columns) > 1:
+        marked = cells <= {*YES, *NO, ""}
+        if not marked and any(is_fraction(cell) for cell in cells):
+            return interpret_numbers(rows, columns, fields)
+        values = [row_labels(row, columns, "", marked) for row in rows]
+        several = marked and any(len(value) != 1 for value in values)
+        return Found({**fields, "kind": "multilabel" if several else "multiclass"}, values)
+    if sum(is_fraction(row[0]) for row in rows) > len(rows) / 10:
+        return interpret_numbers(rows, columns, fields)
+    separator = find_separator(cells)
+    values = [row_labels(row, columns, separator, False) for row in rows]
+    return Found({**fields, "kind": "multilabel", "separator": separator} if separator else fields, values)
+
+
+def interpret_numbers(rows: list[tuple[str, ...]], columns: list[str], fields: dict[str, Any]) -> Found:
+    """Return the numbers of a regression. Raises KcnnError where a cell is not empty and not a finite number."""
+    for row in rows:
+        for name, cell in zip(columns, row, strict=True):
+            if cell != "" and not is_number(cell):
+                raise KcnnError(
+                    f"the column '{name}' of {fields['labels']} should hold numbers, found '{cell}'",
+                    "correct that cell, or leave it empty",
+                )
+    return Found({**fields, "kind": "regression"}, rows)
+
+
+def find_separator(cells: set[str]) -> str:
+    """Return what stands between several labels in one cell, or "".
+
+    It is a separator where nearly every part of a cell occurs in other cells, too: `rust scab` is two labels among
+    `rust`, `scab` and `scab complex`, and `Sugar beet` is one.
+    """
+    for separator in SEPARATORS:
+        several = [cell.split(separator) for cell in cells if separator in cell]
+        if not several:
+            continue
+        seen = Counter(part for cell in cells for part in set(cell.split(separator)))
+        parts = {part for each in several for part in each}
+        if sum(seen[part] > 1 for part in parts) >= 0.8 * len(parts) or all(part.isdecimal() for part in parts):
+            return separator
+    return ""
+
+
+def split_ids(ids: "pd.Series[str]") -> Iterator[tuple[list[str], list[str]]]:
+    """Yield ways to split ids such as ID_28fbab7eb_epidural into images and parts, where each image has each part."""
+    for count in range(1, 5):
+        pieces = [name.split("_", count) for name in ids]
+        if any(len(piece) <= count for piece in pieces):
+            return
+        stems = list(dict.fromkeys("_".join(piece[:count]) for piece in pieces))
+        parts = list(dict.fromkeys(piece[count] for piece in pieces))
+        if 2 <= len(parts) <= MOST_PARTS and len(parts) * len(stems) == ids.nunique():
+            yield stems, parts
+
+
+def widen(table: pd.DataFrame, ids: str, parts: list[str]) -> pd.DataFrame:
+    """Return a table of a row for each image and part as one of a row for each image and a column for each part."""
+    value = next(name for name in table.columns if name not in (ids, ""))
+    ending = re.compile(f"_({'|'.join(sorted(map(re.escape, parts), key=len, reverse=True))})$")
+    part = table[ids].str.extract(ending, expand=False)
+    stems = table[ids].str.replace(ending, "", regex=True)
+    long = pd.DataFrame({ids: stems, "part": part, "value": table[value]}).drop_duplicates([ids, "part"])
+    wide = long.pivot(index=ids, columns="part", values="value").reindex(columns=parts).fillna("")
+    return wide.loc[list(dict.fromkeys(stems))].reset_index().rename_axis(columns=None)
+
+
+def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return image -> its labels, from the CSV, and notes.
+
+    The notes say how many ids have no image, and how many images have no id, no label, or a second label.
+    """
+    path = competition.folder / competition.labels
+    table, ids, columns = read_table(path), competition.label_id, list(competition.label_columns)
+    if ids in table.columns and columns and not set(columns) <= set(table.columns):
+        table = widen(table, ids, columns)
+    for name in (ids, *columns):
+        if name not in table.columns:
+            raise KcnnError(f"{path} has no column '{name}'", f"its columns are {', '.join(table.columns)}")
+    spellings = Spellings(images, competition.train)
+    cells = table[columns].itertuples(index=False, name=None)
+    numbers = competition.kind == "regression"
+    marked = not numbers and set(columns) <= set(competition.classes)
+    trained: dict[str, tuple[str, ...]] = {}
+    lacking: list[str] = []
+    repeated, empty = 0, 0
+    for name, row in zip(table[ids], cells, strict=True):
+        image = spellings.find(name)
+        labels = row if numbers else row_labels(row, columns, competition.separator, marked)
+        if image is None:
+            lacking.append(name)
+        elif not (all if numbers else any)(labels) and competition.kind != "multilabel":
+            empty += 1
+        elif image in trained:
+            repeated += trained[image] != labels
+        else:
+            trained[image] = labels
+    notes = []
+    if lacking:
+        notes.append(f"{len(lacking):,} ids in {competition.labels} have no image, the first is '{lacking[0]}'")
+    if competition.test and (unnamed := len(images) - len(trained) - empty):
+        notes.append(f"{unnamed:,} images are not named in {competition.labels} and are not used")
+    if empty:
+        notes.append(f"{empty:,} images have no label in {competition.labels} and are not used")
+    if repeated:
+        notes.append(f"{repeated:,} images have a second label in {competition.labels}; the first counts")
+    return trained, notes
+
+
+def read_column(competition: Competition, images: list[str], column: str) -> dict[str, str]:
+    """Return image -> its cell in another column of the CSV with the labels. Raises KcnnError where it has none."""
+    if competition.layout != "table":
+        raise KcnnError(
+            f"`group` names a column, and the labels of '{competition.name}' are not in a table",
+            f"clear `group` in {competition.folder / 'competition.toml'}",
+        )
+    table = read_table(competition.folder / competition.labels)
+    if column not in table.columns:
+        raise KcnnError(
+            f"{competition.labels} has no column '{column}' to group by", f"its columns are {', '.join(table.columns)}"
+        )
+    spellings = Spellings(images, competition.train)
+    found: dict[str, str] = {}
+    for name, cell in zip(table[competition.label_id], table[column], strict=True):
+        if image := spellings.find(name):
+            found.setdefault(image, cell)
+    return found
+
+
+def row_labels(row: tuple[str, ...], columns: list[str], separator: str, marked: bool) -> tuple[str, ...]:
+    """Return the labels of one image from the cells of its label columns.
+
+    One column holds one label, or several with `separator` between them. Of several columns, the labels are the names
+    of those that are 1, or where they are not `marked` so, all cells together as one label.
+    """
+    if len(columns) == 1:
+        several = [part for part in row[0].split(separator) if part] if separator else row
+        return tuple(dict.fromkeys(several))
+    if marked:
+        return tuple(name for name, cell in zip(columns, row, strict=True) if cell in YES)
+    return ("|".join(row),)

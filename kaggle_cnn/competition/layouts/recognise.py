@@ -1,0 +1,185 @@
+"""Recognise the layout of a competition's files (`guess`), and read images and labels from them (`read`).
+
+folders: a folder a class. table: a CSV with an id and labels beside the images. pixels: CSVs whose rows are images.
+names: the class is in the file's name, `cat.0.jpg`.
+"""
+
+from collections.abc import Container
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from kaggle_cnn.competition.competition import Competition, usual_metric
+from kaggle_cnn.competition.layouts.class_folders import (
+    class_in_name,
+    class_of,
+    classes_below,
+    find_folders,
+    find_names,
+    in_class_folder,
+    same_classes,
+)
+from kaggle_cnn.competition.layouts.label_table import find_table, read_labels
+from kaggle_cnn.competition.layouts.labels import Found, are_numbered, is_fraction, is_number, name_classes
+from kaggle_cnn.competition.layouts.pixel_rows import find_pixels, read_pixels
+from kaggle_cnn.competition.listing import TEST_FOLDER, Spellings, first_folder, is_below, list_images, list_tables
+from kaggle_cnn.competition.metrics import recognise_metric
+from kaggle_cnn.competition.submission_format import guess_format
+from kaggle_cnn.competition.table import read_table
+from kaggle_cnn.errors import KcnnError
+
+QUADRATIC = "quadratic_weighted_kappa"
+SAMPLE_WORDS = (("sample", "sub"), ("sample",), ("submission",), ("random", "predictions"))
+
+
+def guess(folder: Path, metric_words: str = "") -> dict[str, Any]:
+    """Return the fields of a Competition that the files under `folder` show. `metric_words`: the host's own, if any.
+
+    Raises KcnnError where there are no images, no labels, fewer than two classes, or a task that kcnn does not have.
+    """
+    sample_name = find_sample(folder)
+    sample = read_table(folder / sample_name) if sample_name else None
+    found = find_labels(folder, sample, sample_name)
+    columns = found.fields.get("label_columns", ())
+    kind = find_kind(found, sample, metric_words)
+    joined = len(columns) > 1 and not {name for value in found.values for name in value} <= set(columns)
+    classes, label_values = name_classes(folder, found.values, joined) if kind != "regression" else (list(columns), [])
+    spellings = Spellings(list_images(folder))
+    rows = found.fields["layout"] == "pixels"
+
+    def are_images(ids: list[str]) -> bool:
+        return rows or spellings.share(ids) >= 0.5
+
+    asked = guess_format(sample, classes, label_values, kind, metric_words, are_images)
+    if asked["submission_format"] == "class_id" and not label_values and not are_numbered(classes):
+        label_values = [str(number) for number in range(len(classes))]
+    if kind == "multiclass" and are_numbered(label_values or classes):
+        kind = "ordinal" if recognise_metric(metric_words, kind) == QUADRATIC else kind
+    metric = ""
+    if metric_words:
+        metric = recognise_metric(metric_words, kind, asked.get("top_k", 0))
+    else:
+        metric = usual_metric(kind, asked["submission_format"], asked.get("top_k", 0))
+    names = {"classes": tuple(classes), "label_values": tuple(label_values), "sample": sample_name}
+    return {**found.fields, **names, **asked, "kind": kind, "metric": metric}
+
+
+def find_kind(found: Found, sample: pd.DataFrame | None, metric_words: str) -> str:
+    """Return the kind of task: as the labels say, or a regression.
+
+    It is a regression where the labels are more than two different numbers, and the sample asks for fractions or the
+    metric is one of numbers. Several columns need such a metric: there, fractions may be probabilities.
+    """
+    kind = str(found.fields.get("kind", "multiclass"))
+    columns = found.fields.get("label_columns", ())
+    cells = {cell for value in found.values for cell in value}
+    if len(columns) > 1:
+        cells = {part for cell in cells for part in cell.split("|")}
+    cells -= {""}
+    if kind != "multiclass" or not columns or len(cells) <= 2 or not all(is_number(cell) for cell in cells):
+        return kind
+    if recognise_metric(metric_words, "regression"):
+        return "regression"
+    if sample is None or len(sample.columns) != 2 or len(columns) > 1:
+        return kind
+    asked = sample[sample.columns[1]]
+    return "regression" if any(is_fraction(cell) for cell in asked) else kind
+
+
+def find_sample(folder: Path) -> str:
+    """Return the path of the CSV that is most likely a sample submission, relative to `folder`; or ""."""
+    tables = list_tables(folder)
+    for words in SAMPLE_WORDS:
+        for table in tables:
+            if all(word in PurePosixPath(table).name.lower() for word in words):
+                return table
+    return ""
+
+
+def find_labels(folder: Path, sample: pd.DataFrame | None, sample_name: str) -> Found:
+    """Return the layout of the files below `folder` and their labels.
+
+    Raises KcnnError where there are no images, no labels, fewer than two classes, or a cell that should be a number.
+    """
+    images = list_images(folder)
+    tables: list[str] = []
+    broken: list[KcnnError] = []
+    for name in list_tables(folder):
+        try:
+            if name != sample_name and len(read_table(folder / name, rows=100)):
+                tables.append(name)
+        except KcnnError as error:  # of weight only where no labels are found elsewhere
+            broken.append(error)
+    test = first_folder(images, TEST_FOLDER)
+    labelled = [image for image in images if not test or not is_below(image, test)]
+    if not labelled and images:  # the test part alone, with its labels: treated as any other labelled set
+        test, labelled = "", images
+    found = None
+    if labelled:
+        by_folder = find_folders(labelled, test)
+        found = find_table(folder, tables, labelled, test, sample, sure=by_folder is not None)
+        if by_folder and (found is None or same_classes(found, by_folder)):
+            found = by_folder
+        found = found or find_names(labelled, test)
+    else:
+        found = find_pixels(folder, tables)
+    if found is None:
+        raise broken[0] if broken else no_labels(folder, labelled)
+    distinct = sorted({name for value in found.values for name in value})
+    if len(distinct) < 2:
+        named = f"one, '{distinct[0]}'" if distinct else "none"
+        raise KcnnError(f"expected labels of at least two classes, found {named}", "add images of another class")
+    return found
+
+
+def no_labels(folder: Path, images: list[str]) -> KcnnError:
+    """Return the error for files that show no labels; `images` are those that may have some."""
+    if not images:
+        return KcnnError(
+            f"no images found in {folder.name.strip('.').removesuffix('.partial')}",
+            "expected image files (.png, .jpg, ...) or a CSV whose rows are pixels",
+        )
+    train, classes = classes_below(images)
+    found = "images that are not in a class folder, are not named in a CSV and have no class in their names"
+    if classes:
+        found = f"one class, '{classes[0]}'"
+    return KcnnError(
+        f"expected at least two class folders in '{train or 'the data'}', found {found}",
+        "put each class's images into a folder of its name: train/<class>/<image>",
+    )
+
+
+def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], list[str], list[str]]:
+    """Return training images, their labels as the files have them, the images that may be tests, and notes.
+
+    An image is a path below the competition's folder, or `train.csv#17` for the row 17 (from 0) of a CSV of pixels.
+    Raises KcnnError where the files are not as competition.toml has it.
+    """
+    if competition.layout == "pixels":
+        return read_pixels(competition)
+    images = list_images(competition.folder)
+    test = [image for image in images if competition.test and is_below(image, competition.test)]
+    rest = images if not test else [image for image in images if not is_below(image, competition.test)]
+    candidates = [image for image in rest if is_below(image, competition.train)]
+    trained: dict[str, tuple[str, ...]] = {}
+    if competition.layout == "folders":
+        for image in candidates:
+            if in_class_folder(image, competition.train):
+                trained[image] = (class_of(image, competition.train),)
+        notes = note_unused(rest, trained, "lie outside the class folders and the test folder")
+    elif competition.layout == "names":
+        for image in candidates:
+            if (name := class_in_name(image)) in competition.classes:
+                trained[image] = (name,)
+        notes = note_unused(rest, trained, "have no class in their name")
+    else:
+        trained, notes = read_labels(competition, candidates)
+    tests = test or [image for image in images if image not in trained]
+    return list(trained), list(trained.values()), tests, notes
+
+
+def note_unused(images: list[str], trained: Container[str], why: str) -> list[str]:
+    """Return a sentence on the images that are not among those `trained` on; [] where all are."""
+    count = sum(image not in trained for image in images)
+    return [f"{count:,} images {why} and are not used"] if count else []

@@ -1,0 +1,136 @@
+"""Open every image once: find its size, whether it can be read, its duplicates and its near-duplicates."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.data.decode import GREY_MODES, decode_whole, read_header
+from kaggle_cnn.data.image_cache import attempt, fingerprint, ignore_warnings, in_parallel
+from kaggle_cnn.data.pixel_tables import read_tables
+from kaggle_cnn.files import whole_file
+from kaggle_cnn.progress import Progress
+
+NEAR = 4  # of 64 bits: the largest distance of near-duplicates
+FLAT = 2.0  # an image whose pixels (0 to 255) have a standard deviation up to this has nothing to compare
+LEAST = 64  # pixels of the shorter side, enough for a perceptual hash
+
+Result = TypeVar("Result")
+Results = list[tuple[Result | None, str]]  # for each file what `attempt` returns
+
+
+def inspect(folder: Path, names: Sequence[str], cache: Path, progress: Progress) -> pd.DataFrame:
+    """Return a table with a row for each of `names`, which are relative to `folder` as in `load_images`.
+
+    Columns: `width` and `height` int32, 0 if the image cannot be read; `grey` bool; `pixels` uint64, a hash that is
+    equal for images with equal pixels, whatever their file format; `reason` str, why the image cannot be read, else "".
+    Every image is decoded at full size. The table is kept in the folder `cache`, with keys as in `load_images`.
+    """
+    table = compute_once("inspection", folder, names, cache, measure, tabulate, progress, "looking at the images")
+    return pd.DataFrame(table)
+
+
+def measure(path: Path) -> tuple[int, int, bool, int]:
+    """Return width, height, whether the image is grey, and a 64-bit hash of its pixels."""
+    pixels = decode_whole(path)
+    width, height, mode = read_header(path)
+    digest = blake2b(f"{width} {height}".encode(), digest_size=8)
+    digest.update(pixels.data)
+    return width, height, mode in GREY_MODES, int.from_bytes(digest.digest())
+
+
+def tabulate(results: Results[tuple[int, int, bool, int]]) -> dict[str, Array]:
+    """Return the columns of `inspect`, each (N,), from what `measure` returns for each file."""
+    rows = [found or (0, 0, False, 0) for found, _ in results]
+    return {
+        "width": np.array([row[0] for row in rows], np.int32),
+        "height": np.array([row[1] for row in rows], np.int32),
+        "grey": np.array([row[2] for row in rows], bool),
+        "pixels": np.array([row[3] for row in rows], np.uint64),
+        "reason": np.array([reason for _, reason in results], dtype=str),
+    }
+
+
+def perceptual_hashes(folder: Path, names: Sequence[str], cache: Path, progress: Progress) -> Array:
+    """Return a perceptual hash of each image, uint64 (N,): ImageHash's phash, 64 bits of the lowest frequencies.
+
+    It is 0 for an image that cannot be read or has only one colour. The hashes are kept as `inspect` keeps its table.
+    """
+    import imagehash  # it imports SciPy, which most commands do not need
+
+    def hash_image(path: Path) -> int:
+        pixels = decode_whole(path, LEAST)
+        return int(str(imagehash.phash(Image.fromarray(pixels))), 16) if pixels.std(axis=(0, 1)).max() > FLAT else 0
+
+    def collect(results: Results[int]) -> dict[str, Array]:
+        return {"hashes": np.array([found or 0 for found, _ in results], np.uint64)}
+
+    return compute_once("hashes", folder, names, cache, hash_image, collect, progress, "comparing the images")["hashes"]
+
+
+def compute_once(
+    what: str,
+    folder: Path,
+    names: Sequence[str],
+    cache: Path,
+    compute: Callable[[Path], Result],
+    tabulate: Callable[[Results[Result]], dict[str, Array]],
+    progress: Progress,
+    description: str,
+) -> dict[str, Array]:
+    """Return `tabulate` of the results of `compute` for each file, from the cache or computed now on all cores.
+
+    They are kept in the folder `cache`, in a file whose name starts with `what`. `description` is for `progress`.
+    """
+    target = cache / f"{what}-{fingerprint(folder, names, 0, None)}.npz"
+    if not target.is_file():
+        files = [folder / name for name in names]
+        read_tables(files)
+
+        def compute_rows(rows: range) -> Results[Result]:
+            return [attempt(partial(compute, files[row])) for row in rows]
+
+        with ignore_warnings(), closing(in_parallel(compute_rows, len(files))) as portions:
+            results = list(progress.track(chain.from_iterable(portions), description, len(files)))
+        columns: dict[str, Any] = tabulate(results)  # Any: mypy takes an array for savez's own argument allow_pickle
+        with whole_file(target) as temporary:
+            np.savez(temporary, **columns)
+    with np.load(target) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def same_pixels(inspected: pd.DataFrame) -> Array:
+    """Return a group number for each image, int (N,): the row of the first image with the same pixels.
+
+    `inspected` is the table of `inspect`. An image that cannot be read is a group of its own.
+    """
+    rows = np.arange(len(inspected))
+    first = inspected.assign(row=rows).groupby("pixels")["row"].transform("min").to_numpy()
+    return np.where(inspected["reason"] == "", first, rows)
+
+
+def near_pairs(hashes: Array, groups: Array, most: int = NEAR) -> list[tuple[int, int, int]]:
+    """Return (distance, row, row) for pairs of near-duplicates, the nearest first.
+
+    Two images are near-duplicates if at most `most` of the 64 bits of their `hashes`, uint64 (N,), differ. A hash of 0
+    is near to no other. `groups`, int (N,), are those of `same_pixels`: only the first image of a group is compared.
+    Images with equal hashes are paired only with the first of them, so a thousand of them give 999 pairs.
+    """
+    rows = np.flatnonzero((groups == np.arange(len(groups))) & (hashes != 0))
+    distinct, first, which = np.unique(hashes[rows], return_index=True, return_inverse=True)
+    found = [(0, int(one), int(row)) for one, row in zip(rows[first[which]], rows, strict=True) if one != row]
+    for start in range(0, len(distinct), 256):
+        distances = np.bitwise_count(distinct[start : start + 256, None] ^ distinct[None, start:])
+        for one, other in np.argwhere(distances <= most):
+            if other > one:
+                earlier, later = sorted((int(rows[first[start + one]]), int(rows[first[start + other]])))
+                found.append((int(distances[one, other]), earlier, later))
+    return sorted(found)

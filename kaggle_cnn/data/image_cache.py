@@ -1,0 +1,165 @@
+"""Decode images once and cache them as one uint8 array. A corrupt file is listed and does not stop the work."""
+
+import hashlib
+import json
+import os
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.lib import format as npy
+from PIL import UnidentifiedImageError
+
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.data.decode import GREY_MODES, decode_square, read_header
+from kaggle_cnn.data.pixel_tables import find_file, read_tables
+from kaggle_cnn.files import whole_file
+from kaggle_cnn.progress import Progress
+
+CACHE_VERSION = 2  # increase it when the same file and size give other pixels than before
+PORTION = 16  # images for a thread at a time: handing over one image costs as much as decoding a small one
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Decoded images: `pixels` uint8 (N, size, size, channels), memory-mapped.
+
+    `problems` maps a row to the reason why its file cannot be read. Such a row is all zeros.
+    """
+
+    pixels: Array
+    problems: dict[int, str]
+
+
+def load_images(
+    folder: Path, names: Sequence[str], size: int, channels: int | None, cache: Path, progress: Progress
+) -> Images:
+    """Return the images `names` as squares of `size` pixels, from the cache or decoded now.
+
+    `names` are paths relative to `folder`, or rows such as `train.csv#17`. `cache` is the folder of the cache, see
+    `fingerprint` for its keys. `channels` is 1 or 3. None means 1 if every file is grey, else 3. See
+    `decode.decode_square` for how a file is decoded.
+    """
+    target = cache / f"{fingerprint(folder, names, size, channels)}.npy"
+    listed = target.with_suffix(".json")
+    if not target.is_file():
+        files = [folder / name for name in names]
+        with ignore_warnings():
+            if channels is None:
+                channels = 1 if all_grey(files) else 3
+            problems = write_pixels(target, listed, files, size, channels, progress)
+    else:
+        problems = {int(row): reason for row, reason in json.loads(listed.read_text(encoding="utf-8")).items()}
+    return Images(np.load(target, mmap_mode="r"), problems)
+
+
+def fingerprint(folder: Path, names: Sequence[str], size: int, channels: int | None) -> str:
+    """Return the key of a cache: a hash of `size`, `channels`, and the name, size and modification time of each file.
+
+    A name is relative to `folder`, so a moved or renamed folder keeps its cache.
+    """
+    digest = hashlib.blake2b(f"{CACHE_VERSION} {size} {channels}".encode(), digest_size=12)
+    files = [find_file(folder / name) for name in names]
+    statuses = {file: file.stat() for file in set(files)}
+    for name, file in zip(names, files, strict=True):
+        status = statuses[file]
+        digest.update(f"\n{name}\t{status.st_size}\t{status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def write_pixels(
+    target: Path, listed: Path, files: Sequence[Path], size: int, channels: int, progress: Progress
+) -> dict[int, str]:
+    """Decode `files` into `target` (.npy) and `listed` (.json), and return the problems as in Images.
+
+    `listed` holds the problems and is complete before `target` exists. The pixels are written to a stream and not to a
+    memory map: on a full disk a stream raises OSError, but a memory map kills the process.
+    """
+    cv2.setNumThreads(1)  # the threads of `in_parallel` use all cores already
+    read_tables(files)
+    shape = (len(files), size, size, channels)
+    local = threading.local()  # one block of memory for each thread: new memory costs as much time as the writing
+
+    def decode(rows: range) -> list[str]:
+        """Decode `rows` and write them to their place in the file. Return a reason for each, "" for a good one."""
+        if not hasattr(local, "block"):
+            local.block = np.empty((PORTION, *shape[1:]), np.uint8)
+        block, reasons = local.block[: len(rows)], []
+        for place, row in enumerate(rows):
+            pixels, reason = attempt(partial(decode_square, files[row], size, channels))
+            block[place] = 0 if pixels is None else pixels
+            reasons.append(reason)
+        with temporary.open("r+b") as stream:
+            stream.seek(begin + rows.start * block[0].nbytes)
+            stream.write(block)
+        return reasons
+
+    with whole_file(target) as temporary:
+        with temporary.open("wb") as stream:
+            npy.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            begin = stream.tell()
+        with closing(in_parallel(decode, len(files))) as portions:
+            decoded = chain.from_iterable(portions)
+            reasons = progress.track(decoded, f"decoding to {size}x{size}", len(files))
+            problems = {row: reason for row, reason in enumerate(reasons) if reason}
+        with whole_file(listed) as temporary_list:
+            temporary_list.write_text(json.dumps(problems), encoding="utf-8")
+    return problems
+
+
+def in_parallel(function: Callable[[range], Result], count: int) -> Generator[Result, None, None]:
+    """Yield `function(rows)` for ranges that cover 0 to `count`, in order, computed on all cores.
+
+    The threads stop when the generator is closed. A slow reader holds them up, so that results do not fill the memory.
+    Threads are enough: decoding releases the GIL.
+    """
+    threads = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(threads)
+    running: deque[Future[Result]] = deque()
+    try:
+        for start in range(0, count, PORTION):
+            running.append(pool.submit(function, range(start, min(start + PORTION, count))))
+            if len(running) > 2 * threads:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def attempt(decode: Callable[[], Result]) -> tuple[Result | None, str]:
+    """Return the result of `decode` and "", or None and the reason why the file cannot be read."""
+    try:
+        return decode(), ""
+    except MemoryError:
+        raise
+    except UnidentifiedImageError:
+        return None, "it is not an image"
+    except Exception as error:  # Pillow's decoders raise many kinds of exception for a broken file
+        return None, " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def ignore_warnings() -> Iterator[None]:
+    """Ignore Pillow's warnings about unusual files: a file that cannot be read gets a reason."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def all_grey(files: Iterable[Path]) -> bool:
+    """Return whether each file that can be opened has a grey mode. Only headers are read."""
+    headers = (attempt(partial(read_header, path))[0] for path in files)
+    return all(header[2] in GREY_MODES for header in headers if header is not None)

@@ -1,0 +1,212 @@
+"""Summarise what a competition contains, for `kcnn look`. Every image is opened, and no file of the data is changed."""
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kaggle_cnn.competition.competition import SUBMISSION_FORMATS, Competition
+from kaggle_cnn.competition.layouts.pixel_rows import unused_rows
+from kaggle_cnn.competition.listing import list_images
+from kaggle_cnn.competition.local_host import read_solution
+from kaggle_cnn.competition.submission import read_sample
+from kaggle_cnn.data.dataset import Dataset
+from kaggle_cnn.data.duplicates import inspect, near_pairs, perceptual_hashes, same_pixels
+from kaggle_cnn.progress import Progress
+
+
+def summarise(dataset: Dataset, images: pd.DataFrame) -> dict[str, Any]:
+    """Return a summary of the competition as plain values. `images` is the table of `every_image`.
+
+    See `count_classes`, `describe_values`, `describe_part` and `describe_duplicates` for the keys `classes`, `values`,
+    `train` and `test`, and `same`. For `train` and `test`, an image is a duplicate if an earlier one has the same
+    pixels. Training images come before test images.
+    """
+    competition = dataset.competition
+    repeated = images["group"] != images.index
+    train = images.index < len(dataset.ids)
+    test = ~train & images["file"].isin(dataset.test_files.tolist()).to_numpy()
+    notes = list(dataset.notes)
+    if shared := int((images.loc[test, "group"] < train.sum()).sum()):
+        notes.append(f"{shared} of the test images are copies of training images")
+    return {
+        "competition": competition.name,
+        "layout": competition.layout,
+        "submission_format": competition.submission_format,
+        "kind": competition.kind,
+        "folds": dataset.folds.count,
+        "classes": count_classes(dataset),
+        "values": describe_values(dataset),
+        "train": describe_part(images[train], repeated[train]),
+        "test": describe_part(images[test], repeated[test]),
+        "same": describe_duplicates(images),
+        "submission": describe_submission(competition, read_sample(competition), len(dataset.test_ids)),
+        "notes": notes,
+    }
+
+
+def count_classes(dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Return the number of training images of each class and their share. It is empty for a regression."""
+    if dataset.task.kind == "regression":
+        return {}
+    counts = dataset.targets.sum(axis=0, dtype=int)
+    images = max(len(dataset.targets), 1)
+    return {
+        name: {"train": int(count), "share": float(count / images)}
+        for name, count in zip(dataset.task.classes, counts, strict=True)
+    }
+
+
+def describe_values(dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Return count, minimum, mean and maximum of each value of a regression. It is empty for the other kinds."""
+    if dataset.task.kind != "regression" or not len(dataset.targets):
+        return {}
+    columns = dataset.targets.T.astype(float)
+    return {
+        name: {
+            "count": len(values),
+            "min": float(values.min()),
+            "mean": float(values.mean()),
+            "max": float(values.max()),
+        }
+        for name, values in zip(dataset.task.classes, columns, strict=True)
+    }
+
+
+def every_image(dataset: Dataset, progress: Progress) -> pd.DataFrame:
+    """Return a table with a row for each image of the competition.
+
+    Columns: `file`, a name as in `dataset.ids`; `part`, "train", "test" or the name of another part; `label`, "" if it
+    is not known; `group`, the row of the first image with the same pixels; and the columns of `inspect`. The training
+    images come first, in the order of the dataset, then the test images, then all others.
+    """
+    competition = dataset.competition
+    test = list(dict.fromkeys(name for name in dataset.test_files.tolist() if name))
+    known = {*dataset.ids.tolist(), *test}
+    others = [file for file in list_images(competition.folder) if file not in known]
+    unused = unused_rows(competition)
+    labels = find_other_labels(dataset, [*test, *others], unused)
+    parts = [
+        pd.DataFrame({"file": dataset.ids.tolist(), "part": "train", "label": dataset.label_names}),
+        *(
+            pd.DataFrame({"file": files, "part": part, "label": [labels.get(file, "") for file in files]})
+            for files, part in ((test, "test"), (others, ""))
+        ),
+    ]
+    tables = [inspect(competition.folder, part["file"].tolist(), dataset.cache, progress) for part in parts]
+    images = pd.concat([pd.concat(parts, ignore_index=True), pd.concat(tables, ignore_index=True)], axis=1)
+    images["part"] = [
+        unused.get(file, ("", ""))[0] or part or file.rpartition("/")[0].partition("/")[0] or "other"
+        for file, part in zip(images["file"], images["part"], strict=True)
+    ]
+    return images.assign(group=same_pixels(images))
+
+
+def find_other_labels(dataset: Dataset, files: Iterable[str], unused: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Return the labels of those of `files` that are not trained on but have a known label.
+
+    A label is known from the solution, from the rows of a CSV with another Usage (`unused`), or from the name of a
+    folder. It is spelled as in `Dataset.label_names`.
+    """
+    competition = dataset.competition
+    if competition.layout == "pixels":
+        cells = {row: label for row, (_, label) in unused.items()}
+    elif (
+        competition.solution
+        and len(competition.prediction_columns) == 1
+        and (solution := read_solution(competition)) is not None
+    ):
+        column = competition.prediction_columns[0]
+        by_id = dict(zip(solution[competition.id_column], solution[column], strict=True))
+        tests = zip(dataset.test_ids.tolist(), dataset.test_files.tolist(), strict=True)
+        cells = {file: by_id.get(name, "") for name, file in tests}
+    elif competition.kind == "regression":
+        cells = {}
+    else:
+        folders = {file: unicodedata.normalize("NFC", file).split("/")[:-1] for file in files}
+        return {
+            file: next((name for name in above if name in competition.classes), "") for file, above in folders.items()
+        }
+    return {file: spell_label(competition, cell) for file, cell in cells.items()}
+
+
+def spell_label(competition: Competition, cell: str) -> str:
+    """Return a cell of a table of labels in the spelling of `Dataset.label_names`, or "" for an empty cell."""
+    if not cell:
+        return ""
+    if competition.kind == "regression":
+        try:
+            return f"{np.float32(cell):g}"
+        except ValueError:
+            return cell
+    words = cell.split(competition.separator or " ") if competition.kind == "multilabel" else [cell]
+    by_value = dict(zip(competition.label_values, competition.classes, strict=False))
+    order = {name: number for number, name in enumerate(competition.classes)}
+    names = [by_value.get(word, word) for word in words]
+    return ", ".join(sorted(names, key=lambda name: order.get(name, len(order))))
+
+
+def describe_duplicates(images: pd.DataFrame) -> dict[str, Any]:
+    """Return the groups of images that have the same pixels, in all parts. `images` is the table of `every_image`.
+
+    `groups` is the number of groups, `across` of those with images of several parts, and `conflicting` of those with
+    different labels. `members` has the records (file, part, label) of each group.
+    """
+    sizes = images.groupby("group")["file"].transform("size")
+    groups = [group for _, group in images[sizes > 1].groupby("group")]
+    members = [group[["file", "part", "label"]].to_dict("records") for group in groups]
+    labels = [{each["label"] for each in group} - {""} for group in members]
+    return {
+        "groups": len(members),
+        "across": sum(len({each["part"] for each in group}) > 1 for group in members),
+        "conflicting": sum(len(each) > 1 for each in labels),
+        "members": members,
+    }
+
+
+def near(dataset: Dataset, images: pd.DataFrame, progress: Progress) -> list[dict[str, Any]]:
+    """Return the pairs of near-duplicates, the nearest first. `images` is the table of `every_image`.
+
+    Each pair has the `distance` of the perceptual hashes and `images`, two records of file, part and label. See
+    `duplicates.near_pairs`.
+    """
+    hashes = perceptual_hashes(dataset.competition.folder, images["file"].tolist(), dataset.cache, progress)
+    records = images[["file", "part", "label"]].to_dict("records")
+    pairs = near_pairs(hashes, images["group"].to_numpy())
+    return [{"distance": distance, "images": [records[one], records[other]]} for distance, one, other in pairs]
+
+
+def describe_submission(competition: Competition, sample: pd.DataFrame | None, images: int) -> str:
+    """Return the columns, contents and number of rows of a submission for `images` test images, as one line."""
+    columns = ",".join([competition.id_column, *competition.prediction_columns])
+    columns = columns if len(columns) <= 60 else f"{columns[:57]}..."
+    form = f"{columns} with {SUBMISSION_FORMATS[competition.submission_format]}"
+    if sample is not None:
+        return f"{form}, {len(sample):,} rows, as in {competition.sample}"
+    return f"{form}, {images:,} rows; there is no sample" if images else "nothing to submit: no test images"
+
+
+def describe_part(images: pd.DataFrame, repeated: pd.Series) -> dict[str, Any]:
+    """Return the counts, sizes and problems of some rows of the table of `every_image`.
+
+    Counts: `images`, `grey`, `colour`, `corrupt`, and `duplicates`, the number of true values in `repeated`. Sizes:
+    (width, height) of the `smallest`, `median` and `largest` image by area, or None. `problems` maps each corrupt file
+    to the reason why it cannot be read.
+    """
+    readable = images[images["reason"] == ""]
+    sizes = list(readable[["width", "height"]].itertuples(index=False, name=None))
+    by_area = sorted(sizes, key=lambda size: size[0] * size[1])
+    corrupt = images[images["reason"] != ""]
+    return {
+        "images": len(images),
+        "grey": int(readable["grey"].sum()),
+        "colour": int((~readable["grey"].astype(bool)).sum()),
+        "corrupt": len(corrupt),
+        "duplicates": int(repeated.sum()),
+        "smallest": by_area[0] if by_area else None,
+        "median": by_area[len(by_area) // 2] if by_area else None,
+        "largest": by_area[-1] if by_area else None,
+        "problems": dict(zip(corrupt["file"], corrupt["reason"], strict=True)),
+    }

@@ -1,0 +1,63 @@
+"""Read images from CSVs: `train.csv#17` is the image in row 17 of train.csv, counted from 0."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kaggle_cnn.competition.layouts.pixel_rows import pixel_columns
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.competition.table import read_table
+from kaggle_cnn.errors import KcnnError
+
+
+def split_row(path: Path) -> tuple[Path, int] | None:
+    """Return the CSV and the row number in a path such as `train.csv#17`, or None for an image file."""
+    name, sharp, row = path.name.rpartition("#")
+    return (path.with_name(name), int(row)) if sharp and name.lower().endswith(".csv") and row.isdecimal() else None
+
+
+def find_file(path: Path) -> Path:
+    """Return the file that holds an image: the image file itself, or the CSV of a row."""
+    row = split_row(path)
+    return row[0] if row else path
+
+
+def read_tables(files: Iterable[Path]) -> None:
+    """Read each CSV that `files` has rows of, so that threads find it in memory. Raises as `read_rows` does."""
+    for table in {row[0] for path in files if (row := split_row(path))}:
+        read_rows(table)
+
+
+@lru_cache(maxsize=2)
+def read_rows(path: Path) -> Array:
+    """Return all images of a CSV as uint8 (N, side, side).
+
+    Where a row has three times a square number of values, they are colours: uint8 (N, side, side, 3).
+    Raises KcnnError if the rows are not squares of numbers from 0 to 255.
+    """
+    columns = pixel_columns(read_table(path, rows=20))
+    if not columns:
+        raise KcnnError(f"{path} has no columns of pixels", "expected pixel0, pixel1 ..., or one column of numbers")
+    try:
+        if len(columns) == 1:
+            cells = read_table(path, columns=columns)[columns[0]]
+            values = np.stack([np.array(cell.split(), dtype=np.float32) for cell in cells])
+        else:
+            values = pd.read_csv(path, usecols=columns, dtype=np.float32, encoding="utf-8-sig")[columns].to_numpy()
+    except ValueError:
+        raise KcnnError(
+            f"{path} has rows of different lengths, or a value that is not a number", "expected whole numbers"
+        ) from None
+    if not (values.min() >= 0 and values.max() <= 255):
+        raise KcnnError(f"{path} has values from {values.min():g} to {values.max():g}", "expected 0 to 255")
+    pixels, count = values.astype(np.uint8), values.shape[1]
+    for side, channels in ((round(count**0.5), ()), (round((count / 3) ** 0.5), (3,))):
+        if side * side * int(np.prod(channels)) == count:
+            return pixels.reshape(len(pixels), side, side, *channels)
+    raise KcnnError(
+        f"{path} has {count} pixels a row, which is not a square",
+        "expected a square number of pixels, such as 784 for 28x28",
+    )

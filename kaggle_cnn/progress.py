@@ -1,0 +1,58 @@
+"""What every long piece of work reports to: one protocol, and one that keeps silent."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Transferred = Callable[[int, int | None], None]
+
+
+class Progress(Protocol):
+    """Shows how work goes on. The command line draws it (insight.progress); a library user may pass `Silent()`."""
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+
+    def track(self, items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+        """Yield `items` as they are, `total` of them, and show how many have been taken."""
+
+    def transfer(self, description: str) -> AbstractContextManager[Transferred]:
+        """Give a function to call with (bytes so far, bytes in all or None)."""
+
+    def wait(self, description: str) -> AbstractContextManager[None]:
+        """Show that the block waits for something."""
+
+    def fold(self, fold: int, images: int, steps: int, epochs: int, done: int) -> None:
+        """Start the training of `fold` on `images`, in `epochs` of `steps`, of which `done` epochs are done already."""
+
+    def step(self, epoch: int, step: int, numbers: Mapping[str, float]) -> None:
+        """Show the training so far: `epoch` from 0, `step` from 1, `numbers` as in history.csv."""
+
+    def epoch(self, row: Mapping[str, float], better: bool, seconds: float) -> None:
+        """Show an epoch that is on the disk: `row` as in history.csv, `better` where its model is the best so far."""
+
+
+class Silent:
+    """A Progress that shows nothing."""
+
+    def say(self, text: str) -> None:
+        pass
+
+    def track(self, items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+        return iter(items)
+
+    def transfer(self, description: str) -> AbstractContextManager[Transferred]:
+        return nullcontext(lambda done, total: None)
+
+    def wait(self, description: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def fold(self, fold: int, images: int, steps: int, epochs: int, done: int) -> None:
+        pass
+
+    def step(self, epoch: int, step: int, numbers: Mapping[str, float]) -> None:
+        pass
+
+    def epoch(self, row: Mapping[str, float], better: bool, seconds: float) -> None:
+        pass

@@ -1,0 +1,1 @@
+"""What a training leaves, and what is made of it, without Keras."""

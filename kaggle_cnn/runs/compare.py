@@ -1,0 +1,132 @@
+"""Two runs on the same images: how far their scores differ, and whether that is more than noise."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kaggle_cnn.competition.metrics import Array, Metric, metrics_of
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.runs.predictions import Predictions
+from kaggle_cnn.runs.run import Run, require_same_folds
+from kaggle_cnn.runs.scores import decision_of
+
+DRAWS, FEW_DRAWS, LEVEL = 2000, 400, 0.95
+
+
+def shared_predictions(runs: list[Run], task: Task) -> tuple[Array, Array, list[Array], list[Array]]:
+    """Return the ids, targets, scores and decisions of two runs, each at its own TTA policy, for the images that both
+    validated. Raises KcnnError where the runs are of different folds, or have no image in common."""
+    require_same_folds(runs)
+    parts = [Predictions.read(run.folder / "oof.npz") for run in runs]
+    ids, *places = np.intersect1d(parts[0].ids, parts[1].ids, return_indices=True)
+    if not len(ids):
+        raise KcnnError(
+            f"{runs[0].id} and {runs[1].id} validated no image in common", "train both on the same folds: --folds"
+        )
+    scores, decisions = [], []
+    for run, part, rows in zip(runs, parts, places, strict=True):
+        every = part.scores(task, run.policy)
+        scores.append(every[rows])
+        decisions.append(decision_of(run, task, part, run.policy).decide(every)[rows])
+    return ids, parts[0].true[places[0]], scores, decisions
+
+
+def compare(task: Task, targets: Array, scores: list[Array], decisions: list[Array], seed: int = 0) -> dict[str, Any]:
+    """Return how the second of two predictions differs from the first, on the same images, as plain values.
+
+    images; metric, the name of the task's; scores: metric -> one, other, difference, interval, which is that of 95 % by
+    a paired bootstrap (Efron 1979) over the images, its percentiles; better: 0 or 1, or None where they are equal;
+    beyond_noise: whether the interval of the task's metric leaves out 0. For images of one class each also only_one and
+    only_other, how many images just that one has right, and p, of McNemar's exact test (1947) that such images are as
+    likely one way as the other; beyond_noise then needs p below 0.05 too where the metric is accuracy.
+    """
+    found: dict[str, Any] = {"images": len(targets), "metric": task.metric.name, "scores": {}}
+    metrics = metrics_of(task.kind, task.metric.name, task.outputs)[:3]
+    for metric in metrics:
+        whole = [metric.score(targets, scores[n], decisions[n], None) for n in (0, 1)]
+        drawn = bootstrap(metric, task, targets, scores, decisions, np.random.default_rng(seed))
+        edges = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        found["scores"][metric.name] = {
+            "one": whole[0],
+            "other": whole[1],
+            "difference": whole[1] - whole[0],
+            "interval": [float(edge) for edge in edges],
+        }
+    primary = found["scores"][task.metric.name]
+    merits = [task.metric.merit(primary[name]) for name in ("one", "other")]
+    found["better"] = None if merits[0] == merits[1] else int(np.argmax(merits))
+    low, high = primary["interval"]
+    found["beyond_noise"] = bool(low > 0 or high < 0)
+    if targets.ndim == 1:
+        found |= test_counts(targets, decisions)
+        if task.metric.name == "accuracy":
+            found["beyond_noise"] = found["beyond_noise"] and found["p"] < 0.05
+    return found
+
+
+def test_counts(targets: Array, decisions: list[Array]) -> dict[str, Any]:
+    """Return only_one, only_other and p; see `compare`."""
+    from scipy.stats import binomtest
+
+    right = [each == targets for each in decisions]
+    only_one, only_other = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    p = float(binomtest(only_one, only_one + only_other).pvalue) if only_one + only_other else 1.0
+    return {"only_one": only_one, "only_other": only_other, "p": p}
+
+
+def bootstrap(
+    metric: Metric, task: Task, targets: Array, scores: list[Array], decisions: list[Array], draw: np.random.Generator
+) -> Array:
+    """Return the difference of the metric in each of many draws of the images with replacement, the same images for
+    both; for a metric that is not a mean over images, fewer draws."""
+    if metric.each is not None:
+        values = [metric.each(targets, scores[n], decisions[n]) for n in (0, 1)]
+        parts = [
+            metric.finish(weights @ values[1] / len(targets)) - metric.finish(weights @ values[0] / len(targets))
+            for weights in resample(len(targets), DRAWS, draw)
+        ]
+        return np.concatenate(parts)
+    if metric.name == "macro_f1" and targets.ndim == 1:
+        sums = [indicators(targets, each, task.outputs) for each in decisions]
+        draws = resample(len(targets), DRAWS, draw)
+        parts = [macro_f1(weights @ sums[1]) - macro_f1(weights @ sums[0]) for weights in draws]
+        return np.concatenate(parts)
+    found = []
+    for weights in resample(len(targets), FEW_DRAWS, draw):
+        for row in weights:
+            one, other = (metric.score(targets, scores[n], decisions[n], row) for n in (0, 1))
+            found.append(other - one)
+    return np.array(found)
+
+
+def resample(images: int, draws: int, draw: np.random.Generator) -> Iterator[Array]:
+    """Yield how often each image is drawn, float32 (some draws, images), until there are `draws`."""
+    block = max(1, min(draws, 2**22 // images))
+    for start in range(0, draws, block):
+        count = min(block, draws - start)
+        chosen = draw.integers(images, size=(count, images)) + images * np.arange(count)[:, None]
+        yield np.bincount(chosen.ravel(), minlength=count * images).reshape(count, images).astype(np.float32)
+
+
+def indicators(targets: Array, decisions: Array, classes: int) -> Array:
+    """Return float32 (N, 3 * classes): whether an image is a hit of each class, is predicted as it, has it."""
+    true, given = np.eye(classes, dtype=np.float32)[targets], np.eye(classes, dtype=np.float32)[decisions]
+    return np.concatenate([true * given, given, true], axis=1)
+
+
+def macro_f1(sums: Array) -> Array:
+    """Return macro F1, over the classes that occur, of each row of summed indicators."""
+    hits, given, true = np.split(sums.astype(np.float64), 3, axis=1)
+    f1 = 2 * hits / np.maximum(given + true, 1e-12)
+    occurs = given + true > 0
+    return np.asarray((f1 * occurs).sum(axis=1) / occurs.sum(axis=1))
+
+
+def disagreements(targets: Array, scores: list[Array], decisions: list[Array]) -> Array:
+    """Return the rows that just one of two has right, those first on which they differ most by the true class's
+    probability. For images of one class each."""
+    rows = np.flatnonzero((decisions[0] == targets) != (decisions[1] == targets))
+    apart = np.abs(scores[0][rows, targets[rows]] - scores[1][rows, targets[rows]])
+    return rows[np.argsort(-apart, kind="stable")]

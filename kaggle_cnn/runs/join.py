@@ -1,0 +1,42 @@
+"""Several runs as one: the mean of their scores, with a decision rule fitted on the mean."""
+
+from dataclasses import dataclass
+
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.runs.decision import Decision, fit_decision
+from kaggle_cnn.runs.predictions import Predictions, average_scores
+from kaggle_cnn.runs.run import Run, require_same_folds
+from kaggle_cnn.runs.scores import decision_of
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Out-of-fold scores (N, outputs) of one run or of the mean of several, their targets and decision rule."""
+
+    ids: Array
+    targets: Array
+    scores: Array
+    decision: Decision
+
+
+def shared_policies(parts: list[Predictions]) -> list[str]:
+    """Return the TTA policies that all predictions allow."""
+    return [policy for policy in parts[0].policies if all(policy in part.policies for part in parts)]
+
+
+def validate_runs(task: Task, runs: list[Run], parts: list[Predictions], policies: list[str]) -> Validated:
+    """Return the mean of the out-of-fold predictions `parts` of `runs`, each at its own of `policies`.
+
+    Raises KcnnError where the runs were trained on different folds, or have no image in common.
+    """
+    require_same_folds(runs)
+    scored = [(part.ids, part.scores(task, policy)) for part, policy in zip(parts, policies, strict=True)]
+    ids, scores = average_scores(scored)
+    place = {name: number for number, name in enumerate(parts[0].ids)}
+    targets = parts[0].true[[place[name] for name in ids]]
+    if len(runs) == 1:
+        decision = decision_of(runs[0], task, parts[0], policies[0])
+    else:
+        decision = fit_decision(task, targets, scores)
+    return Validated(ids, targets, scores, decision)

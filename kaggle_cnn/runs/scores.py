@@ -1,0 +1,85 @@
+"""Scores of a run: every metric that fits its task, for every TTA policy that its views allow. Derived, and cached."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kaggle_cnn.competition.metrics import Array, Metric, metrics_of
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.files import whole_file
+from kaggle_cnn.runs.decision import Decision, fit_decision
+from kaggle_cnn.runs.predictions import Predictions
+from kaggle_cnn.runs.run import Run
+
+Scores = dict[str, float]
+
+
+def score(task: Task, targets: Array, scores: Array, decision: Decision, metrics: list[Metric]) -> Scores:
+    """Return the metrics' names and values for out-of-fold `scores` (N, outputs)."""
+    decided = decision.decide(scores)
+    return {metric.name: metric.score(targets, scores, decided, None) for metric in metrics}
+
+
+def decision_of(run: Run, task: Task, predictions: Predictions, policy: str) -> Decision:
+    """Return the decision rule of a run for a policy: decision.json for the recipe's own, else fitted on `predictions`,
+    which are its out-of-fold predictions."""
+    path = run.folder / "decision.json"
+    if policy == run.policy and path.is_file() and predictions.crop == run.size:
+        return Decision.read(path)
+    return fit_decision(task, predictions.true, predictions.scores(task, policy))
+
+
+def score_run(run: Run, task: Task) -> dict[str, Scores]:
+    """Return TTA policy -> scores of a finished run, {} where there are no out-of-fold predictions.
+
+    They are kept in scores.json, and computed again where the metric or the predictions have changed.
+    """
+    made_from = run.folder / "oof.npz"
+    if not made_from.is_file():
+        return {}
+    path = run.folder / "scores.json"
+    key = [task.metric.name, task.kind, *(file_key(run.folder / name) for name in ("oof.npz", "decision.json"))]
+    if kept := read_kept(path, key):
+        return kept
+    try:
+        predictions = Predictions.read(made_from)
+    except KcnnError:  # named where it is needed; a list of runs goes on without it
+        return {}
+    found = {}
+    metrics = metrics_of(task.kind, task.metric.name, task.outputs)
+    for policy in predictions.policies:
+        decision = decision_of(run, task, predictions, policy)
+        found[policy] = score(task, predictions.true, predictions.scores(task, policy), decision, metrics)
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps({"key": key, "tta": found}, indent=1) + "\n", encoding="utf-8")
+    return found
+
+
+def file_key(path: Path) -> list[int]:
+    """Return what changes when a file does."""
+    if not path.is_file():
+        return []
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def read_kept(path: Path, key: list[Any]) -> dict[str, Scores]:
+    """Return the scores that are kept under `key`, or {}."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {policy: dict(scores) for policy, scores in content["tta"].items()} if content["key"] == key else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a cache is made again
+        return {}
+
+
+def best_scores(run: Run, task: Task) -> tuple[str, Scores]:
+    """Return the run's own TTA policy and its scores; "" and {} before the run is finished."""
+    found = score_run(run, task)
+    return (run.policy, found[run.policy]) if run.policy in found else ("", {})
+
+
+def merit(run: Run, task: Task) -> float:
+    """Return a number that is larger for a better run by the task's metric, for sorting."""
+    value = best_scores(run, task)[1].get(task.metric.name, float("nan"))
+    return task.metric.merit(value)

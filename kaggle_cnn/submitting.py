@@ -1,0 +1,147 @@
+"""Sending a submission: check it, say what is known of it, upload it, wait for the score."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kaggle_cnn.api import open_dataset, predict
+from kaggle_cnn.competition import ledger, local_host, submission
+from kaggle_cnn.competition.competition import Competition, open_competition
+from kaggle_cnn.competition.table import as_csv, read_table
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.kaggle import competitions as kaggle
+from kaggle_cnn.kaggle.errors import competition_url
+from kaggle_cnn.kaggle.login import connect
+from kaggle_cnn.progress import Progress, Silent
+from kaggle_cnn.runs.export import Origin, last_submission, origin_of
+from kaggle_cnn.workspace import Workspace
+
+LONGEST_WAIT_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Review:
+    """A submission that has been checked and not been sent yet. `origin` is None where it was made elsewhere; `left`
+    says how many submissions are left today, `changed` how many rows differ from the last one that was sent, each None
+    where that is not known; `connection` is to Kaggle, None for a local competition."""
+
+    competition: Competition
+    path: Path
+    table: pd.DataFrame
+    origin: Origin | None
+    left: int | None
+    changed: int | None
+    connection: Any
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a submission: its number on Kaggle, its scores as texts, "" where there is none (yet), its place
+    on a leaderboard of `teams`, None where that is not known."""
+
+    ref: int | None
+    public: str = ""
+    private: str = ""
+    place: int | None = None
+    teams: int = 0
+
+
+def review(
+    path: Path | None = None,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> Review:
+    """Check a submission: the file `path`, else the one that was written last, else that of the newest run.
+
+    Raises KcnnError where it would be refused, where no submission is left today, or where the competition takes none.
+    """
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    found = open_competition(workspace, competition)
+    path = path or last_submission(workspace, found.name)
+    path = path or predict(competition=found.name, workspace=workspace, progress=progress)
+    table = read_table(path)
+    submission.check(found, table, open_dataset(workspace, found, None, progress).test_ids)
+    folder = workspace.submissions(found.name)
+    ledger.read(folder)  # a ledger that cannot be read should be fixed before something is sent
+    connection = connect(progress) if found.host == "kaggle" else None
+    left = kaggle.require_open(connection, found.name) if connection else None
+    before = ledger.last_sent(folder)
+    changed = None if before is None else submission.changed_rows(found, before, table)
+    return Review(found, path, table, origin_of(path), left, changed, connection, folder)
+
+
+def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progress | None = None) -> Outcome:
+    """Send a reviewed submission and enter it into the ledger; with `wait`, wait for its score.
+
+    Raises KcnnError where the host refuses it or cannot score it.
+    """
+    progress, found, origin = progress or Silent(), reviewed.competition, reviewed.origin
+    metric = origin.metric if origin else found.task.metric.name
+    entry: dict[str, Any] = {"file": reviewed.path.name, "metric": metric, "message": message}
+    if origin:
+        entry |= {"run": "+".join(origin.runs), "tta": origin.tta, "validation": origin.validation}
+    if reviewed.connection is None:
+        score = local_host.score(found, reviewed.table)
+        ledger.enter(reviewed.folder, **entry, public=score, status="complete")
+        ledger.keep_sent(reviewed.folder, reviewed.table)
+        return Outcome(None, f"{score:.4f}")
+    content = as_csv(reviewed.table)  # exactly what was checked
+    name, text = reviewed.path.name, message or (entry.get("run") or reviewed.path.stem)
+    ref = kaggle.submit(reviewed.connection, found.name, name, content, text)
+    ledger.enter(reviewed.folder, ref=ref, **entry, status="pending")
+    ledger.keep_sent(reviewed.folder, reviewed.table)
+    return wait_for_outcome(reviewed, ref, progress) if wait else Outcome(ref)
+
+
+def wait_for_outcome(reviewed: Review, ref: int, progress: Progress) -> Outcome:
+    """Wait for Kaggle's verdict on submission `ref`. Raises KcnnError where it is an error."""
+    found, connection = reviewed.competition, reviewed.connection
+    try:
+        with progress.wait(f"submitted as {ref}, waiting for the score (Ctrl-C stops waiting, not scoring)"):
+            verdict = kaggle.wait_for_score(connection, found.name, ref, time.sleep, LONGEST_WAIT_SECONDS)
+    except KeyboardInterrupt:
+        progress.say(f"submitted as {ref}; kcnn submissions shows its score, once there is one")
+        raise
+    except KcnnError as error:
+        raise KcnnError(
+            f"submitted as {ref}, but the request for its score failed: {error.message}",
+            "kcnn submissions shows it later; do not submit it again",
+        ) from None
+    if verdict is None or verdict.status == "pending":
+        return Outcome(ref)
+    ledger.update(reviewed.folder, [verdict])
+    if verdict.status == "error":
+        for line in submission.find_lines(reviewed.path, verdict.reason):
+            progress.say(line)
+        raise KcnnError(
+            f"Kaggle could not score it: {verdict.reason or 'it gives no reason'}",
+            f"see {competition_url(found.name)}/submissions",
+        )
+    score = kaggle.number(verdict.public)
+    try:
+        board = kaggle.leaderboard(connection, found.name) if score is not None else []
+    except KcnnError as error:  # the score is what was asked for
+        progress.say(f"note: {error.message}")
+        board = []
+    place = kaggle.place(board, score) if score is not None else None
+    return Outcome(ref, verdict.public or "hidden", verdict.private, place, len(board))
+
+
+def submit(
+    path: str | Path | None = None,
+    message: str = "",
+    wait: bool = True,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Check a submission and send it, without asking: the file `path`, else the one that was written last.
+
+    Raises KcnnError where it would be refused, or where the host refuses it.
+    """
+    return send(review(Path(path) if path else None, competition, workspace, progress), message, wait, progress)

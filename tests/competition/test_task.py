@@ -1,0 +1,228 @@
+"""Tasks, decision rules, and what a competition.toml may say of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import fbeta_score
+
+from kaggle_cnn.competition.competition import Competition, usual_metric
+from kaggle_cnn.competition.metrics import DEFAULTS, find_metric
+from kaggle_cnn.competition.task import KINDS, Task
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.runs.decision import Decision, fit_decision
+
+DRAW = np.random.default_rng(0)
+
+
+def task(kind, outputs=4, metric=""):
+    return Task(kind, tuple("abcdefgh"[:outputs]), find_metric(metric or DEFAULTS[kind]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(50, 4), (50, 3, 4)])  # of images, and of several views of each
+def test_scores_and_logits_are_inverses(kind, shape):
+    logits = DRAW.normal(0, 2, shape).astype(np.float32)
+    scores = task(kind).activate(logits)
+    assert (scores.shape, scores.dtype) == (shape, np.float32)
+    back = task(kind).deactivate(scores)
+    assert (back.shape, back.dtype) == (shape, np.float32)
+    assert np.allclose(task(kind).activate(back), scores, atol=1e-6)
+    if kind in ("multilabel", "regression"):
+        assert np.allclose(back, logits, atol=1e-3)
+    else:  # logits of one class an image have a constant of their own
+        assert np.allclose(back - back.mean(axis=-1, keepdims=True), logits - logits.mean(axis=-1, keepdims=True),
+                           atol=1e-3)  # fmt: skip
+
+
+def test_what_logits_mean():
+    logits = np.array([[0.0, np.log(3)]])
+    assert task("multiclass", 2).activate(logits)[0] == pytest.approx([0.25, 0.75])
+    assert task("ordinal", 2).activate(logits)[0] == pytest.approx([0.25, 0.75])
+    assert task("multilabel", 2).activate(logits)[0] == pytest.approx([0.5, 0.75])
+    assert task("regression", 2).activate(logits)[0] == pytest.approx(logits[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_extreme_numbers_stay_finite(kind):
+    with np.errstate(over="ignore"):  # a sigmoid of -1000 is 0
+        scores = task(kind, 2).activate(np.array([[1000.0, -1000.0]], np.float32))
+    assert np.isfinite(scores).all()
+    assert np.isfinite(task(kind, 2).deactivate(np.array([[1.0, 0.0]], np.float32))).all()
+
+
+def test_targets_have_the_form_that_metrics_take():
+    soft = np.array([[0, 1, 0], [0, 0, 1]], np.float32)
+    assert task("multiclass", 3).targets_of(soft).tolist() == [1, 2]
+    assert task("ordinal", 3).targets_of(soft).tolist() == [1, 2]
+    labels = task("multilabel", 3).targets_of(soft)
+    assert (labels.dtype, labels.tolist()) == (np.uint8, [[0, 1, 0], [0, 0, 1]])
+    assert task("regression", 3).targets_of(soft + 0.5).tolist() == [[0.5, 1.5, 0.5], [0.5, 0.5, 1.5]]
+    assert task("regression", 3).outputs == 3
+
+
+def labelled(images=2000):
+    """Labels, and scores that are their probabilities."""
+    draw = np.random.default_rng(1)
+    scores = draw.random((images, 5)) ** 1.5
+    return (draw.random((images, 5)) < scores).astype(np.uint8), scores.astype(np.float32)
+
+
+def test_the_threshold_is_fitted_on_the_metric_of_the_task():
+    targets, scores = labelled()
+    fitted = {}
+    for beta in (0.5, 1, 2):
+        rule = fit_decision(task("multilabel", 5, f"samples_f{beta:g}"), targets, scores)
+        assert rule.rule == "threshold"
+        by_hand = {}
+        for threshold in np.arange(0.05, 0.96, 0.05).round(2):
+            chosen = (scores >= np.float32(threshold)).astype(int)
+            chosen[np.arange(len(chosen)), scores.argmax(axis=1)] = 1
+            by_hand[threshold] = fbeta_score(targets, chosen, beta=beta, average="samples", zero_division=1)
+        assert by_hand[round(rule.threshold, 2)] == pytest.approx(max(by_hand.values()))
+        fitted[beta] = rule.threshold
+    assert fitted[2] < fitted[1] < fitted[0.5]
+
+
+def test_a_metric_of_probabilities_leaves_the_threshold_to_the_mean_f1():
+    targets, scores = labelled()
+    own = fit_decision(task("multilabel", 5, "mean_column_auc"), targets, scores)
+    assert own == fit_decision(task("multilabel", 5, "samples_f1"), targets, scores)
+
+
+def test_of_equal_thresholds_the_nearest_to_a_half_is_taken():
+    targets = np.array([[1, 0], [0, 1]], np.uint8)
+    scores = np.array([[0.97, 0.01], [0.01, 0.97]], np.float32)
+    assert fit_decision(task("multilabel", 2), targets, scores) == Decision("threshold", 0.5)
+
+
+@pytest.mark.parametrize(("kind", "rule"), [("multiclass", "argmax"), ("ordinal", "rounding"), ("regression", "value")])
+def test_the_rule_of_a_kind(kind, rule):
+    targets = DRAW.random((9, 4)) if kind == "regression" else DRAW.integers(0, 4, 9)
+    assert fit_decision(task(kind), targets, DRAW.random((9, 4))).rule == rule
+
+
+def test_decisions_by_hand(tmp_path):
+    scores = np.array([[0.1, 0.5, 0.4], [0.4, 0.1, 0.5], [0.45, 0.1, 0.45], [0.5, 0.5, 0.0]], np.float32)
+    assert Decision("argmax").decide(scores).tolist() == [1, 2, 0, 0]
+    assert Decision("rounding").decide(scores).tolist() == [1, 1, 1, 1]  # 1.3, 1.1, 1.0 and 0.5
+    assert Decision("rounding").decide(np.array([[0.0, 0.45, 0.55]])).tolist() == [2]
+    assert Decision("threshold", 0.42).decide(scores).tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 0]]
+    assert Decision("threshold", 0.9).decide(scores).sum(axis=1).tolist() == [1, 1, 1, 1]  # the most probable, always
+    assert Decision("threshold", 0.9).decide(scores).dtype == np.uint8
+    assert Decision("value").decide(scores) is scores
+    Decision("threshold", 0.35).write(tmp_path / "decision.json")
+    assert Decision.read(tmp_path / "decision.json") == Decision("threshold", 0.35)
+    (tmp_path / "decision.json").write_text('{"rule": ')
+    with pytest.raises(KcnnError, match="cannot be read"):
+        Decision.read(tmp_path / "decision.json")
+
+
+@pytest.fixture
+def sound(tmp_path):
+    return Competition(
+        folder=tmp_path,
+        name="x",
+        host="local",
+        source="x",
+        layout="folders",
+        classes=("a", "b", "c"),
+        metric="accuracy",
+    )
+
+
+def test_what_is_written_is_read(sound):
+    for competition in (
+        sound,
+        replace(sound, kind="multilabel", metric="samples_f2", submission_format="multi_label", separator="|"),
+        replace(sound, kind="ordinal", metric="", label_values=("0", "1", "2"), submission_format="class_id"),
+        replace(sound, kind="regression", metric="mae", classes=("x",), submission_format="value",
+                prediction_columns=("value",), class_columns=("x",)),
+        replace(sound, submission_format="probability_columns", prediction_columns=("B", "A"),
+                class_columns=("b", "a")),
+    ):  # fmt: skip
+        competition.write()
+        assert Competition.read(sound.folder) == competition
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"kind": "detection"}, "kind should be one of multiclass, multilabel, ordinal, regression, got 'detection'"),
+        ({"layout": "heap"}, "layout should be one of folders, table, pixels, names, got 'heap'"),
+        ({"submission_format": "guess"}, "submission_format should be one of class_name, class_id, .*, got 'guess'"),
+        ({"metric": "rmse"}, r"metric should be a metric for multiclass \(rmse is for regression\), got 'rmse'"),
+        ({"metric": "samples_f2"}, r"a metric for multiclass \(samples_f2 is for multilabel\)"),
+        ({"kind": "regression", "metric": "mae"}, "submission_format should be value for a regression, and only there"),
+        ({"submission_format": "value"}, "submission_format should be value for a regression, and only there"),
+        ({"kind": "regression", "metric": "", "submission_format": "value"}, "class_columns should be one of classes"),
+        ({"metric": "acuracy"}, "there is no metric 'acuracy'"),
+        ({"classes": ("a",)}, r"classes should be at least 2 different names, got \('a',\)"),
+        ({"classes": ("a", "b", "a")}, "classes should be at least 2 different names"),
+        ({"label_values": ("0", "1")}, "label_values should be empty or a list of 3"),
+        ({"prediction_columns": ()}, "prediction_columns should be at least one name"),
+        ({"submission_format": "probability_columns"}, "class_columns should be one of classes for each of"),
+        ({"submission_format": "probability_columns", "class_columns": ("d",)}, "class_columns should be one of"),
+        ({"submission_format": "probability", "positive": "d"}, "positive should be one of the classes, got 'd'"),
+        ({"submission_format": "long"}, "class_columns should be the endings of the row ids"),
+        ({"submission_format": "top_k", "top_k": 0}, "top_k should be at least 1, got 0"),
+        ({"top_k": "5"}, "top_k should be a int, got '5'"),
+        ({"classes": "abc"}, "classes should be a list, got 'abc'"),
+        ({"train": ("a",)}, "train should be a str"),
+    ],
+)  # fmt: skip
+def test_fields_that_do_not_fit_together_are_refused_in_one_line(sound, fields, error):
+    replace(sound, **fields).write()
+    with pytest.raises(KcnnError, match=error) as caught:
+        Competition.read(sound.folder)
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert caught.value.hint
+
+
+def test_a_file_that_is_not_a_competition_is_refused_in_one_line(sound):
+    with pytest.raises(KcnnError, match=r"there is no .*competition\.toml"):
+        Competition.read(sound.folder)
+    sound.write()
+    path = sound.folder / "competition.toml"
+    whole = path.read_text()
+    for text, error in (
+        (f'{whole}colour = "red"\n', "unexpected keyword argument 'colour'"),
+        (whole.replace('layout = "folders"\n', ""), "missing 1 required positional argument: 'layout'"),
+        ("layout = ", "competition.toml"),
+    ):
+        path.write_text(text)
+        with pytest.raises(KcnnError, match=error) as caught:
+            Competition.read(sound.folder)
+        assert "\n" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "name"),
+    [
+        ("multiclass", "class_name", "accuracy"),
+        ("multiclass", "probability", "log_loss"),
+        ("multiclass", "probability_columns", "log_loss"),
+        ("multiclass", "top_k", "map_at_3"),
+        ("multilabel", "multi_label", "samples_f1"),
+        ("multilabel", "long", "mean_column_log_loss"),
+        ("multilabel", "probability_columns", "mean_column_log_loss"),
+        ("ordinal", "class_id", "quadratic_weighted_kappa"),
+        ("regression", "value", "rmse"),
+    ],
+)
+def test_the_usual_metric(kind, form, name):
+    assert usual_metric(kind, form, 3) == name
+    assert kind in find_metric(name).kinds
+
+
+def test_a_metric_that_kcnn_does_not_have_is_said(sound):
+    assert sound.notes == []
+    assert replace(sound, metric="", metric_words="").notes == []
+    unknown = replace(sound, metric="", metric_words="Alaska weighted AUC")
+    assert unknown.task.metric.name == "accuracy"
+    assert len(unknown.notes) == 1
+    assert "does not know the metric 'Alaska weighted AUC': accuracy stands in" in unknown.notes[0]
+    probability = replace(unknown, submission_format="probability", positive="a")
+    assert probability.task.metric.name == "log_loss"
+    assert "log loss stands in" in probability.notes[0]
+    assert replace(unknown, metric="auc").notes == []

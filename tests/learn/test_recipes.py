@@ -1,0 +1,297 @@
+"""The recipes that come with kcnn: as published, and fit for work on every backend."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY, environment
+from recipe_trial import build, load, task_of, trial
+
+from kaggle_cnn import KcnnError, Recipe
+from kaggle_cnn.recipe import apply_settings, list_settings, list_shipped_recipes, load_recipe, read_outline
+
+NAMES = [path.stem for path in list_shipped_recipes()]
+
+
+def test_all_are_there_and_say_what_they_are(keras):
+    assert {
+        "baseline", "emotion_dnn", "emotion", "cifar10_tutorial", "alexnet", "vgg", "all_conv", "conv5", "maxnorm",
+        "mlp", "lenet", "resnet", "sprint", "finetune",
+    } <= set(NAMES)  # fmt: skip
+    for path in list_shipped_recipes():
+        first_line, settings = read_outline(path)
+        assert first_line.endswith(".")
+        assert len(first_line) <= 120
+        assert settings["size"]
+        assert set(settings) <= set(list_settings(load_recipe(path))), path
+        assert f"kcnn train recipes/{path.name}" in path.read_text(encoding="utf-8")
+
+
+# Published, or worked out by hand from the layers; a recipe that drifts from its description shows here.
+@pytest.mark.parametrize(
+    ("name", "shape", "outputs", "parameters", "settings"),
+    [
+        ("baseline", (64, 64, 3), 18, 3_281_714, {}),
+        ("baseline", (28, 28, 1), 10, 477_418, {}),
+        ("vgg", (64, 64, 3), 18, 1_179_762, {}),
+        ("vgg", (28, 28, 1), 10, 1_177_130, {}),
+        ("vgg", (224, 224, 3), 1000, 138_357_544, {"depth": 16}),  # Simonyan & Zisserman 2014, table 2: 138 M, 144 M
+        ("vgg", (224, 224, 3), 1000, 143_667_240, {"depth": 19}),
+        ("alexnet", (227, 227, 3), 1000, 60_965_224, {"dense": 4096}),
+        ("lenet", (28, 28, 1), 10, 60_000, {}),  # LeCun et al. 1998, section II.B
+        ("lenet", (32, 32, 1), 10, 60_000, {}),
+        ("all_conv", (32, 32, 3), 10, 1_369_738, {}),
+        ("mlp", (28, 28, 1), 10, 266_610, {}),
+        ("conv5", (32, 32, 3), 10, 148_298, {}),
+        ("maxnorm", (32, 32, 3), 10, 4_210_090, {}),
+        ("cifar10_tutorial", (24, 24, 3), 10, 1_068_298, {}),
+        ("sprint", (32, 32, 3), 10, 1_973_951, {}),
+    ],
+)
+def test_parameters(keras, name, shape, outputs, parameters, settings):
+    recipe = apply_settings(load(name), settings)
+    with keras.StatelessScope(initialize_variables=False):  # 138 million numbers need not be drawn
+        assert recipe.model(shape, outputs).count_params() == parameters
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_builds_for_grey_colour_and_its_own_size(keras, name):
+    recipe = load(name)
+    for shape, outputs in [((48, 48, 1), 7), ((32, 32, 3), 10), ((recipe.size, recipe.size, 3), 18)]:
+        network = build(recipe, shape, outputs)
+        for model in (network.logits, network.whole, network.predicting):
+            assert model.input_shape == (None, *shape)
+            assert model.input.dtype == "uint8"
+            assert model.output_shape == (None, outputs)
+            assert model.output.dtype == "float32"
+        assert network.logits.layers[-1].activation is keras.activations.linear
+        assert network.whole.layers[-1].activation is keras.activations.softmax
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (48, 48, 1)], ids=["colour", "grey"])
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_saves_loads_and_predicts(keras, name, shape):
+    trial(name, shape, 10 if shape[2] == 3 else 7, eager=True)
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "ordinal", "regression"])
+@pytest.mark.parametrize("name", ["resnet", "vgg", "lenet"])
+def test_serves_other_kinds_of_task(keras, name, kind):
+    trial(name, (32, 32, 3), 3, kind, eager=True)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "all_conv", "sprint"])
+def test_trains_in_half_precision(keras, name):
+    """Those with a layer or an optimizer of our own, and one whose first steps overflow; all of them by
+    `python tests/recipe_trial.py tensorflow mixed_float16 NAME...`."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        trial(name, (32, 32, 3), 10, eager=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_on_jax_too():
+    """One with an optimizer of our own, one with a layer of our own, since XLA takes its time to compile: all recipes
+    take a minute, by `python tests/recipe_trial.py jax float32 NAME...`."""
+    names = ["sprint", "cifar10_tutorial"]
+    program = REPOSITORY / "tests" / "recipe_trial.py"
+    done = subprocess.run(
+        [sys.executable, program, "jax", "float32", *names],
+        env=environment(XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"),
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.stdout.splitlines() == [f"{name} is fine" for name in names], done.stderr
+
+
+def ending_in(keras, end):
+    def model(shape, outputs):
+        inputs = keras.Input(shape, dtype="uint8")
+        x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+        return keras.Model(inputs, end(keras.layers.Dense(outputs)(x)))
+
+    return Recipe(model=model, size=8)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_a_recipe_that_ends_in_an_activation_is_refused(keras, activation):
+    from kaggle_cnn.learn.model import build_network
+
+    task = task_of("multiclass", 3)
+    ends = [
+        keras.layers.Activation(activation),
+        keras.layers.Dense(3, activation=activation),
+        getattr(keras.ops, activation),
+    ]
+    for end in [*ends, keras.layers.Softmax()] if activation == "softmax" else ends:
+        with pytest.raises(KcnnError) as caught:
+            build_network(ending_in(keras, end), 3, task)
+        assert caught.value.message == f"the recipe's model should return logits, and it ends in {activation}"
+        assert "Dense(outputs) without an activation" in caught.value.hint
+    assert build_network(ending_in(keras, lambda x: x / 9), 3, task).logits.output_shape == (None, 3)
+
+
+def test_a_recipe_may_return_a_sequential_model(keras):
+    from kaggle_cnn.learn.model import build_network
+
+    def stack(*first):
+        last = (keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(3))
+        return Recipe(model=lambda shape, outputs: keras.Sequential([*first, *last]), size=8)
+
+    network = build_network(stack(keras.Input((8, 8, 3), dtype="uint8")), 3, task_of("multiclass", 3))
+    assert network.whole.output_shape == (None, 3)
+    with pytest.raises(KcnnError, match=r"should return a keras\.Model of layers, got Sequential") as caught:
+        build_network(stack(), 3, task_of("multiclass", 3))  # without Input there is no shape yet
+    assert "Input(shape" in caught.value.hint
+
+
+def test_what_is_no_model_of_the_task_is_refused(keras):
+    from kaggle_cnn.learn.model import build_network
+
+    class Written(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    def fails(shape, outputs):
+        return keras.layers.Conv2D(4, 99)(keras.Input(shape))
+
+    for model, error in [
+        (lambda shape, outputs: 3, "should return a keras.Model of layers, got int"),
+        (lambda shape, outputs: Written(), "should return a keras.Model of layers, got Written"),
+        (lambda shape, outputs: ending_in(keras, lambda x: x).model(shape, 4), "should give (None, 3), got (None, 4)"),
+        (lambda shape, outputs: ending_in(keras, lambda x: x).model((9, 9, 1), 3), "should take (None, 8, 8, 3), got"),
+        (fails, "the model cannot be built for (8, 8, 3) and 3 outputs: ValueError: "),
+    ]:
+        with pytest.raises(KcnnError) as caught:
+            build_network(Recipe(model=model, size=8), 3, task_of("multiclass", 3))
+        assert error in caught.value.message
+        assert "\n" not in caught.value.message
+
+
+def test_baseline_is_as_published(keras):
+    recipe = load_recipe(REPOSITORY / "recipes" / "baseline.py")
+    assert (recipe.size, recipe.margin, recipe.batch, recipe.epochs) == (64, 0, 32, 30)
+    optimizer = recipe.optimizer(recipe.learning_rate, 1000)
+    assert isinstance(optimizer, keras.optimizers.RMSprop)
+    assert float(optimizer.learning_rate) == pytest.approx(1e-4)
+    optimizer.iterations.assign(1_000_000)  # decay 1e-6: halved after a million steps
+    assert float(optimizer.learning_rate) == pytest.approx(5e-5)
+    layers = [type(layer).__name__ for layer in recipe.model((64, 64, 3), 18).layers]
+    stage = ["Conv2D", "Conv2D", "MaxPooling2D", "Dropout"]
+    assert layers == ["InputLayer", "Rescaling", *stage, *stage, "Flatten", "Dense", "Dropout", "Dense"]
+
+
+def test_alexnet_has_its_published_shapes(keras):
+    built = load("alexnet").model((227, 227, 3), 10)
+    convolutions = [layer.output.shape[1:] for layer in built.layers if type(layer).__name__ == "Conv2D"]
+    assert convolutions == [
+        (55, 55, 96), (27, 27, 128), (27, 27, 128), (13, 13, 384), (13, 13, 192), (13, 13, 192), (13, 13, 128),
+        (13, 13, 128),
+    ]  # fmt: skip
+    kinds = [type(layer).__name__ for layer in built.layers]
+    assert kinds.count("LocalResponseNormalization") == 2
+    tanh = apply_settings(load("alexnet"), {"activation": "tanh"})
+    activations = {layer.activation for layer in tanh.model((64, 64, 3), 5).layers if hasattr(layer, "activation")}
+    assert activations == {keras.activations.tanh, keras.activations.linear}
+
+
+def test_vgg_depths(keras):
+    with pytest.raises(KcnnError, match="depth should be 9, 11, 13, 16, 19, got 12"):
+        apply_settings(load("vgg"), {"depth": 12}).model((32, 32, 3), 10)
+
+
+@pytest.mark.parametrize("name", ["emotion", "emotion_dnn"])
+def test_pixels_are_standardised_over_the_training_images(keras, name):
+    recipe = load(name)
+    images = np.random.default_rng(0).normal(90, 20, (500, 12, 12, 1)).clip(0, 255).astype(np.uint8)
+    images[:, :6] //= 2
+    model = recipe.model((12, 12, 1), 7, images=images)
+    layer = next(layer for layer in model.layers if type(layer).__name__ == "Normalization")
+    given = np.asarray(keras.ops.convert_to_numpy(layer(images)))
+    assert np.abs(given.mean(axis=0)).max() < 1e-3
+    assert np.abs(given.std(axis=0) - 1).max() < 1e-3
+
+
+def test_sprint_begins_as_described(keras):
+    recipe = load("sprint")
+    draw = np.random.default_rng(0)
+    smooth = draw.normal(0, 1, (300, 16, 16, 3)).cumsum(axis=1).cumsum(axis=2)
+    images = (smooth * 8 + 120).clip(0, 255).astype(np.uint8)
+    model = recipe.model((16, 16, 3), 10, images=images)
+    standardised = model.layers[1](images)
+    kernel, bias = model.get_layer("whiten").get_weights()
+    assert kernel.shape == (2, 2, 3, 24)
+    assert (bias == 0).all()
+    whitened = np.asarray(keras.ops.conv(standardised, kernel[..., :12])).reshape(-1, 12)
+    # Directions of little variance are held back: at most 1, and 1 where there is much to see.
+    covariance = np.cov(whitened, rowvar=False)
+    assert np.abs(covariance - np.diag(np.diag(covariance))).max() < 2e-2
+    assert covariance.max() == pytest.approx(1, abs=2e-2)
+    assert (kernel[..., 12:] == -kernel[..., :12]).all()
+    second = [layer for layer in model.layers if type(layer).__name__ == "Conv2D"][1]
+    x = draw.normal(0, 1, (1, 8, 8, 24)).astype(np.float32)
+    assert np.allclose(second(x)[..., :24], x, atol=1e-6)
+
+
+def test_sprints_optimizer_is_nesterov_with_a_slow_average(keras):
+    recipe = load("sprint")
+    steps, rate, momentum = 12, 0.1, 0.85
+    optimizer = recipe.optimizer(rate, steps)
+    weight = keras.Variable(np.array([1.0, -2.0], np.float32), name="kernel")
+    value, velocity, slow = np.array([1.0, -2.0]), np.zeros(2), np.array([1.0, -2.0])
+    for step in range(steps):
+        gradient = 0.3 * value + 0.1
+        optimizer.apply([keras.ops.convert_to_tensor(0.3 * weight + 0.1)], [weight])
+        done = step / steps
+        now = rate * min(0.2 + 0.8 * done / 0.23, 1 - 0.93 * (done - 0.23) / 0.77)
+        velocity = momentum * velocity - now * gradient
+        value = value + momentum * velocity - now * gradient
+        if (step + 1) % 5 == 0 or step + 1 == steps:
+            kept = 1 if step + 1 == steps else 0.95**5 * ((step + 1) / steps) ** 3
+            slow = kept * slow + (1 - kept) * value
+            value = slow.copy()
+        assert np.allclose(weight.numpy(), value, atol=1e-5), step
+
+
+def test_finetune_trains_the_head_alone_at_first(keras):
+    recipe = apply_settings(load("finetune"), {"frozen": 0.5})
+    model = build(recipe, (32, 32, 3), 4).logits
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(recipe.optimizer(1e-2, 4), loss, run_eagerly=True)
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+
+    def changed():
+        before = {each.path: np.array(each) for each in model.trainable_variables}
+        model.train_on_batch(images, np.eye(4, dtype=np.float32))
+        moved = [each.path for each in model.trainable_variables if (before[each.path] != np.array(each)).any()]
+        return {path.split("/")[0] for path in moved}
+
+    assert changed() == changed() == {"head"}
+    assert len(changed()) > 10
+
+
+def test_finetune_says_what_it_wants(refused, tiny_workspace):
+    here = {"cwd": tiny_workspace.root, "KERAS_HOME": str(tiny_workspace.root), "https_proxy": "http://127.0.0.1:9"}
+    recipe = REPOSITORY / "recipes" / "finetune.py"
+    small = ["--set", "backbone=MobileNetV3Small", "--set", "size=32", "--set", "margin=0"]
+    error = refused("train", recipe, *small, **here)
+    assert error.startswith("MobileNetV3Small with weights=imagenet for (32, 32, 3): ")
+
+
+def test_finetune_knows_its_networks_and_files(keras):
+    with pytest.raises(KcnnError, match=r"VGG16 with weights=nowhere\.h5") as caught:
+        apply_settings(load("finetune"), {"weights": "nowhere.h5"}).model((32, 32, 3), 10)
+    assert "--set weights=PATH" in caught.value.hint
+    with pytest.raises(KcnnError, match=r"keras\.applications has no MobileNetV3Smal") as caught:
+        apply_settings(load("finetune"), {"backbone": "MobileNetV3Smal"}).model((32, 32, 3), 10)
+    assert "MobileNetV3Small" in caught.value.hint
+
+
+def test_recipes_are_listed(kcnn, tmp_path):
+    listed = kcnn("recipes", cwd=tmp_path).stdout
+    for name in NAMES:
+        assert f"\n{name}\n" in f"\n{listed}"
+    assert load_recipe(REPOSITORY / "recipes" / "resnet.py").epochs == 15
