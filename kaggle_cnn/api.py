@@ -52,7 +52,7 @@ def fetch(
     workspace.make_current(competition.name)
     if folds or group:
         if folds == 1 or folds < 0:
-            raise KcnnError(f"--folds should be 2 or more, got {folds}", "five are usual")
+            raise KcnnError(f"--folds should be 2 or more, got {folds}", "for example: --folds 5")
         name = f"folds{f'-{folds}' if folds else ''}{f'-{as_file_name(group)}' if group else ''}.csv"
         competition = replace(competition, folds=name, group=group or competition.group)
         dataset = load_dataset(workspace, competition, progress)

@@ -182,7 +182,9 @@ def convert(name: str, value: str | Scalar, kind: type) -> Scalar:
         return converted
     except (TypeError, ValueError, KeyError):
         word = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise KcnnError(f"{name} should be {word}, got '{value}'", f"for example: --set {name}=1") from None
+        raise KcnnError(
+            f"{name} should be {word}, got '{value}'", f"for example: --set {name}={'true' if kind is bool else 1}"
+        ) from None
 
 
 def parse_settings(settings: list[str]) -> dict[str, str]:

@@ -40,7 +40,7 @@ def submit(
             agreed = False
             say()
         if not agreed:
-            raise KcnnError("not submitted: it was not confirmed", "kcnn submit --yes does not ask")
+            raise KcnnError("not submitted: it was not confirmed", "run it again and confirm, or use kcnn submit --yes")
         try:
             outcome = submitting.send(reviewed, message, not no_wait, shown)
         except KeyboardInterrupt:

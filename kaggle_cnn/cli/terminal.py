@@ -34,7 +34,8 @@ RunsArgument = Annotated[
     list[str] | None, typer.Argument(help="Runs, by id or its beginning. Default: the newest run.", metavar="RUN")
 ]
 BackendOption = Annotated[
-    str | None, typer.Option(help="Use tensorflow, jax or torch. Default: KERAS_BACKEND, else tensorflow.")
+    str | None,
+    typer.Option(help="Use tensorflow, jax or torch. Default: the run's, else KERAS_BACKEND, else tensorflow."),
 ]
 SvgOption = Annotated[bool, typer.Option("--svg", help="Write the picture as SVG too.")]
 CropOption = Annotated[

@@ -139,7 +139,9 @@ class Competition:
             competition.require_sound()
             return competition
         except TypeError as error:
-            raise KcnnError(f"{path}: {error}", "compare it with one that `kcnn fetch demo` writes") from None
+            raise KcnnError(
+                f"{path}: {error}", "correct or remove that field, or remove the file and fetch again"
+            ) from None
 
 
 def usual_metric(kind: str, submission_format: str, top_k: int) -> str:

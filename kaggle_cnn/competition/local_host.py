@@ -105,7 +105,7 @@ def score(competition: Competition, table: pd.DataFrame) -> float:
     solution, metric = read_solution(competition), competition.task.metric
     if solution is None:
         raise KcnnError(
-            f"'{competition.name}' was fetched from a file and has no solution here to score against",
+            f"'{competition.name}' is not on Kaggle and has no solution here to score against",
             f"upload the CSV on the competition's page, or set `solution` in {competition.folder / 'competition.toml'}",
         )
     true, given = true_labels(competition, solution), submission.parse(competition, table)
@@ -120,7 +120,7 @@ def score(competition: Competition, table: pd.DataFrame) -> float:
     if -1 in rows:
         raise KcnnError(
             f"{rows.count(-1)} of the {len(rows)} ids of the solution are not in the submission",
-            "expected the ids spelled alike in both",
+            "write the same ids in both, with or without suffix",
         )
     scores = given.scores[rows] if given.scores is not None else None
     return metric.score(true.decisions, scores, given.decisions[rows], None)

@@ -193,5 +193,6 @@ def refuse_other_tasks(
 
 def other_task(what: str, sign: str) -> KcnnError:
     return KcnnError(
-        f"this is not a classification: the sample asks for {what} ({sign})", "kcnn predicts classes of whole images"
+        f"kcnn does not support this task: the sample asks for {what} ({sign})",
+        "choose a competition that asks for classes, labels, grades or numbers of whole images",
     )

@@ -24,7 +24,7 @@ def read_table(path: Path, rows: int | None = None, columns: list[str] | None = 
     not a CSV in UTF-8.
     """
     if not path.is_file():
-        raise KcnnError(f"there is no {path}", "check the path")
+        raise KcnnError(f"there is no {path}", "correct the path; some are set in competition.toml")
     with path.open("rb") as stream:
         start = stream.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
     for beginning, what in DISGUISES.items():

@@ -35,10 +35,14 @@ def read_folds(path: Path, ids: list[str]) -> Folds:
     """
     table = read_table(path)
     if not {"id", "fold"} <= set(table.columns):
-        raise KcnnError(f"{path} should have the columns id and fold, found {', '.join(table.columns)}", "correct it")
+        raise KcnnError(
+            f"{path} should have the columns id and fold, found {', '.join(table.columns)}", "rename its columns"
+        )
     odd = table["fold"][~table["fold"].str.fullmatch(r"\d{1,4}")]
     if len(odd):
-        raise KcnnError(f"{path}: a fold should be a whole number from 0, found '{odd.iloc[0]}'", "correct it")
+        raise KcnnError(
+            f"{path}: a fold should be a whole number from 0, found '{odd.iloc[0]}'", "write 0, 1, 2 ... there"
+        )
     known = dict(zip(table["id"], table["fold"].astype(int), strict=True))
     if new := [name for name in ids if name not in known]:
         raise KcnnError(

@@ -58,6 +58,6 @@ def read_rows(path: Path) -> Array:
         if side * side * int(np.prod(channels)) == count:
             return pixels.reshape(len(pixels), side, side, *channels)
     raise KcnnError(
-        f"{path} has {count} pixels a row, which is not a square",
-        "expected a square number of pixels, such as 784 for 28x28",
+        f"{path} has {count} values in each row, which do not form a square image",
+        "expected for example 784 values for 28x28 in grey, or 3072 for 32x32 in colour",
     )

@@ -44,7 +44,8 @@ def start_backend(backend: str | None) -> None:
     if "keras" in sys.modules:
         if importlib.import_module("keras").backend.backend() != backend:
             raise KcnnError(
-                f"Keras already runs, and not on {backend}", f"set KERAS_BACKEND={backend} before it starts"
+                f"expected Keras on {backend}, and this process runs it on another backend",
+                f"start Python again with KERAS_BACKEND={backend}",
             )
         return
     os.environ["KERAS_BACKEND"] = backend
@@ -61,7 +62,8 @@ def start_backend(backend: str | None) -> None:
     except ImportError as error:
         hint = "pip install tensorflow" if backend == "tensorflow" else f"pip install 'kcnn[{backend}]'"
         raise KcnnError(
-            f"the backend {backend} cannot be imported: {error}", f"{hint}, or choose another, such as --backend jax"
+            f"the backend {backend} cannot be imported: {error}",
+            f"{hint}, or choose another backend: --backend {'jax' if backend == 'tensorflow' else 'tensorflow'}",
         ) from None
 
 

@@ -53,7 +53,7 @@ class Watch(keras.callbacks.Callback):
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             raise KcnnError(
                 f"the loss became {loss} in epoch {self.epoch + 1}",
-                f"a lower rate usually helps: --set learning_rate=VALUE; it is {rate:g} now",
+                f"use a lower learning rate: --set learning_rate=VALUE; it is {rate:g} now",
             )
 
 

@@ -130,8 +130,8 @@ def require_consistent(recipe: Recipe) -> None:
     optimizer = build_optimizer(recipe, 1)
     if recipe.plateau and isinstance(getattr(optimizer, "_learning_rate", None), LearningRateSchedule):
         raise KcnnError(
-            f"plateau={recipe.plateau} lowers a constant rate, and this recipe's follows a schedule",
-            "leave plateau out, or give the recipe an optimizer with a constant rate",
+            f"plateau={recipe.plateau} needs a constant learning rate, and this recipe uses a schedule",
+            "leave plateau out, or give the recipe an optimizer with a constant learning rate",
         )
     on_device = recipe.augment and isinstance(make_pipeline(recipe, None), keras.layers.Layer)
     if on_device and (recipe.mixup or recipe.cutmix):

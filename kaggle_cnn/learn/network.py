@@ -156,7 +156,7 @@ def cut_at_last_map(images: Any, found: list[Step], output: Any) -> tuple[keras.
                     return keras.Model(images, step.output), keras.Model(step.output, output)
                 except ValueError:  # the rest needs more
                     continue
-    raise KcnnError("this network has no map of features that is all its output depends on", "kcnn show model shows it")
+    raise KcnnError("this network has no feature map that its whole output depends on", "kcnn show model shows it")
 
 
 def gradient_at(after: keras.Model, features: Any, output: int) -> Array:

@@ -112,7 +112,7 @@ def require_numbers(predictions: Predictions, run: Run) -> None:
     if not np.isfinite(predictions.logits).all():
         raise KcnnError(
             f"the network of {run.id} predicts values that are not numbers",
-            "a lower rate usually helps: --set learning_rate=VALUE",
+            "use a lower learning rate: --set learning_rate=VALUE",
         )
 
 

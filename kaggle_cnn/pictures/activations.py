@@ -16,7 +16,7 @@ def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage) ->
     given = read_centre(run, image.path)
     walk = activations(open_model_for(run, dataset, image)[0], given)
     if not walk:
-        raise KcnnError("this network has no maps of features", "kcnn show model shows its layers")
+        raise KcnnError("this network has no feature maps", "kcnn show model shows its layers")
     rows = [[layer, what, "x".join(map(str, maps.shape))] for layer, what, maps in walk]
     table = tables.plain_table(["layer", "step", "output"], rows, right=["output"])
     path = picture_path(workspace, dataset.competition, run, f"activations-{as_file_name(image.name)}")

@@ -23,7 +23,7 @@ def shared_predictions(runs: list[Run], task: Task) -> tuple[Array, Array, list[
     ids, *places = np.intersect1d(parts[0].ids, parts[1].ids, return_indices=True)
     if not len(ids):
         raise KcnnError(
-            f"{runs[0].id} and {runs[1].id} validated no image in common", "train both on the same folds: --folds"
+            f"{runs[0].id} and {runs[1].id} have no validation image in common", "train both on the same folds: --folds"
         )
     scores, decisions = [], []
     for run, part, rows in zip(runs, parts, places, strict=True):

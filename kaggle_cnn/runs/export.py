@@ -42,7 +42,8 @@ def export(
     task = competition.task
     if not len(test[0].ids):
         raise KcnnError(
-            f"'{competition.name}' has no test images: there is nothing to submit", "kcnn evaluate shows the validation"
+            f"'{competition.name}' has no test images: there is nothing to submit",
+            "kcnn evaluate shows the validation scores",
         )
     known = validate_runs(task, runs, oof, policies)
     scored = [(part.ids, part.scores(task, policy)) for part, policy in zip(test, policies, strict=True)]

@@ -194,7 +194,7 @@ def require_same_folds(runs: list[Run]) -> None:
             raise KcnnError(
                 f"{runs[0].id} and {run.id} were trained on different folds ({runs[0].record['folds']['file']} and "
                 f"{run.record['folds']['file']}): one would be scored on images that the other has seen",
-                "join runs that share their folds",
+                "name only runs with the same folds file",
             )
 
 

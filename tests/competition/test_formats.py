@@ -195,7 +195,7 @@ def test_the_format_of_a_sample_is_recognised_and_written(tmp_path, slug, text, 
 @pytest.mark.parametrize(("slug", "text", "what"), REFUSED, ids=[row[0] for row in REFUSED])
 def test_what_is_not_a_classification_is_refused(tmp_path, slug, text, what):
     (tmp_path / "sample.csv").write_text(text)
-    with pytest.raises(KcnnError, match=f"not a classification.*{what}"):
+    with pytest.raises(KcnnError, match=f"does not support this task.*{what}"):
         guess_format(read_table(tmp_path / "sample.csv"), ["a", "b", "c"], [], "multiclass", "", nowhere)
 
 

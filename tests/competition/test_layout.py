@@ -329,7 +329,7 @@ def test_copies_among_rows_of_pixels_share_a_fold(folder):
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("label,pixels\n0," + " ".join(["1"] * 37), "37 pixels a row, which is not a square"),
+        ("label,pixels\n0," + " ".join(["1"] * 37), "37 values in each row, which do not form a square image"),
         ("label,pixels\n0," + " ".join(["1"] * 36) + "\n1," + " ".join(["1"] * 35), "rows of different lengths"),
         ("label,pixels\n0," + " ".join(["300"] * 36) + "\n1," + " ".join(["1"] * 36), "values from 1 to 300"),
     ],

@@ -81,6 +81,28 @@ def test_serves_other_kinds_of_task(keras, name, kind):
     trial(name, (32, 32, 3), 3, kind, eager=True)
 
 
+def test_a_regression_is_trained_on_standardised_values_and_predicts_them_in_their_units(keras):
+    from kaggle_cnn.learn.model import build_network, make_loss, scale_targets
+
+    task, draw = task_of("regression", 2), np.random.default_rng(0)
+    targets = np.stack([draw.normal(300, 40, 50), draw.normal(-2, 0.1, 50)], axis=1).astype(np.float32)
+    network = build_network(ending_in(keras, lambda x: x), 3, task, targets=targets)
+    images = draw.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+    logits = np.asarray(network.logits(images))
+    for model in (network.whole, network.predicting):
+        assert np.allclose(model(images), logits * targets.std(axis=0) + targets.mean(axis=0), rtol=1e-4)
+    scaled = scale_targets(task, targets)
+    assert np.allclose(scaled.mean(axis=0), 0, atol=1e-4)
+    assert np.allclose(scaled.std(axis=0), 1, atol=1e-4)
+    assert scaled.dtype == np.float32
+    assert float(make_loss(ending_in(keras, lambda x: x), task)(scaled, 0 * scaled)) == pytest.approx(1, abs=1e-3)
+    alike = np.full((5, 2), 7, np.float32)  # a value that does not vary is not divided by 0
+    assert (scale_targets(task, alike) == 0).all()
+    for kind in ("multiclass", "ordinal", "multilabel"):
+        labels = np.eye(2, dtype=np.float32)
+        assert scale_targets(task_of(kind, 2), labels) is labels
+
+
 @pytest.mark.parametrize("name", ["alexnet", "all_conv", "sprint"])
 def test_trains_in_half_precision(keras, name):
     """Those with a layer or an optimizer of our own, and one whose first steps overflow; all of them by

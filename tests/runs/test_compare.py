@@ -127,7 +127,7 @@ def test_on_the_command_line(train_tiny, tiny_workspace, monkeypatch, metric):
 def test_without_an_image_in_common(train_tiny, tiny_workspace, monkeypatch):
     first, second = train_tiny(epochs=1), train_tiny(epochs=1, folds=(1,))
     monkeypatch.chdir(tiny_workspace.root)
-    with pytest.raises(KcnnError, match="validated no image in common"):
+    with pytest.raises(KcnnError, match="have no validation image in common"):
         in_this_process("compare", first.id, second.id)
     part = Predictions.read(second.predictions_path("oof"))
     assert not set(part.ids) & set(Predictions.read(first.predictions_path("oof")).ids)
