@@ -231,3 +231,13 @@ def train_tiny(tiny_workspace, keras):
 
     yield run
     keras.config.set_dtype_policy("float32")  # a precision stays set in this process
+
+
+@pytest.fixture
+def eager(keras):
+    """Trains and predicts without compiled graphs, for tests that train only to have a run: a third of the time."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -6,6 +6,8 @@ from conftest import TINY, make_images_in
 import kaggle_cnn
 from kaggle_cnn.api import parse_folds
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 def test_from_fetch_to_submit_in_python(keras, tmp_path, monkeypatch):
     work = tmp_path / "work"

@@ -10,6 +10,8 @@ from sklearn.metrics import cohen_kappa_score, f1_score, log_loss, roc_auc_score
 
 from kaggle_cnn.runs.predictions import Predictions
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 CASES = {
     # classes, header of the sample, cells of its rows, metric, whether higher is better
     "log_loss": (["cat", "dog", "owl"], "id,cat,dog,owl", "0.3,0.3,0.4", False),

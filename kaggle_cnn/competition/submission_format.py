@@ -84,7 +84,7 @@ def guess_cell(
             return {"submission_format": "probability"}
         value = next(value for value in values if is_fraction(value))
         raise KcnnError(
-            f"this is not a classification: the sample asks for numbers such as {value} in '{column}'",
+            f"kcnn does not support this task: the sample asks for numbers such as {value} in '{column}'",
             f"expected class names or numbers; kcnn found {len(classes)} classes in the labels",
         )
     if len(classes) == 2 and WANTS_PROBABILITY.search(metric_words):

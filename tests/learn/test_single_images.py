@@ -1,7 +1,10 @@
 """A run's models on single images: what is kept of them, and when it is made again."""
 
 import numpy as np
+import pytest
 from conftest import Recorder, dataset_in, save_noise
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 def test_features_follow_the_images_and_the_model(train_tiny, tiny_workspace):

@@ -12,6 +12,8 @@ from kaggle_cnn.competition import ledger
 from kaggle_cnn.runs.export import last_submission, origin_of
 from kaggle_cnn.runs.predictions import Predictions
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 @pytest.fixture
 def here(tiny_workspace, monkeypatch):

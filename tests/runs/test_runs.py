@@ -19,6 +19,9 @@ def softmax(values):
     return values / values.sum(axis=-1, keepdims=True)
 
 
+pytestmark = pytest.mark.usefixtures("eager")
+
+
 @pytest.fixture
 def run(train_tiny):
     return train_tiny(epochs=1)
