@@ -15,18 +15,22 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.predictions import Predictions
 
 
-def start_training(work, *arguments, until):
-    """Starts a training and returns its process when it has printed a line that begins with `until`."""
-    process = subprocess.Popen(
+def launch_training(work, *arguments, stderr):
+    return subprocess.Popen(
         [sys.executable, "-m", "kaggle_cnn", "train", "recipes/tiny.py", *arguments],
         cwd=work,
         env=environment(HOME=str(work)),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         # A suite that was started in the background of a shell would hand on that Ctrl-C is ignored.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def start_training(work, *arguments, until):
+    """Starts a training and returns its process when it has printed a line that begins with `until`."""
+    process = launch_training(work, *arguments, stderr=subprocess.PIPE)
     for line in process.stderr:
         if line.startswith(until):
             return process
@@ -78,13 +82,7 @@ def test_control_c_keeps_the_best_and_says_how_to_go_on(kcnn, work, tmp_path, mo
 
 def start_and_kill(work, *arguments, when):
     """Starts a training and kills it as soon as `when()` holds."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kaggle_cnn", "train", "recipes/tiny.py", *arguments],
-        cwd=work,
-        env=environment(HOME=str(work)),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = launch_training(work, *arguments, stderr=subprocess.DEVNULL)
     while process.poll() is None and not when():
         time.sleep(0.002)
     process.kill()
