@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from launching import finish
 from PIL import Image
 
 from kaggle_cnn.progress import Silent
@@ -93,20 +95,21 @@ def work(tmp_path):
 
 @pytest.fixture
 def kcnn(tmp_path):
-    """Runs the command as its user would, in `cwd` (default: this test's folder)."""
+    """Runs the command as its user would, in `cwd` (default: this test's folder), in a process of its own; `afresh` in
+    a new Python, see launching.py."""
     home = tmp_path / "home"
     home.mkdir()
 
-    def run(*arguments, cwd=tmp_path, code=0, timeout=240, **extra):
-        done = subprocess.run(
-            [sys.executable, "-m", "kaggle_cnn", *map(str, arguments)],
-            cwd=cwd,
-            env=environment(HOME=str(home), **extra),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-        )
+    def run(*arguments, cwd=tmp_path, code=0, timeout=240, afresh=False, **extra):
+        surroundings = environment(HOME=str(home), **extra)
+        if afresh:
+            command = [sys.executable, "-m", "kaggle_cnn", *map(str, arguments)]
+            done = subprocess.run(
+                command, cwd=cwd, env=surroundings, capture_output=True, text=True, timeout=timeout,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        else:
+            done = finish(arguments, cwd, surroundings, home, timeout)
         assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
         assert not re.search("Traceback|oneDNN|absl::", done.stderr), done.stderr
         return done
@@ -148,6 +151,8 @@ def keras():
     start_backend("tensorflow")
     import keras
 
+    # Keras collects garbage before every model: 0.3 s among the million objects that the imports have made.
+    gc.freeze()
     return keras
 
 

@@ -3,38 +3,30 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from functools import partial
+from pathlib import Path
 
 import pytest
 from conftest import environment, in_this_process, make_images_in
+from launching import launch
 
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.predictions import Predictions
 
 
-def launch_training(work, *arguments, stderr):
-    return subprocess.Popen(
-        [sys.executable, "-m", "kaggle_cnn", "train", "recipes/tiny.py", *arguments],
-        cwd=work,
-        env=environment(HOME=str(work)),
-        stdout=subprocess.DEVNULL,
-        stderr=stderr,
-        text=True,
-        # A suite that was started in the background of a shell would hand on that Ctrl-C is ignored.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
+def launch_training(work, *arguments):
+    """Starts a training; what it says goes to the file `said` in `work`."""
+    arguments = ["train", "recipes/tiny.py", *arguments]
+    return launch(arguments, work, environment(HOME=str(work)), Path(os.devnull), work / "said")
 
 
 def start_training(work, *arguments, until):
-    """Starts a training and returns its process when it has printed a line that begins with `until`."""
-    process = launch_training(work, *arguments, stderr=subprocess.PIPE)
-    for line in process.stderr:
-        if line.startswith(until):
-            return process
-    raise AssertionError(f"it ended before '{until}'")
+    """Starts a training and returns its process when it has said a line that begins with `until`."""
+    process = launch_training(work, *arguments)
+    while not (work / "said").is_file() or f"\n{until}" not in (work / "said").read_text():
+        assert process.is_alive(), f"it ended before '{until}'"
+        time.sleep(0.01)
+    return process
 
 
 @pytest.mark.usefixtures("keras")
@@ -47,7 +39,8 @@ def test_killed_and_resumed_is_as_never_killed(kcnn, work, tmp_path, monkeypatch
     process = start_training(work, *settings, until="epoch 2/5")
     time.sleep(0.1)
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     killed = work / "runs" / "colours" / "tiny-002"
     before = (killed / "run.json").read_bytes()
     assert json.loads((killed / "fold-0" / "result.json").read_text())["status"] == "training"
@@ -70,10 +63,11 @@ def test_control_c_keeps_the_best_and_says_how_to_go_on(kcnn, work, tmp_path, mo
     kcnn("fetch", make_images_in(tmp_path / "colours"), cwd=work)
     process = start_training(work, "--set", "epochs=400", until="epoch   2/400")
     os.kill(process.pid, signal.SIGINT)
-    rest = process.stderr.read()
-    assert process.wait() == 130
-    assert "Traceback" not in rest
-    assert rest.splitlines()[-1] == "stopped; finished epochs are kept. To go on: kcnn train recipes/tiny.py --resume"
+    process.join()
+    assert process.exitcode == 130
+    said = (work / "said").read_text()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "stopped; finished epochs are kept. To go on: kcnn train recipes/tiny.py --resume"
     monkeypatch.chdir(work)
     with pytest.raises(KcnnError, match="400, not 3"):
         in_this_process("train", "recipes/tiny.py", "--set", "epochs=3", "--resume")
@@ -82,11 +76,12 @@ def test_control_c_keeps_the_best_and_says_how_to_go_on(kcnn, work, tmp_path, mo
 
 def start_and_kill(work, *arguments, when):
     """Starts a training and kills it as soon as `when()` holds."""
-    process = launch_training(work, *arguments, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not when():
+    process = launch_training(work, *arguments)
+    while process.is_alive() and not when():
         time.sleep(0.002)
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.usefixtures("keras")

@@ -97,7 +97,7 @@ def assert_whole(work, task, slug="noise"):
 
 
 def test_fetch_train_submit_scores(kaggle, online, work):
-    done = online("fetch", "https://www.kaggle.com/competitions/colours/data")
+    done = online("fetch", "https://www.kaggle.com/competitions/colours/data", afresh=True)
     assert "colours: 45 training images of 3 classes, 6 test images" in done.stdout
     toml = (work / "data" / "colours" / "competition.toml").read_text(encoding="utf-8")
     for line in (
@@ -117,7 +117,7 @@ def test_fetch_train_submit_scores(kaggle, online, work):
     assert dict(kaggle.seen) == before
 
     online("train", "recipes/tiny.py", "--set", "tta=none")
-    shown = online("submit", "--yes", "-m", "the first").stdout
+    shown = online("submit", "--yes", "-m", "the first", afresh=True).stdout
     assert "left today   5" in shown
     task = kaggle.tasks["colours"]
     truth = task.submissions[0]["score"]
