@@ -100,7 +100,7 @@ def kcnn(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
 
-    def run(*arguments, cwd=tmp_path, code=0, timeout=240, afresh=False, **extra):
+    def run(*arguments, cwd=tmp_path, code=0, timeout=240, afresh=False, file_limit=None, **extra):
         surroundings = environment(HOME=str(home), **extra)
         if afresh:
             command = [sys.executable, "-m", "kaggle_cnn", *map(str, arguments)]
@@ -109,7 +109,7 @@ def kcnn(tmp_path):
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         else:
-            done = finish(arguments, cwd, surroundings, home, timeout)
+            done = finish(arguments, cwd, surroundings, home, timeout, file_limit)
         assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
         assert not re.search("Traceback|oneDNN|absl::", done.stderr), done.stderr
         return done

@@ -3,6 +3,7 @@ takes 4 s, a fork of it 0.03. `afresh` starts Python anew, as a user does."""
 
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -30,15 +31,16 @@ def forking():
     return context
 
 
-def launch(arguments, cwd, environment, stdout, stderr):
-    """Starts `kcnn ARGUMENTS` in `cwd`; what it prints goes to the files `stdout` and `stderr`. Returns the process,
-    which can be waited for (`join`, `exitcode`), polled (`is_alive`) and killed."""
-    process = forking().Process(target=run, args=([*map(str, arguments)], cwd, environment, stdout, stderr))
+def launch(arguments, cwd, environment, stdout, stderr, file_limit=None):
+    """Starts `kcnn ARGUMENTS` in `cwd`; what it prints goes to the files `stdout` and `stderr`. A file may have no more
+    than `file_limit` bytes. Returns the process, which can be waited for (`join`, `exitcode`), polled (`is_alive`) and
+    killed."""
+    process = forking().Process(target=run, args=([*map(str, arguments)], cwd, environment, stdout, stderr, file_limit))
     process.start()
     return process
 
 
-def run(arguments, cwd, environment, stdout, stderr):
+def run(arguments, cwd, environment, stdout, stderr, file_limit):
     """In the new process: what a shell does before it starts a command, and the command."""
     import imported_once
 
@@ -47,15 +49,17 @@ def run(arguments, cwd, environment, stdout, stderr):
     os.environ.update({**imported_once.SETTINGS, **environment})
     for descriptor, path in ((1, stdout), (2, stderr)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+    if file_limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore Ctrl-C
     sys.argv = ["kcnn", *arguments]
     imported_once.main()
 
 
-def finish(arguments, cwd, environment, folder, timeout):
+def finish(arguments, cwd, environment, folder, timeout, file_limit=None):
     """Runs `kcnn ARGUMENTS` to its end, its output in `folder` meanwhile; as subprocess.run does with text."""
     stdout, stderr = (folder / f"{name}-{time.monotonic_ns()}" for name in ("stdout", "stderr"))
-    process = launch(arguments, cwd, environment, stdout, stderr)
+    process = launch(arguments, cwd, environment, stdout, stderr, file_limit)
     process.join(timeout)
     if process.exitcode is None:
         process.kill()

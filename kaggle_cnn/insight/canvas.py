@@ -66,6 +66,7 @@ def save(drawn: Figure, path: Path, svg: bool = False) -> list[Path]:
     return paths
 
 
+@lru_cache(maxsize=4096)
 def measure_text(text: str, size: float, weight: str = "normal") -> float:
     """Return the width of `text` at `size` points, in pixels."""
     properties = font_manager.FontProperties(family=find_fonts(), size=size, weight=weight)

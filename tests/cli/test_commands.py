@@ -103,7 +103,7 @@ def test_a_folder_called_demo_goes_before_the_demo(kcnn, work):
 def test_the_three_commands_in_a_new_directory(kcnn, tmp_path):
     work = tmp_path / "new"
     work.mkdir()
-    fetched = kcnn("fetch", cwd=work, afresh=True)
+    fetched = kcnn("fetch", cwd=work)
     assert "fetching the demo" in fetched.stderr
     assert "demo: 6,000 training images of 10 classes, 1,000 test images" in fetched.stdout
     assert not list(work.rglob("*solution*"))
@@ -113,7 +113,7 @@ def test_the_three_commands_in_a_new_directory(kcnn, tmp_path):
     kcnn("init", cwd=work)  # changes nothing
     small = ["size=14", "margin=0", "epochs=1", "width=8", "tta=flip"]
     kcnn("train", "recipes/vgg.py", *(part for setting in small for part in ("--set", setting)), cwd=work, afresh=True)
-    submitted = kcnn("submit", "--yes", cwd=work, afresh=True)
+    submitted = kcnn("submit", "--yes", cwd=work)
     assert "1,000 rows, checked" in submitted.stdout
     score = float(submitted.stdout.split("public score")[1])
     assert 0.15 < score < 1  # a network of four filters, after one epoch on 14x14 pixels; chance is 0.1

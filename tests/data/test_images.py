@@ -1,14 +1,10 @@
 """Decode every format, cache the pixels, and handle broken files."""
 
 import os
-import resource
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import environment
 from PIL import Image, ImageOps
 
 from kaggle_cnn.data import image_cache
@@ -275,20 +271,10 @@ def test_an_interrupted_decode_leaves_nothing(tmp_path):
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_a_full_disk_is_an_error_and_leaves_nothing(tiny_workspace, tmp_path):
+def test_a_full_disk_is_an_error_and_leaves_nothing(tiny_workspace, refused):
     """A limit on file sizes replaces the full disk: a write beyond it fails in the same way."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kaggle_cnn", "train", "recipes/tiny.py", "--set", "size=200"],
-        cwd=tiny_workspace.root,
-        env=environment(HOME=str(tmp_path), KERAS_BACKEND="jax"),
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000)),
-    )
-    assert done.returncode == 1, done.stderr
-    error, hint = done.stderr.strip().splitlines()[-2:]
-    assert error.startswith("error: no room left to write")
-    assert hint.startswith("hint: make room")
+    command = ["train", "recipes/tiny.py", "--set", "size=200"]
+    assert refused(*command, cwd=tiny_workspace.root, file_limit=2_000_000).startswith("no room left to write")
     cached = [path.name for path in tiny_workspace.cache("colours").iterdir()]
     assert len(cached) == 1, cached
     assert cached[0].startswith("inspection-")  # complete: the folds needed it

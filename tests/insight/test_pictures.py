@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font:UserW
 
 def texts_of(drawn) -> list:
     """The boxes of all texts of a figure, in pixels from below."""
-    drawn.canvas.draw()
+    drawn.draw_without_rendering()  # lays out as drawing does
     renderer = drawn.canvas.get_renderer()
     hidden = set()  # the ticks beyond an axis' ends, which are there but never drawn
     for axis in (axis for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis)):
@@ -293,6 +293,7 @@ def test_nearest_to_itself_at_no_distance():
         assert find_nearest(features, features[30], "euclidean", 1, itself)[0] == [itself]
 
 
+@pytest.mark.usefixtures("eager")
 def test_every_kind_from_the_command_line(train_tiny, tiny_workspace, monkeypatch):
     from kaggle_cnn.competition.competition import open_competition
     from kaggle_cnn.runs.scores import best_scores
@@ -331,6 +332,7 @@ def test_file_names_of_pictures_are_short_and_distinct():
     assert max(len(name.encode()) for name in long) <= 110
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_picture_that_cannot_be_drawn_is_an_error(train_tiny, tiny_workspace, refused, monkeypatch):
     train_tiny(epochs=1)
     monkeypatch.chdir(tiny_workspace.root)

@@ -23,6 +23,7 @@ def predictions_of(run: Run, part: str = "oof") -> Predictions:
     return Predictions.read(run.predictions_path(part))
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_has_all_it_needs(train_tiny, tiny_workspace):
     progress = Recorder()
     run = train_tiny(progress=progress, width=5)
@@ -98,6 +99,7 @@ def test_the_saved_model_gives_probabilities_to_plain_keras(train_tiny, tiny_wor
     assert np.allclose(given.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_network_is_built_once_for_each_fold(train_tiny, tiny_workspace):
     text = (tiny_workspace.root / "recipes" / "tiny.py").read_text()
     count = "    print('built', file=open(__file__ + '.log', 'a'))\n    inputs ="
@@ -135,6 +137,7 @@ def test_the_epoch_with_the_best_metric_is_kept(train_tiny, tiny_workspace, metr
     assert run.result(0)["best_epoch"] == values.index(best(values)) + 1
 
 
+@pytest.mark.usefixtures("eager")
 def test_all_folds(train_tiny):
     run = train_tiny(folds=range(5), epochs=1)
     oof = predictions_of(run)
@@ -149,6 +152,7 @@ def test_a_fold_that_does_not_exist(train_tiny, tiny_workspace):
     assert not list(tiny_workspace.runs("colours").glob("tiny-*"))
 
 
+@pytest.mark.usefixtures("eager")
 def test_unreadable_images_are_left_out_or_get_the_priors(train_tiny, tiny_workspace):
     folder = tiny_workspace.data("colours")
     blue = sorted((folder / "train" / "colours-3" / "blue").iterdir())
@@ -169,6 +173,7 @@ def test_unreadable_images_are_left_out_or_get_the_priors(train_tiny, tiny_works
     assert not np.allclose(scores[3], 1 / 3, atol=1e-3)
 
 
+@pytest.mark.usefixtures("eager")
 def test_no_test_images_is_fine(train_tiny, tiny_workspace):
     edit_competition(tiny_workspace, test="", sample="")
     shutil.rmtree(tiny_workspace.data("colours") / "test")
@@ -240,6 +245,7 @@ def test_interrupted_and_resumed_is_as_never_interrupted(train_tiny, tiny_worksp
         assert (predictions_of(whole, part).logits == predictions_of(resumed, part).logits).all()
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("lost", [["oof.npz"], ["test.npz", "decision.json"], ["decision.json", "scores.json"]])
 def test_a_run_that_was_killed_before_its_scores_gets_them(train_tiny, tiny_workspace, lost):
     run = train_tiny(epochs=1)

@@ -15,6 +15,7 @@ def test_balanced_weights_need_one_class_an_image(train_tiny, tiny_workspace):
     assert not list(tiny_workspace.runs("colours").glob("tiny-*"))
 
 
+@pytest.mark.usefixtures("eager")
 def test_class_weights_reach_the_training(train_tiny, tiny_workspace):
     """Of one class a third is left. The same batches, the same first weights, and another loss for them."""
     folder = tiny_workspace.data("colours") / "train" / "colours-3" / "blue"
@@ -130,6 +131,7 @@ def test_precision_reaches_the_layers_and_logits_are_float32(train_tiny):
     assert convolution.kernel.dtype == model.output.dtype == model.layers[-1].input.dtype == "float32"
 
 
+@pytest.mark.usefixtures("eager")
 def test_functions_that_ask_get_training_images(train_tiny, tiny_workspace):
     text = (tiny_workspace.root / "recipes" / "tiny.py").read_text()
     text = text.replace("def tiny(shape, outputs, width=4):", "def tiny(shape, outputs, images=None, width=4):")

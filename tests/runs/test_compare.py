@@ -109,6 +109,7 @@ def test_a_run_beside_itself_is_within_noise():
     assert found["better"] is None
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
 def test_on_the_command_line(train_tiny, tiny_workspace, monkeypatch, metric):
     edit_competition(tiny_workspace, metric=metric)
@@ -124,6 +125,7 @@ def test_on_the_command_line(train_tiny, tiny_workspace, monkeypatch, metric):
     assert printed.strip().endswith(f"compare-{first.id}-{second.id}.png")
 
 
+@pytest.mark.usefixtures("eager")
 def test_without_an_image_in_common(train_tiny, tiny_workspace, monkeypatch):
     first, second = train_tiny(epochs=1), train_tiny(epochs=1, folds=(1,))
     monkeypatch.chdir(tiny_workspace.root)
