@@ -12,6 +12,7 @@ from PIL import Image
 
 from kaggle_cnn.progress import Silent
 
+pytest_plugins = ["kaggle_user"]  # the fixtures kaggle and online
 REPOSITORY = Path(__file__).parents[1]
 
 # Several trainings run side by side here, each on images too small to share out among threads.
@@ -123,13 +124,19 @@ def refused(kcnn):
 
     def run(*arguments, **options):
         done = kcnn(*arguments, code=1, **options)
-        lines = done.stderr.strip().splitlines()
-        assert lines[-1].startswith("hint: "), done.stderr
-        assert lines[-2].startswith("error: "), done.stderr
-        assert sum(line.startswith(("error:", "hint:")) for line in lines) == 2
-        return lines[-2].removeprefix("error: ")
+        error, _ = error_of(done)
+        assert sum(line.startswith(("error:", "hint:")) for line in done.stderr.splitlines()) == 2
+        return error
 
     return run
+
+
+def error_of(done) -> tuple[str, str]:
+    """The error and the hint that a command ended in."""
+    lines = done.stderr.strip().splitlines()
+    assert lines[-2].startswith("error: "), done.stderr
+    assert lines[-1].startswith("hint: "), done.stderr
+    return lines[-2].removeprefix("error: "), lines[-1].removeprefix("hint: ")
 
 
 def in_this_process(*arguments):

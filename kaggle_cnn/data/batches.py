@@ -77,6 +77,8 @@ class LateGenerator:
         self.generator, self.wanted = np.random.Generator(self.bits), 0
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "generator" not in vars(self):  # asked while a copy or a pickle is being made
+            raise AttributeError(name)
         if self.wanted:
             state: Any = {"state": self.wanted << 64 | scramble(self.wanted), "inc": 0x5851F42D4C957F2D14057B7EF767814F}
             self.bits.state = {"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0}

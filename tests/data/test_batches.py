@@ -1,7 +1,9 @@
 """Batches: which images, with which targets and weights, in which order, and augmented how."""
 
+import copy
 import hashlib
 import os
+import pickle
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.data.batches import (
     Ahead,
     Augmenter,
+    LateGenerator,
     Mixing,
     QuickRandom,
     centres,
@@ -435,3 +438,11 @@ def test_what_a_warp_draws():
         assert -most <= np.min(values) < -most * 0.98
         assert abs(np.mean(values)) < most * 0.05
     assert np.mean([draw["mirrored"] for draw in draws]) == pytest.approx(0.25, abs=0.04)
+
+
+def test_a_generator_that_waits_can_be_copied_and_pickled():
+    waiting = LateGenerator()
+    waiting.wanted = 7
+    others = [copy.deepcopy(waiting), pickle.loads(pickle.dumps(waiting))]
+    drawn = waiting.integers(0, 1000, 5).tolist()
+    assert [other.integers(0, 1000, 5).tolist() for other in others] == [drawn, drawn]

@@ -1,0 +1,225 @@
+"""Fetch and sign in through the real `kaggle` package, over HTTP, against the server in kaggle_server.py."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import environment, error_of
+from kaggle_server import Kaggle
+
+from kaggle_cnn.files import one_at_a_time
+
+
+def assert_whole(work, task, slug="noise"):
+    """Every file is there byte for byte. Nothing else is left in data/ but the lock, see files.one_at_a_time."""
+    for name, content in task.files.items():
+        assert (work / "data" / slug / name).read_bytes() == content
+    assert sorted(os.listdir(work / "data")) == [f".{slug}.lock", slug]
+
+
+def test_all_pages_and_a_broken_connection(kaggle, online, work):
+    """450 files on three pages; cut twice, the storage responds once with 503; the download continues by Range."""
+    task = kaggle.tasks["noise"]
+    kaggle.faults["ListDataFiles"] = [500, 500]
+    kaggle.faults["GET"] = [("cut", 400_000), 503, None, ("cut", 300_000)]
+    done = online("fetch", "noise")
+    assert "noise: 450 training images" in done.stdout
+    assert kaggle.seen["ListDataFiles"] == 5
+    starts = [int(asked.removeprefix("bytes=").rstrip("-")) for asked in kaggle.ranges if asked]
+    assert len(starts) == 2
+    assert 300_000 < starts[0] <= 400_000 < starts[1] <= 700_000
+    assert_whole(work, task)
+
+
+def test_killed_and_run_again(kaggle, online, work):
+    kaggle.seconds_a_chunk = 0.05
+    partial = work / "data" / "noise.zip.partial"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kaggle_cnn", "fetch", "noise"],
+        cwd=work,
+        env=environment(HOME=str(work), **kaggle.environment()),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    begun = time.monotonic()
+    while not (partial.is_file() and partial.stat().st_size > 300_000):
+        assert process.poll() is None
+        assert time.monotonic() - begun < 60
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    have = partial.stat().st_size
+    assert not (work / "data" / "noise").exists()
+    kaggle.seconds_a_chunk = 0
+    online("fetch", "noise")
+    assert kaggle.ranges[-1] == f"bytes={have}-"
+    assert_whole(work, kaggle.tasks["noise"])
+
+
+def test_a_file_that_changed_is_downloaded_again(kaggle, online, work):
+    task = kaggle.tasks["noise"]
+    kaggle.faults["GET"] = [("cut", 400_000), *[404] * 9]
+    error_of(online("fetch", "noise", code=1))
+    assert (work / "data" / "noise.zip.partial").stat().st_size > 300_000
+    kaggle.faults["GET"] = []
+    task.files["train/cat/1.png"] = task.files["train/cat/3.png"]
+    online("fetch", "noise")
+    assert_whole(work, task)
+
+
+def test_a_pause_that_kaggle_asks_for(kaggle, online):
+    kaggle.faults["ListDataFiles"] = [(429, {"Retry-After": "3"})]
+    assert "trying again in 3 s" in online("fetch", "colours").stderr
+    first, second = [at for method, at in kaggle.times if method == "ListDataFiles"][:2]
+    assert 3 <= second - first < 5
+
+
+@pytest.mark.parametrize("method", ["ListDataFiles", "GET", "IntrospectToken"])
+def test_a_server_that_never_responds(kaggle, online, method):
+    kaggle.faults[method] = ["hang"] * 9
+    env = {"KCNN_TIMEOUT": "1"}
+    if method == "IntrospectToken":
+        env["KAGGLE_API_TOKEN"] = Kaggle.token
+    begun = time.monotonic()
+    error, _ = error_of(online("fetch", "noise", code=1, env=env))
+    assert time.monotonic() - begun < 20
+    assert "did not respond within 1 s" in error
+
+
+def test_storage_that_stays_broken(kaggle, online, work):
+    kaggle.faults["GET"] = [(503, {"Retry-After": "0"})] * 9
+    error, _ = error_of(online("fetch", "noise", code=1))
+    assert "503" in error
+    assert kaggle.seen["GET"] == 6
+
+
+def test_rules_and_names(kaggle, online):
+    error, hint = error_of(online("fetch", "closed-to-you", code=1))
+    assert "not accepted the rules of 'closed-to-you'" in error
+    assert "https://www.kaggle.com/competitions/closed-to-you/rules" in hint
+    error, hint = error_of(online("fetch", "colour", code=1))
+    assert "no competition 'colour'" in error
+    assert "did you mean colours?" in hint
+    kaggle.faults["ListDataFiles"] = [404]
+    error, hint = error_of(online("fetch", "https://www.kaggle.com/c/nothing-of-the-kind", code=1))
+    assert "no competition 'nothing-of-the-kind'" in error
+    assert "/competitions/nothing-of-the-kind/rules" in hint
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ("https://www.kaggle.com/t/0123abcdef", "an invitation link"),
+        ("https://www.kaggle.com/datasets/a/b", "not the address of a competition"),
+        ("no_such_folder", "there is no"),
+    ],
+)
+def test_names_that_are_not_valid(kaggle, online, given, error):
+    assert error in error_of(online("fetch", given, code=1))[0]
+    assert not kaggle.seen
+
+
+def test_credentials(kaggle, online, kcnn, work, tmp_path):
+    """Which one was used and where it lies is said when Kaggle refuses it; one that works, works."""
+    home = tmp_path / "home"
+    legacy = kaggle.environment()
+    anonymous = {name: text for name, text in legacy.items() if name not in ("KAGGLE_USERNAME", "KAGGLE_KEY")}
+
+    def refused(**extra):
+        done = kcnn("fetch", "colours", cwd=work, code=1, **anonymous, **extra)
+        assert "wrong" not in done.stderr.replace("wrong-user", "")
+        return error_of(done)[0]
+
+    assert "no Kaggle credential was found" in refused()
+    both = {"KAGGLE_USERNAME": "wrong-user", "KAGGLE_KEY": "wrong"}
+    assert "KAGGLE_USERNAME and KAGGLE_KEY, user wrong-user (401" in refused(**both)
+    assert "the token in KAGGLE_API_TOKEN: it is expired" in refused(KAGGLE_API_TOKEN="wrong")
+    assert "in place of KAGGLE_USERNAME and KAGGLE_KEY" in refused(KAGGLE_API_TOKEN="wrong", **both)
+    (home / ".kaggle").mkdir()
+    (home / ".kaggle" / "kaggle.json").write_text('{"username": "wrong-user", "key": "wrong"}')
+    assert f"{home}/.kaggle/kaggle.json, user wrong-user (401" in refused()
+    assert "KAGGLE_KEY with the user name of" in refused(KAGGLE_KEY="wrong")
+    (home / ".kaggle" / "kaggle.json").write_text("[]")
+    assert "expected a user name and a key in" in (error := refused())
+    assert f"{home}/.kaggle/kaggle.json" in error
+    (home / ".kaggle" / "kaggle.json").unlink()
+    (home / ".kaggle" / "access_token").write_text("wrong")
+    assert "the token in ~/.kaggle/access_token: it is expired" in refused()
+    (home / ".kaggle" / "access_token").write_text(Kaggle.token)
+    kcnn("fetch", "colours", cwd=work, **anonymous)
+
+
+def test_only_a_part(kaggle, online, work):
+    kaggle.tasks["noise"].files["notes/read me.txt"] = b"hello"
+    online("fetch", "noise", "--include", "train/*/1[0-4].png")
+    assert sorted(path.name for path in (work / "data" / "noise").rglob("*.png")) == [f"1{n}.png" for n in range(5)]
+    assert "none of the 3 files" in error_of(online("fetch", "colours", "--include", "*.jpeg", code=1))[0]
+    error, _ = error_of(online("fetch", "noise", code=1))
+    assert "there is already a competition 'noise'" in error
+    assert "--include" in error
+
+
+def test_the_archive_may_stay(kaggle, online, work):
+    online("fetch", "noise", "--keep-archive")
+    assert (work / "data" / "noise.zip").read_bytes() == kaggle.tasks["noise"].archive()
+
+
+def test_files_without_images_stay_for_the_next_fetch(kaggle, online, work):
+    kaggle.tasks["colours"].files = {"readme.txt": b"nothing to see"}
+    assert "no images" in error_of(online("fetch", "colours", code=1))[0]
+    assert (work / "data" / "colours" / "readme.txt").is_file()
+    downloads = kaggle.seen["DownloadDataFiles"]
+    error_of(online("fetch", "colours", code=1))
+    assert kaggle.seen["DownloadDataFiles"] == downloads
+
+
+@pytest.mark.parametrize("method", ["ListDataFiles", "IntrospectToken"])
+def test_a_web_page_in_place_of_json(kaggle, online, method):
+    kaggle.faults[method] = ["page"] * 4
+    env = {"KAGGLE_API_TOKEN": Kaggle.token} if method == "IntrospectToken" else {}
+    assert "expected a response from Kaggle" in error_of(online("fetch", "colours", code=1, env=env))[0]
+
+
+def test_a_refusal_in_plain_text_and_one_with_a_secret_in_it(kaggle, online):
+    rules = "You must accept this competition's rules before"
+    kaggle.faults["ListDataFiles"] = [
+        (403, {"text": f"{rules} {Kaggle.key}", "plain": True}),
+        (403, {"text": Kaggle.key}),
+    ]
+    error, hint = error_of(online("fetch", "colours", code=1))
+    assert "you have not accepted the rules of 'colours'" in error
+    assert "***" in error
+    assert "colours/rules" in hint
+    online("fetch", "colours", code=1)
+
+
+def test_files_that_are_not_a_competition_can_be_removed(kaggle, online, work):
+    kaggle.tasks["noise"].files["notes.csv"] = b"a,b\n1,2\n"
+    error, hint = error_of(online("fetch", "noise", "--include", "*.csv", code=1))
+    assert "no images" in error
+    assert "remove it to download them again" in hint
+    assert (work / "data" / "noise" / "notes.csv").is_file()
+    error, hint = error_of(online("fetch", "noise", code=1))
+    assert "has only some of these files" in error
+    assert "remove it" in hint
+
+
+def test_a_broken_archive_within_the_archive(kaggle, online, work):
+    files = kaggle.tasks["colours"].files
+    whole = files["test.zip"]
+    files["test.zip"] = whole[: len(whole) // 2]
+    error, hint = error_of(online("fetch", "colours", code=1))
+    assert "test.zip is not a complete zip file" in error
+    assert "the broken archive is kept as" in hint
+    files["test.zip"] = whole
+    online("fetch", "colours")
+    assert sorted(os.listdir(work / "data")) == [".colours.lock", "colours"]
+
+
+def test_two_fetches_at_once(kaggle, online, work):
+    with one_at_a_time(work / "data" / "colours"):
+        assert "another kcnn is at work" in error_of(online("fetch", "colours", code=1))[0]
+    online("fetch", "colours")
