@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_cnn.competition.competition import Competition, open_competition
+from kaggle_cnn.competition.task import are_characters
 from kaggle_cnn.data.dataset import Dataset, load_dataset
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
@@ -27,6 +28,10 @@ from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, open_runs, open_unfinished, require_same_folds
 from kaggle_cnn.tta import require_policy, views_of
 from kaggle_cnn.workspace import Workspace
+
+MIRRORLESS = (
+    "the classes are digits or letters, so nothing is mirrored; where their mirror images are fine: --set mirror=true"
+)
 
 
 def fetch(
@@ -93,15 +98,19 @@ def train(
     dataset = open_dataset(workspace, found, run, progress)
     numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
     start_backend(backend or (run.record["backend"] if run else None))
-    chosen = apply_settings(load_recipe(source), run.settings if run else dict(settings or {}))
+    given, loaded = dict(settings or {}), load_recipe(source)
+    mirrorless = not run and loaded.mirror and "mirror" not in given and are_characters(found.classes)
+    if mirrorless:
+        given["mirror"] = False
+    chosen = apply_settings(loaded, run.settings if run else given)
     if run:
-        require_same(chosen, apply_settings(chosen, dict(settings or {})))
+        require_same(chosen, apply_settings(chosen, given))
     progress.say(f"training {path.stem} on '{found.name}': {find_device().name}")
-    for note in dataset.notes:
+    for note in [*dataset.notes, *([MIRRORLESS] if mirrorless else [])]:
         progress.say(f"note: {note}")
     from kaggle_cnn.learn.train import train as train_run
 
-    return train_run(workspace, dataset, chosen, source, numbers, progress, settings, run, tensorboard)
+    return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard)
 
 
 def parse_folds(text: str, count: int) -> list[int]:

@@ -1,7 +1,8 @@
 """The verbs as Python functions, as api.py shows them."""
 
+import numpy as np
 import pytest
-from conftest import TINY, make_images_in
+from conftest import TINY, Recorder, make_images_in, save_noise
 
 import kaggle_cnn
 from kaggle_cnn.api import parse_folds
@@ -39,3 +40,24 @@ def test_folds_are_read(text, folds):
 def test_folds_that_are_not_numbers(text):
     with pytest.raises(kaggle_cnn.KcnnError, match="--folds should be numbers or all"):
         parse_folds(text, 5)
+
+
+def test_digits_are_not_mirrored_unless_asked(keras, tmp_path, monkeypatch):
+    draw = np.random.default_rng(0)
+    for digit in range(10):
+        for number in range(5):
+            path = tmp_path / "digits" / "train" / str(digit) / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_noise(path, (20 * digit, 200, 40), draw)
+    (tmp_path / "tiny.py").write_text(TINY)
+    monkeypatch.chdir(tmp_path)
+    kaggle_cnn.fetch("digits")
+    shown = Recorder()
+    run = kaggle_cnn.train("tiny.py", settings={"epochs": 1}, progress=shown)
+    assert [line for line in shown.said if "nothing is mirrored" in line]
+    assert run.record["set"] == {"epochs": 1, "mirror": False}
+    assert (run.settings["mirror"], run.policy) == (False, "five-crop")
+    shown = Recorder()
+    run = kaggle_cnn.train("tiny.py", settings={"epochs": 1, "mirror": True}, progress=shown)
+    assert not [line for line in shown.said if "mirrored" in line]
+    assert (run.settings["mirror"], run.policy) == (True, "ten-crop")

@@ -1,5 +1,6 @@
 """Task: what is predicted, and by which metric it is judged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,16 @@ KINDS = {
     "ordinal": "one of several grades in order",
     "regression": "one or more numbers an image",
 }
+
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+FEWEST_CHARACTERS = 10  # ten digits, or letters from A to J; two letters may be grades, or f and m
+
+
+def are_characters(classes: Sequence[str]) -> bool:
+    """Return whether classes are digits or letters, whose mirror images are wrong: ten names or more are one character,
+    or a digit's word, and so are four of five of them (some alphabets have a class "space")."""
+    single = [name for name in classes if (len(name) == 1 and name.isalnum()) or name.lower() in DIGITS]
+    return len(single) >= FEWEST_CHARACTERS and 5 * len(single) >= 4 * len(classes)
 
 
 @dataclass(frozen=True)

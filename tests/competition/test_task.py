@@ -8,7 +8,7 @@ from sklearn.metrics import fbeta_score
 
 from kaggle_cnn.competition.competition import Competition, usual_metric
 from kaggle_cnn.competition.metrics import DEFAULTS, find_metric
-from kaggle_cnn.competition.task import KINDS, Task
+from kaggle_cnn.competition.task import KINDS, Task, are_characters
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.decision import Decision, fit_decision
 
@@ -226,3 +226,23 @@ def test_a_metric_that_kcnn_does_not_have_is_said(sound):
     assert probability.task.metric.name == "log_loss"
     assert "log loss stands in" in probability.notes[0]
     assert replace(unknown, metric="auc").notes == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "characters"),
+    [
+        ("0123456789", True),
+        ("ABCDEFGHIJ", True),
+        (["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], True),
+        ([*"abcdefghijklmnopqrstuvwxyz", "space", "del", "nothing"], True),
+        ("あいうえおかきくけこ", True),
+        ("01234", False),  # grades
+        ("fm", False),
+        (["10", "11", *"0123456789"], True),
+        ([f"class {number}" for number in range(10)], False),
+        ([*"0123456789", "cat", "dog", "horse"], False),
+        ([], False),
+    ],
+)
+def test_which_classes_are_characters(classes, characters):
+    assert are_characters(tuple(classes)) == characters
