@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import error_of
 from PIL import Image, ImageOps
 
 from kaggle_cnn.data import image_cache
@@ -271,10 +272,12 @@ def test_an_interrupted_decode_leaves_nothing(tmp_path):
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_a_full_disk_is_an_error_and_leaves_nothing(tiny_workspace, refused):
+def test_a_full_disk_is_an_error_and_leaves_nothing(tiny_workspace, kcnn):
     """A limit on file sizes replaces the full disk: a write beyond it fails in the same way."""
     command = ["train", "recipes/tiny.py", "--set", "size=200"]
-    assert refused(*command, cwd=tiny_workspace.root, file_limit=2_000_000).startswith("no room left to write")
+    error, hint = error_of(kcnn(*command, cwd=tiny_workspace.root, code=1, file_limit=2_000_000))
+    assert error.startswith("no room left to write")
+    assert hint.startswith("make room")
     cached = [path.name for path in tiny_workspace.cache("colours").iterdir()]
     assert len(cached) == 1, cached
     assert cached[0].startswith("inspection-")  # complete: the folds needed it

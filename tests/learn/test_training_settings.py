@@ -120,14 +120,15 @@ def test_resumed_with_every_setting_is_as_never_stopped(train_tiny, tiny_workspa
     assert histories[0]["learning_rate"].nunique() > 1  # it did stand still at least once
 
 
-def test_precision_reaches_the_layers_and_logits_are_float32(train_tiny):
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_precision_reaches_the_layers_and_logits_are_float32(train_tiny, precision):
     from kaggle_cnn.learn.predict import load_model
 
-    run = train_tiny(precision="mixed_bfloat16", epochs=1)
-    assert run.record["precision"] == "mixed_bfloat16"
+    run = train_tiny(precision=precision, epochs=1)
+    assert run.record["precision"] == precision
     model = load_model(run, run.fold_folder(0) / "model.keras")
     convolution = next(layer for layer in model.layers if "Conv" in type(layer).__name__)
-    assert convolution.compute_dtype == "bfloat16"
+    assert convolution.compute_dtype == precision.removeprefix("mixed_")
     assert convolution.kernel.dtype == model.output.dtype == model.layers[-1].input.dtype == "float32"
 
 

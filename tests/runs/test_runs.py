@@ -138,19 +138,26 @@ def test_order_table_and_scores_follow_the_metric(train_tiny, tiny_workspace, mo
         assert table.index(order[0]) < table.index(order[1])
 
 
-def test_every_metric_reaches_the_first_row(train_tiny, tiny_workspace, monkeypatch):
-    """Also one that the competition gets after the training: scores are derived."""
+@pytest.mark.parametrize(("metric", "higher"), METRICS)
+def test_every_metric_reaches_the_first_row(train_tiny, tiny_workspace, monkeypatch, metric, higher):
     monkeypatch.chdir(tiny_workspace.root)
+    edit_competition(tiny_workspace, metric=metric)
     run = train_tiny(epochs=1)
-    for metric, higher in METRICS:
-        edit_competition(tiny_workspace, metric=metric)
-        task = dataset_in(tiny_workspace).task
-        assert task.metric.higher_is_better is higher
+    task = dataset_in(tiny_workspace).task
+    assert task.metric.higher_is_better is higher
+    numbers = json.loads(in_this_process("evaluate", "--json"))
+    assert numbers["metric"] == metric
+    assert next(iter(numbers["scores"])) == metric
+    assert best_scores(run, task)[1][metric] == pytest.approx(numbers["scores"][metric])
+    history = run.histories()[0]
+    assert f"val_{metric}" in history
+    assert task.metric.title in in_this_process("evaluate")
+    for later, _ in METRICS:  # one that the competition gets after the training: scores are derived
+        edit_competition(tiny_workspace, metric=later)
         numbers = json.loads(in_this_process("evaluate", "--json"))
-        assert numbers["metric"] == metric
-        assert next(iter(numbers["scores"])) == metric
-        assert best_scores(run, task)[1][metric] == pytest.approx(numbers["scores"][metric])
-        assert task.metric.title in in_this_process("evaluate")
+        assert (numbers["metric"], next(iter(numbers["scores"]))) == (later, later)
+        scored = best_scores(run, dataset_in(tiny_workspace).task)[1]
+        assert scored[later] == pytest.approx(numbers["scores"][later])
 
 
 def test_joining_and_averaging_folds():
