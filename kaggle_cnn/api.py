@@ -83,7 +83,8 @@ def train(
 ) -> Run:
     """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
 
-    `settings` changes settings of the recipe. `folds` are those to validate on, a model each: "0", "0,2,4" or "all".
+    `settings` changes settings of the recipe; where the classes are digits or letters, `mirror` is False unless it is
+    among them. `folds` are those to validate on, a model each: "0", "0,2,4" or "all".
     `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
     """
     from kaggle_cnn.learn.backend import find_device, start_backend

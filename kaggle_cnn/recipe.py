@@ -35,7 +35,7 @@ class Recipe:
     augment: `augment(size, **settings)` returns an Albumentations pipeline from (size + margin) squares to size x size,
         or a Keras layer that does the same to a batch on the device (layers.AugmentOnDevice); None cuts the centre.
     mirror: whether training and prediction may mirror images left and right. False where a mirror image is another
-        class, such as a digit or a letter.
+        class. `kcnn train` sets it to False where the classes are digits or letters, unless it is set by hand.
     optimizer: `optimizer(learning_rate, steps, **settings)` returns a Keras optimizer, `steps` being those of the whole
         training; None is Adam at a constant rate.
     learning_rate: the rate that `optimizer` is given.

@@ -12,6 +12,8 @@ from functools import cache
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 
+import pytest
+
 IMPORTED = "imported_once"  # the module beside this one that the forked processes start from
 
 
@@ -20,14 +22,9 @@ def forking():
     """The context whose processes are forked from one with the libraries; it is started here, at the first use."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([IMPORTED])
-    kept = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
-    try:
+    with pytest.MonkeyPatch.context() as patch:  # where the process finds the module
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         ensure_running()
-    finally:
-        del os.environ["PYTHONPATH"]
-        if kept is not None:
-            os.environ["PYTHONPATH"] = kept
     return context
 
 

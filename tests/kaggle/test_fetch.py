@@ -2,13 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import environment, error_of
 from kaggle_server import Kaggle
+from launching import launch
 
 from kaggle_cnn.files import one_at_a_time
 
@@ -37,20 +37,16 @@ def test_all_pages_and_a_broken_connection(kaggle, online, work):
 def test_killed_and_run_again(kaggle, online, work):
     kaggle.seconds_a_chunk = 0.05
     partial = work / "data" / "noise.zip.partial"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kaggle_cnn", "fetch", "noise"],
-        cwd=work,
-        env=environment(HOME=str(work), **kaggle.environment()),
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    nowhere = Path(os.devnull)
+    process = launch(["fetch", "noise"], work, environment(HOME=str(work), **kaggle.environment()), nowhere, nowhere)
     begun = time.monotonic()
     while not (partial.is_file() and partial.stat().st_size > 300_000):
-        assert process.poll() is None
+        assert process.is_alive()
         assert time.monotonic() - begun < 60
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     have = partial.stat().st_size
     assert not (work / "data" / "noise").exists()
     kaggle.seconds_a_chunk = 0
