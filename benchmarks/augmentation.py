@@ -17,6 +17,9 @@ from pathlib import Path
 
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"}
 
+import torch._dynamo  # noqa: F401  # isort: skip  # PyTorch for CUDA crashes where TensorFlow was imported before it
+import torchvision_on_cpu  # noqa: F401  # isort: skip
+
 import cv2
 import keras
 import numpy as np
@@ -98,7 +101,6 @@ def keras_layers(images: np.ndarray, steps: int):
 
 def torchvision(images: np.ndarray, steps: int, workers: int):
     import torch
-    import torchvision_on_cpu  # noqa: F401
     from torchvision.transforms import v2
 
     transform = v2.Compose(
