@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_cnn.competition.competition import Competition, open_competition
+from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
 from kaggle_cnn.competition.task import are_characters
 from kaggle_cnn.data.dataset import Dataset, load_dataset
 from kaggle_cnn.errors import KcnnError
@@ -40,6 +41,8 @@ def fetch(
     keep_archive: bool = False,
     folds: int = 0,
     group: str = "",
+    choices: Choices = NO_CHOICES,
+    name: str = "",
     workspace: Workspace | None = None,
     progress: Progress | None = None,
 ) -> tuple[Dataset, bool]:
@@ -47,13 +50,15 @@ def fetch(
 
     `given` is "demo", a folder or zip, or a competition's name or address on Kaggle. `include` is a pattern of the
     files to download, such as "*.csv"; `keep_archive` keeps the zip that Kaggle sent. `folds` draws so many folds in
-    place of five; `group` names a column of the labels whose images with one value stay in one fold. Returns the
-    dataset, and whether files were fetched: a second fetch finds them there. The competition becomes the current one.
+    place of five; `group` names a column of the labels whose images with one value stay in one fold. `choices` are what
+    you know of the files: the folders, the CSV and the column with the labels. `name` is the competition's here.
+    Returns the dataset, and whether files were fetched: a second fetch finds them there. The competition becomes the
+    current one.
     """
     from kaggle_cnn.competition import fetch as fetching
 
     workspace, progress = workspace or Workspace.find(), progress or Silent()
-    competition, new = fetching.fetch(given, workspace, progress, include, keep_archive)
+    competition, new = fetching.fetch(given, workspace, progress, include, keep_archive, choices, name)
     workspace.make_current(competition.name)
     if folds or group:
         if folds == 1 or folds < 0:

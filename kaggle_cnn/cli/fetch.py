@@ -27,10 +27,19 @@ def fetch(
         str,
         typer.Option(help="Keep images with one value in this column of the labels in one fold.", metavar="COLUMN"),
     ] = "",
+    train: Annotated[
+        str, typer.Option(help="Its folders are the classes, or it has the training images.", metavar="FOLDER")
+    ] = "",
+    test: Annotated[str, typer.Option(help="The folder with the test images.", metavar="FOLDER")] = "",
+    labels: Annotated[str, typer.Option(help="The CSV with the labels.", metavar="CSV")] = "",
+    label_column: Annotated[str, typer.Option(help="Its column with the label.", metavar="COLUMN")] = "",
+    name: Annotated[str, typer.Option(help="Call the competition so.")] = "",
 ) -> None:
     """Fetch a competition and make it the current one."""
     from kaggle_cnn import api
     from kaggle_cnn.competition.competition import SUBMISSION_FORMATS, open_competition
+    from kaggle_cnn.competition.layouts.recognise import Choices
+    from kaggle_cnn.data.dataset import count_of
 
     workspace = Workspace.find()
     if competition is None:
@@ -38,14 +47,17 @@ def fetch(
         say(f"fetching the current competition, {current}" if current else "no competition named: fetching the demo")
         competition = open_competition(workspace, current).source if current else "demo"
     with progress() as shown:
-        dataset, new = api.fetch(competition, include, keep_archive, folds, group, workspace, shown)
+        choices = Choices(train.rstrip("/"), test.rstrip("/"), labels, label_column)
+        dataset, new = api.fetch(competition, include, keep_archive, folds, group, choices, name, workspace, shown)
     fetched = dataset.competition
     if not new:
         say(f"{fetched.name} is here already, nothing was downloaded")
     say_notes(dataset.notes)
-    tests = f"{len(dataset.test_ids):,} test images" if len(dataset.test_ids) else "no test images"
-    what = "numbers" if fetched.kind == "regression" else "classes"
-    typer.echo(f"{fetched.name}: {len(dataset.ids):,} training images of {len(fetched.classes)} {what}, {tests}")
+    tests = count_of(len(dataset.test_ids), "test image") if len(dataset.test_ids) else "no test images"
+    what = "number" if fetched.kind == "regression" else "class"
+    images = f"{count_of(len(dataset.ids), 'training image')} of {count_of(len(fetched.classes), what)}"
+    typer.echo(f"{fetched.name}: {images}, {tests}")
+    typer.echo(f"{what}{'es' if what == 'class' else 's'}: {dataset.name_classes(most=8)}")
     form = SUBMISSION_FORMATS[fetched.submission_format]
     wanted = f"a submission holds {form}" if len(dataset.test_ids) else "nothing to submit"
     typer.echo(f"layout {fetched.layout}, {fetched.kind}, metric {fetched.task.metric.title}; {wanted}")

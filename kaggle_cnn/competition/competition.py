@@ -40,6 +40,7 @@ class Competition:
     train: str = ""  # the folder with the training images; with folders, the one whose subfolders are the classes;
     #                  with pixels, the CSV with the training rows
     test: str = ""  # the folder with the test images; with pixels, the CSV with the test rows
+    ignore: tuple[str, ...] = ()  # folders and files that are left out; in these, in train and in test, `*` is any text
     labels: str = ""  # table, pixels: the CSV with the labels
     label_id: str = ""  # table: its column with the image's id
     label_columns: tuple[str, ...] = ()  # its column with the label, or a column of 0 and 1 for each class

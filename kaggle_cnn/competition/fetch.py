@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ from kaggle_cnn.competition import local_host
 from kaggle_cnn.competition.archive import SUFFIXES, BrokenArchiveError, unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts import recognise
+from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import one_at_a_time, whole_folder
 from kaggle_cnn.kaggle import competitions
@@ -26,17 +28,28 @@ FIELDS = ("title", "metric_words", "deadline", "daily_limit")  # what competitio
 
 
 def fetch(
-    given: str, workspace: Workspace, progress: Progress, include: str = "", keep_archive: bool = False
+    given: str,
+    workspace: Workspace,
+    progress: Progress,
+    include: str = "",
+    keep_archive: bool = False,
+    choices: Choices = NO_CHOICES,
+    name: str = "",
 ) -> tuple[Competition, bool]:
     """Put the files of `given` into data/<name>/ and write competition.toml. Return the competition and if it is new.
 
     `given` is "demo", a folder or zip, or the name or URL of a competition on Kaggle. `include` (a pattern such as
-    "*.csv") and `keep_archive` are for Kaggle only. A competition that was fetched before is returned as it is.
+    "*.csv") and `keep_archive` are for Kaggle only. `choices` is what the user says of the files, and `name` that of
+    the competition. One that was fetched before is returned as it is; with `choices`, its files are read again.
     Raises KcnnError where `given` is none of these, or where its files are not an image competition. Files from Kaggle
     stay on the disk then, and the next fetch reads them without a download; a local source leaves no files.
     """
     source, slug = resolve(given)
-    name = slug or competition_name(source)
+    name = name or slug or competition_name(source)
+    if name != as_folder_name(name):
+        raise KcnnError(
+            f"--name should be letters, digits, dots, dashes and underscores, got '{name}'", "for example: pets"
+        )
     folder = workspace.data(name)
     if (folder / "competition.toml").is_file():
         competition = Competition.read(folder)
@@ -44,14 +57,14 @@ def fetch(
             was = f"{competition.source}{f' --include {competition.include}' if competition.include else ''}"
             raise KcnnError(
                 f"there is already a competition '{name}', fetched from {was}",
-                f"to fetch it again, remove {folder} first",
+                f"to fetch it under another name: --name NAME; to fetch it anew, remove {folder} first",
             )
-        return competition, False
+        return (read_again(competition, workspace, progress, choices) if choices != NO_CHOICES else competition), False
     if slug:
         with one_at_a_time(folder):
             about = fetch_from_kaggle(slug, folder, progress, include, keep_archive)
             try:
-                guessed = recognise.guess(folder, about.get("metric_words", ""))
+                guessed = guess(folder, progress, choices, about.get("metric_words", ""))
             except KcnnError as error:
                 raise KcnnError(
                     error.message, f"{error.hint}; the files are in {folder}, remove it to download them again"
@@ -66,9 +79,36 @@ def fetch(
         raise KcnnError("--include and --keep-archive work only for competitions on Kaggle", "leave them out")
     with whole_folder(folder) as temporary:
         local_host.copy_source(source, temporary, progress)
-        guessed = recognise.guess(temporary)
+        guessed = guess(temporary, progress, choices)
         Competition(folder=temporary, name=name, host="local", source=source, **guessed).write()
     return Competition.read(folder), True
+
+
+def guess(folder: Path, progress: Progress, choices: Choices, metric_words: str = "") -> dict[str, Any]:
+    """Return the fields of a Competition that the files show, and say what else they may mean."""
+    guessed = recognise.guess(folder, metric_words, choices)
+    for doubt in guessed.doubts:
+        progress.say(f"note: {doubt}")
+    return guessed.fields
+
+
+def read_again(competition: Competition, workspace: Workspace, progress: Progress, choices: Choices) -> Competition:
+    """Read the files of a competition as the user says they are; its folds are drawn anew.
+
+    Raises KcnnError where it has runs: they were trained on other folds.
+    """
+    runs = workspace.runs(competition.name)
+    if any(runs.glob("*/run.json")):
+        raise KcnnError(
+            f"'{competition.name}' has runs, which were trained on its files as they were read before",
+            "fetch it under another name: --name NAME",
+        )
+    guessed = guess(competition.folder, progress, choices, competition.metric_words)
+    for folds in runs.glob("folds*.csv"):
+        folds.unlink()
+    competition = replace(competition, **{"ignore": (), "group": "", "folds": "folds.csv", **guessed})
+    competition.write()
+    return competition
 
 
 def resolve(given: str) -> tuple[str, str | None]:
@@ -92,7 +132,11 @@ def competition_name(source: str) -> str:
     """Return a folder name for a path: letters, digits, dots, dashes and underscores."""
     name = Path(source).name
     ending = next((suffix for suffix in reversed(SUFFIXES) if name.lower().endswith(suffix)), "")
-    return re.sub(r"[^\w.-]+", "-", name[: len(name) - len(ending)]).strip("-.") or "mine"
+    return as_folder_name(name[: len(name) - len(ending)]) or "mine"
+
+
+def as_folder_name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")
 
 
 def fetch_from_kaggle(slug: str, folder: Path, progress: Progress, include: str, keep_archive: bool) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,12 +17,14 @@ TEST_FOLDER = re.compile(r"test(ing|s)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|
 OWN_TABLES = {"folds.csv"}
 
 
-def list_images(folder: Path) -> list[str]:
+def list_images(folder: Path, ignore: Collection[str] = ()) -> list[str]:
     """Return the paths of all image files below `folder`, relative to it, 2.jpg before 10.jpg.
 
-    Hidden files and folders are left out, and so is the `__MACOSX` of zips made on a Mac.
+    Hidden files and folders are left out, and so are the `__MACOSX` of zips made on a Mac and what `ignore` matches;
+    see `is_left_out`.
     """
-    return [name for name in list_files(folder) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    images = [name for name in list_files(folder) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    return [image for image in images if not is_left_out(image, ignore)] if ignore else images
 
 
 def list_tables(folder: Path) -> list[str]:
@@ -51,9 +55,35 @@ def natural(text: str) -> list[tuple[Any, ...]]:
     return [(int(part), part) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
 
 
+def split_words(name: str) -> list[str]:
+    """Return the words of a name in small letters: `seg_Train2`, `SegTrain` and `seg train` are seg and train. A name
+    with other than Latin letters is one word."""
+    if not name.isascii():
+        return [name]
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+
+
 def is_below(image: str, folder: str) -> bool:
-    """Return whether the path of an image is below `folder`; "" is the folder above all."""
-    return not folder or image.startswith(f"{folder}/")
+    """Return whether the path of an image is below `folder`; "" is the folder above all, and `*` stands for the rest of
+    one folder's name, as in part_*/images."""
+    if "*" not in folder:
+        return not folder or image.startswith(f"{folder}/")
+    return bool(folder_pattern(folder).match(image))
+
+
+@lru_cache
+def folder_pattern(folder: str) -> re.Pattern[str]:
+    return re.compile("[^/]*".join(map(re.escape, folder.split("*"))) + "/")
+
+
+def path_below(image: str, folder: str) -> PurePosixPath:
+    """Return the path of an image that is below `folder`, from there on."""
+    return PurePosixPath(*PurePosixPath(image).parts[len(PurePosixPath(folder).parts) :])
+
+
+def is_left_out(image: str, ignore: Iterable[str]) -> bool:
+    """Return whether an image is below one of the folders `ignore`, or matches one of these patterns."""
+    return any(is_below(image, each) or ("*" in each and fnmatchcase(image, each)) for each in ignore)
 
 
 def first_folder(images: Iterable[str], pattern: re.Pattern[str]) -> str:
@@ -75,7 +105,7 @@ class Spellings:
         self.images: dict[str, str] = {}
         for image in images:
             path = PurePosixPath(image)
-            short = path.relative_to(below) if below and is_below(image, below) else path
+            short = path_below(image, below) if below and is_below(image, below) else path
             whole, stem = (str(path), str(short)), (str(path.with_suffix("")), str(short.with_suffix("")))
             for spelling in (*whole, *stem, path.name, path.stem):
                 self.images.setdefault(spelling, image)

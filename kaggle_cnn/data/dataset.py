@@ -10,7 +10,7 @@ import pandas as pd
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.label_table import read_column
 from kaggle_cnn.competition.layouts.recognise import read
-from kaggle_cnn.competition.listing import Spellings
+from kaggle_cnn.competition.listing import Spellings, path_below
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.submission import read_sample, test_ids
 from kaggle_cnn.competition.task import Task
@@ -50,6 +50,21 @@ class Dataset:
         if self.task.kind == "regression":
             return [", ".join(f"{value:g}" for value in row) for row in self.targets]
         return [", ".join(self.task.classes[place] for place in np.flatnonzero(row)) for row in self.targets]
+
+    def name_classes(self, most: int) -> str:
+        """Return the names of the first `most` classes, with how many images each has; of a regression the names of
+        the values."""
+        names = list(self.task.classes)
+        if self.task.kind != "regression":
+            counts = self.targets.sum(axis=0, dtype=int)
+            names = [f"{name} ({count:,})" for name, count in zip(names, counts, strict=True)]
+        return ", ".join(names[:most]) + (f", and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def count_of(number: int, thing: str) -> str:
+    """Return a number and what it counts, as "1 class" and "2 classes"."""
+    ending = "" if number == 1 else "es" if thing.endswith("s") else "s"
+    return f"{number:,} {thing}{ending}"
 
 
 def load_dataset(
@@ -138,7 +153,7 @@ def join_test(competition: Competition, images: list[str]) -> tuple[Array, Array
     if sample is None:
         if not competition.test:  # an image without a label may be anything
             return np.array([], dtype=str), np.array([], dtype=str), []
-        paths = [PurePosixPath(image).relative_to(competition.test) for image in images]
+        paths = [path_below(image, competition.test) for image in images]
         stems = [path.stem for path in paths]
         ids = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
         return np.array(ids, dtype=str), np.array(images, dtype=str), []

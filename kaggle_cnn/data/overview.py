@@ -85,7 +85,7 @@ def every_image(dataset: Dataset, progress: Progress) -> pd.DataFrame:
     competition = dataset.competition
     test = list(dict.fromkeys(name for name in dataset.test_files.tolist() if name))
     known = {*dataset.ids.tolist(), *test}
-    others = [file for file in list_images(competition.folder) if file not in known]
+    others = [file for file in list_images(competition.folder, competition.ignore) if file not in known]
     unused = unused_rows(competition)
     labels = find_other_labels(dataset, [*test, *others], unused)
     parts = [

@@ -7,13 +7,17 @@ import pytest
 from PIL import Image
 
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.layouts.recognise import guess
+from kaggle_cnn.competition.layouts import recognise
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.data.image_cache import load_images
 from kaggle_cnn.data.pixel_tables import read_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Silent
 from kaggle_cnn.workspace import Workspace
+
+
+def guess(folder, metric_words="", **choices):
+    return recognise.guess(folder, metric_words, recognise.Choices(**choices)).fields
 
 
 @pytest.fixture

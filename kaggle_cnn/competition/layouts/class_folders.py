@@ -6,17 +6,17 @@ from collections import Counter
 from pathlib import PurePosixPath
 
 from kaggle_cnn.competition.layouts.labels import Found
-from kaggle_cnn.competition.listing import TRAIN_FOLDER, first_folder, is_below
+from kaggle_cnn.competition.listing import TRAIN_FOLDER, first_folder, is_below, path_below
 
 NAME_WITH_CLASS = re.compile(r"([^\W\d](?:.*[^\W\d])?)[\W_]*\d+")  # cat.0, dog_12, sea lion (3
 
 
-def find_folders(labelled: list[str], test: str) -> Found | None:
-    """Return the labels that folders give to the images `labelled`, or None where there are fewer than two classes."""
-    train, classes = classes_below(labelled)
-    if len(set(classes)) < 2:
+def find_folders(labelled: list[str], train: str, test: str) -> Found | None:
+    """Return the labels that the folders of `train` give to the images `labelled`; None for fewer than two classes."""
+    values: list[tuple[str, ...]] = [(class_of(image, train),) for image in labelled if in_class_folder(image, train)]
+    if len(set(values)) < 2:
         return None
-    return Found({"layout": "folders", "train": train, "test": test}, [(name,) for name in classes])
+    return Found({"layout": "folders", "train": train, "test": test}, values)
 
 
 def same_classes(table: Found, folders: Found) -> bool:
@@ -24,26 +24,9 @@ def same_classes(table: Found, folders: Found) -> bool:
     return {name for value in table.values for name in value} == {name for value in folders.values for name in value}
 
 
-def classes_below(labelled: list[str]) -> tuple[str, list[str]]:
-    """Return the folder of the class folders, and the class of each image in them."""
-    train_folder = first_folder(labelled, TRAIN_FOLDER)
-    train = class_root([image for image in labelled if is_below(image, train_folder)], train_folder)
-    return train, [class_of(image, train) for image in labelled if in_class_folder(image, train)]
-
-
-def class_root(images: list[str], root: str) -> str:
-    """Return the first folder from `root` down that holds more than one folder, as in train/characters-20/<class>."""
-    while True:
-        below = [PurePosixPath(image).relative_to(root or ".").parts for image in images]
-        wrappers = {parts[0] for parts in below}
-        if len(wrappers) != 1 or any(len(parts) < 3 for parts in below):
-            return root
-        root = str(PurePosixPath(root, wrappers.pop()))
-
-
 def in_class_folder(image: str, train: str) -> bool:
     """Return whether an image lies in a class folder of `train`, not beside them."""
-    return is_below(image, train) and len(PurePosixPath(image).relative_to(train or ".").parts) > 1
+    return is_below(image, train) and len(path_below(image, train).parts) > 1
 
 
 def class_of(image: str, train: str) -> str:
@@ -51,7 +34,7 @@ def class_of(image: str, train: str) -> str:
 
     Zips made on a Mac spell accents as NFD, samples as NFC: without this "café" and "café" would be two classes.
     """
-    return unicodedata.normalize("NFC", PurePosixPath(image).relative_to(train or ".").parts[0])
+    return unicodedata.normalize("NFC", path_below(image, train).parts[0])
 
 
 def find_names(labelled: list[str], test: str) -> Found | None:

@@ -3,40 +3,62 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.layouts.labels import LABEL_NAMES, NO_LABEL_NAMES, TEST_NAME, Found, is_fraction, is_number
-from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder
+from kaggle_cnn.competition.layouts.labels import (
+    CIRCUMSTANCES,
+    LABEL_NAMES,
+    LABEL_WORDS,
+    NO_LABEL_NAMES,
+    Found,
+    is_fraction,
+    is_number,
+)
+from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder, split_words
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
 
 MOST_PARTS = 100  # rows that a table may have for one image
 MOST_COLUMNS = 1000  # columns that a table of labels may have
 SEPARATORS = " |;,"
-YES, NO = ("1", "1.0"), ("0", "0.0")
+YES, NO = ("1", "1.0"), ("0", "0.0", "-1", "-1.0")
+
+
+class Labels(NamedTuple):
+    """The labels of a table, and what else it may mean, a sentence each."""
+
+    found: Found
+    doubts: list[str]
 
 
 def find_table(
-    folder: Path, tables: list[str], labelled: list[str], test: str, sample: pd.DataFrame | None, sure: bool
-) -> Found | None:
+    folder: Path,
+    tables: list[str],
+    labelled: list[str],
+    test: str,
+    sample: pd.DataFrame | None,
+    sure: bool,
+    chosen_column: str = "",
+) -> Labels | None:
     """Return the labels in that one of `tables` that names the most images, or None where there is no such table.
 
-    A table has an id that names at least half of its images, and a column of labels. Its name is not that of a list of
-    test images. With `sure`, a column of labels must be called as labels are, or as in the sample.
+    A table has an id that names at least half of its images, and a column of labels. Of tables that name about as many
+    images, that with the surest labels counts; see `label_columns`. With `sure`, a column of labels must be called as
+    labels are, or as in the sample. `chosen_column` is the user's choice.
     """
     train = first_folder(labelled, TRAIN_FOLDER)
     spellings = Spellings(labelled, train)
-    best: Found | None = None
-    most = 0
+    candidates: list[tuple[tuple[int, int], pd.DataFrame, list[str], list[str], dict[str, Any]]] = []
     for name in tables:
-        if TEST_NAME.search(PurePosixPath(name).name) or len(read_header(folder / name)) > MOST_COLUMNS:
+        header = read_header(folder / name)
+        if len(header) > MOST_COLUMNS:
             continue
         table = read_table(folder / name)
-        if len(table.columns) < 2 or not len(table):
+        if len(table.columns) < 2 or not len(table) or (chosen_column and chosen_column not in table.columns):
             continue
         ids = find_ids(table, spellings)
         parts = None
@@ -46,13 +68,31 @@ def find_table(
             if parts is None:
                 continue
             table = widen(table, ids, parts)
-        columns = label_columns(table, ids, sample, parts, sure)
+        columns, rank, others = (
+            ([chosen_column], 9, []) if chosen_column else label_columns(table, ids, sample, parts, sure)
+        )
         there = table[ids].map(lambda value: spellings.find(value) is not None)
-        if columns and there.sum() > most:
-            most = int(there.sum())
+        if columns and there.any():
             fields = {"layout": "table", "train": train, "test": test, "labels": name, "label_id": ids}
-            best = interpret_columns(table[there], columns, fields)
-    return best
+            named = len(set(table.loc[there, ids]))
+            tenths = round(10 * named / len(labelled))
+            candidates.append(((tenths, rank), table[there], columns, others, fields))
+    if chosen_column and not candidates:
+        raise KcnnError(
+            f"no CSV has the column '{chosen_column}' and ids of images",
+            f"the CSVs are {', '.join(tables[:8])}" if tables else "there are no CSVs",
+        )
+    if not candidates:
+        return None
+    _, table, columns, others, fields = max(candidates, key=lambda each: each[0])
+    doubts = []
+    if others:
+        named_others = ", ".join(f"'{name}'" for name in others[:4])
+        doubts = [
+            f"the labels are taken from the column '{columns[0]}' of {fields['labels']}; it may also be "
+            f"{named_others}: --label-column NAME chooses"
+        ]
+    return Labels(interpret_columns(table, columns, fields), doubts)
 
 
 def find_ids(table: pd.DataFrame, spellings: Spellings) -> str | None:
@@ -73,30 +113,34 @@ def find_parts(ids: "pd.Series[str]", spellings: Spellings) -> list[str] | None:
 
 def label_columns(
     table: pd.DataFrame, ids: str, sample: pd.DataFrame | None, parts: list[str] | None, sure: bool
-) -> list[str]:
-    """Return the columns of `table` that hold the labels; see `find_table` for `sure`.
+) -> tuple[list[str], int, list[str]]:
+    """Return the columns of `table` that hold the labels, how sure that is, and other columns that may; see
+    `find_table` for `sure`.
 
     These are, first that applies: the `parts` of a widened table; those of the sample; the first that is called as
-    labels are; those of 0 and 1, one for each class; the only one left, or the last with few different cells.
+    labels are; those of 0 and 1, or -1 and 1, one for each class; the only one left; of those with few different cells
+    the first of words, or the last of numbers.
     """
     if parts:
-        return [name for name in table.columns if name != ids]
-    rest = [name for name in table.columns if name not in (ids, "") and name.lower().strip() not in NO_LABEL_NAMES]
+        return [name for name in table.columns if name != ids], 5, []
+    rest = [name for name in table.columns if name not in (ids, "") and not NO_LABEL_NAMES.fullmatch(name.strip())]
     asked = [name for name in sample.columns if name in rest] if sample is not None else []
     marks = [name for name in rest if set(table[name]) <= {*YES, *NO}]
     named = [name for name in rest if LABEL_NAMES.fullmatch(name.strip())]
+    named = named or [name for name in rest if split_words(name)[-1:] and split_words(name)[-1] in LABEL_WORDS]
     if asked:
-        return asked
+        return asked, 4, []
     if named:
-        return named[:1]
+        return named[:1], 3, []
     if len(marks) > 1:
-        return marks
+        return marks, 2, []
     if sure:
-        return []
-    if len(rest) == 1:
-        return rest
-    few = [name for name in rest if 2 <= table[name].nunique() <= max(2, len(table) // 2)]
-    return few[-1:]
+        return [], 0, []
+    few = [name for name in rest if len(rest) == 1 or 2 <= table[name].nunique() <= max(2, len(table) // 2)]
+    likely = [name for name in few if not any(map(CIRCUMSTANCES.fullmatch, split_words(name)))] or few
+    wordy = [name for name in likely if not all(is_number(cell) for cell in table[name] if cell)]
+    chosen = wordy[:1] or likely[-1:]
+    return chosen, 1 if len(rest) == 1 else 0, [name for name in few if name not in chosen]
 
 
 def interpret_columns(table: pd.DataFrame, columns: list[str], fields: dict[str, Any]) -> Found:

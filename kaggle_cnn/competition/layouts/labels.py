@@ -18,7 +18,16 @@ LABEL_NAMES = re.compile(
     r"|emotion|diagnosis|level|type|attribute_ids|y",
     re.IGNORECASE,
 )
-NO_LABEL_NAMES = {"usage", "split", "fold", "width", "height", "filename", "file_name", "path", "filepath", "url"}
+LABEL_WORDS = {"label", "labels", "class", "category", "species", "breed", "diagnosis", "target", "emotion"}
+NO_LABEL_NAMES = re.compile(
+    r"usage|split|fold|set|subset|partition|width|height|file_?names?|(file_?)?paths?|urls?|source|license|author",
+    re.IGNORECASE,
+)
+# Words of columns about the picture or the person, which are the labels only where nothing else can be.
+CIRCUMSTANCES = re.compile(
+    r"sex|gender|age|date|time|year|lat(itude)?|lon(gitude)?|locali[sz]ation|location|site|view|side|patient|lesion|camera"
+    r"|photographer|id"
+)
 TEST_NAME = re.compile(r"(?<![a-z])test", re.IGNORECASE)  # not in `latest.csv`
 LARGEST_LIST = 1_000_000  # bytes of a file that may list the classes
 

@@ -13,10 +13,11 @@ from kaggle_cnn.competition.table import read_header, read_table
 FEWEST_PIXELS = 36  # a CSV of fewer numbers a row does not hold images
 
 
-def find_pixels(folder: Path, tables: list[str]) -> Found | None:
+def find_pixels(folder: Path, tables: list[str], chosen_column: str = "") -> Found | None:
     """Return the labels in that one of `tables` whose rows are training images, or None where there is no such table.
 
-    Rows are test images where they have no label, are in another file, or have a Usage other than Training.
+    `chosen_column` is the user's choice of the column of labels. Rows are test images where they have no label, are in
+    another file, or have a Usage other than Training.
     """
     labelled: list[tuple[str, str]] = []
     bare: list[tuple[str, str]] = []
@@ -25,6 +26,7 @@ def find_pixels(folder: Path, tables: list[str]) -> Found | None:
         if not pixel_columns(start):
             continue
         column = label_column(start)
+        column = chosen_column if chosen_column in start.columns else column
         (labelled if column and (start[column] != "").all() else bare).append((name, column))
     if not labelled:
         return None

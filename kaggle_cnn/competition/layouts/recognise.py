@@ -4,9 +4,10 @@ folders: a folder a class. table: a CSV with an id and labels beside the images.
 names: the class is in the file's name, `cat.0.jpg`.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -14,16 +15,31 @@ from kaggle_cnn.competition.competition import Competition, usual_metric
 from kaggle_cnn.competition.layouts.class_folders import (
     class_in_name,
     class_of,
-    classes_below,
     find_folders,
     find_names,
     in_class_folder,
     same_classes,
 )
+from kaggle_cnn.competition.layouts.folder_tree import Reading, meanings, read_tree
 from kaggle_cnn.competition.layouts.label_table import find_table, read_labels
-from kaggle_cnn.competition.layouts.labels import Found, are_numbered, is_fraction, is_number, name_classes
+from kaggle_cnn.competition.layouts.labels import (
+    TEST_NAME,
+    Found,
+    are_numbered,
+    is_fraction,
+    is_number,
+    name_classes,
+)
 from kaggle_cnn.competition.layouts.pixel_rows import find_pixels, read_pixels
-from kaggle_cnn.competition.listing import TEST_FOLDER, Spellings, first_folder, is_below, list_images, list_tables
+from kaggle_cnn.competition.listing import (
+    TEST_FOLDER,
+    Spellings,
+    first_folder,
+    is_below,
+    is_left_out,
+    list_images,
+    list_tables,
+)
 from kaggle_cnn.competition.metrics import recognise_metric
 from kaggle_cnn.competition.submission_format import guess_format
 from kaggle_cnn.competition.table import read_table
@@ -33,14 +49,37 @@ QUADRATIC = "quadratic_weighted_kappa"
 SAMPLE_WORDS = (("sample", "sub"), ("sample",), ("submission",), ("random", "predictions"))
 
 
-def guess(folder: Path, metric_words: str = "") -> dict[str, Any]:
+@dataclass(frozen=True)
+class Choices:
+    """What the user says of the files: the folders of the training and of the test images, the CSV with the labels and
+    its column. An empty string leaves it to kcnn."""
+
+    train: str = ""
+    test: str = ""
+    labels: str = ""
+    label_column: str = ""
+
+
+NO_CHOICES = Choices()
+
+
+class Guessed(NamedTuple):
+    """The fields of a Competition that files show, and what else they may mean, a sentence each."""
+
+    fields: dict[str, Any]
+    doubts: list[str]
+
+
+def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -> Guessed:
     """Return the fields of a Competition that the files under `folder` show. `metric_words`: the host's own, if any.
 
-    Raises KcnnError where there are no images, no labels, fewer than two classes, or a task that kcnn does not have.
+    Raises KcnnError where there are no images, no labels, fewer than two classes, or a task that kcnn does not have;
+    and where one of the `choices` is not there.
     """
+    require_there(folder, choices)
     sample_name = find_sample(folder)
     sample = read_table(folder / sample_name) if sample_name else None
-    found = find_labels(folder, sample, sample_name)
+    found, doubts = find_labels(folder, sample, sample_name, choices)
     columns = found.fields.get("label_columns", ())
     kind = find_kind(found, sample, metric_words)
     joined = len(columns) > 1 and not {name for value in found.values for name in value} <= set(columns)
@@ -62,7 +101,24 @@ def guess(folder: Path, metric_words: str = "") -> dict[str, Any]:
     else:
         metric = usual_metric(kind, asked["submission_format"], asked.get("top_k", 0))
     names = {"classes": tuple(classes), "label_values": tuple(label_values), "sample": sample_name}
-    return {**found.fields, **names, **asked, "kind": kind, "metric": metric}
+    return Guessed({**found.fields, **names, **asked, "kind": kind, "metric": metric}, doubts)
+
+
+def require_there(folder: Path, choices: Choices) -> None:
+    """Raise KcnnError where a folder or a CSV that the user names is not among the files."""
+    images = list_images(folder)
+    for option, place in (("--train", choices.train), ("--test", choices.test)):
+        if place and place not in (".", "*") and not any(is_below(image, place) for image in images):
+            tops = sorted({PurePosixPath(image).parts[0] for image in images if "/" in image})
+            raise KcnnError(
+                f"{option} should be a folder with images below the data, got '{place}'",
+                f"the folders there are {', '.join(tops[:8])}" if tops else "there are no folders with images",
+            )
+    if choices.labels and choices.labels not in (tables := list_tables(folder)):
+        raise KcnnError(
+            f"--labels should be a CSV below the data, got '{choices.labels}'",
+            f"the CSVs there are {', '.join(tables[:8])}" if tables else "there are no CSVs",
+        )
 
 
 def find_kind(found: Found, sample: pd.DataFrame | None, metric_words: str) -> str:
@@ -97,53 +153,80 @@ def find_sample(folder: Path) -> str:
     return ""
 
 
-def find_labels(folder: Path, sample: pd.DataFrame | None, sample_name: str) -> Found:
-    """Return the layout of the files below `folder` and their labels.
+def find_labels(
+    folder: Path, sample: pd.DataFrame | None, sample_name: str, choices: Choices
+) -> tuple[Found, list[str]]:
+    """Return the layout of the files below `folder` and their labels; and what else they may mean.
 
     Raises KcnnError where there are no images, no labels, fewer than two classes, or a cell that should be a number.
     """
     images = list_images(folder)
-    tables: list[str] = []
-    broken: list[KcnnError] = []
-    for name in list_tables(folder):
-        try:
-            if name != sample_name and len(read_table(folder / name, rows=100)):
-                tables.append(name)
-        except KcnnError as error:  # of weight only where no labels are found elsewhere
-            broken.append(error)
-    test = first_folder(images, TEST_FOLDER)
+    tables, broken = open_tables(folder, [choices.labels] if choices.labels else list_tables(folder), sample_name)
+    tree = Reading(choices.train.removesuffix("/.")) if choices.train else read_tree(images)
+    train = "" if tree.train == "." else tree.train
+    outside = [image for image in images if not is_below(image, train)] if train else images
+    test = choices.test or tree.test or first_folder(outside, TEST_FOLDER)
     labelled = [image for image in images if not test or not is_below(image, test)]
     if not labelled and images:  # the test part alone, with its labels: treated as any other labelled set
         test, labelled = "", images
-    found = None
+    found, doubts = None, []
     if labelled:
-        by_folder = find_folders(labelled, test)
-        found = find_table(folder, tables, labelled, test, sample, sure=by_folder is not None)
-        if by_folder and (found is None or same_classes(found, by_folder)):
-            found = by_folder
-        found = found or find_names(labelled, test)
+        trained = [image for image in labelled if not is_left_out(image, tree.ignore)]
+        by_folder = find_folders(trained, train, test) if not choices.labels and not choices.label_column else None
+        sure = by_folder is not None and not are_other_folders(by_folder)
+        lists = [name for name in tables if choices.labels or not TEST_NAME.search(PurePosixPath(name).name)]
+        from_table = choices.labels or choices.label_column or not choices.train
+        table = find_table(folder, lists, labelled, test, sample, sure, choices.label_column) if from_table else None
+        if by_folder and (table is None or (sure and same_classes(table.found, by_folder))):
+            by_folder.fields["ignore"] = tuple(tree.ignore)
+            found, doubts = by_folder, tree.doubts
+        elif table:
+            found, doubts = table
+        else:
+            found = find_names(labelled, test)
     else:
-        found = find_pixels(folder, tables)
+        found = find_pixels(folder, tables, choices.label_column)
     if found is None:
-        raise broken[0] if broken else no_labels(folder, labelled)
+        raise broken[0] if broken else no_labels(folder, labelled, train)
     distinct = sorted({name for value in found.values for name in value})
     if len(distinct) < 2:
         named = f"one, '{distinct[0]}'" if distinct else "none"
         raise KcnnError(f"expected labels of at least two classes, found {named}", "add images of another class")
-    return found
+    return found, doubts
 
 
-def no_labels(folder: Path, images: list[str]) -> KcnnError:
+def open_tables(folder: Path, names: list[str], sample_name: str) -> tuple[list[str], list[KcnnError]]:
+    """Return the CSVs that have rows, without the sample; and why others cannot be read, which counts only where no
+    labels are found elsewhere."""
+    tables: list[str] = []
+    broken: list[KcnnError] = []
+    for name in names:
+        try:
+            if name != sample_name and len(read_table(folder / name, rows=100)):
+                tables.append(name)
+        except KcnnError as error:
+            broken.append(error)
+    return tables, broken
+
+
+def are_other_folders(found: Found) -> bool:
+    """Return whether the names of all class folders say that they are something else: parts of the data, or forms of
+    images."""
+    return "" not in meanings({name for value in found.values for name in value}).values()
+
+
+def no_labels(folder: Path, images: list[str], train: str) -> KcnnError:
     """Return the error for files that show no labels; `images` are those that may have some."""
     if not images:
         return KcnnError(
             f"no images found in {folder.name.strip('.').removesuffix('.partial')}",
             "expected image files (.png, .jpg, ...) or a CSV whose rows are pixels",
         )
-    train, classes = classes_below(images)
-    found = "images that are not in a class folder, are not named in a CSV and have no class in their names"
-    if classes:
-        found = f"one class, '{classes[0]}'"
+    single = PurePosixPath(train)
+    if train and not meanings([single.name])[single.name]:
+        train, found = str(single.parent).removeprefix("."), f"one class, '{single.name}'"
+    else:
+        found = "images that are not in a class folder, are not named in a CSV and have no class in their names"
     return KcnnError(
         f"expected at least two class folders in '{train or 'the data'}', found {found}",
         "put each class's images into a folder of its name: train/<class>/<image>",
@@ -158,7 +241,7 @@ def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], li
     """
     if competition.layout == "pixels":
         return read_pixels(competition)
-    images = list_images(competition.folder)
+    images = list_images(competition.folder, competition.ignore)
     test = [image for image in images if competition.test and is_below(image, competition.test)]
     rest = images if not test else [image for image in images if not is_below(image, competition.test)]
     candidates = [image for image in rest if is_below(image, competition.train)]
@@ -168,6 +251,7 @@ def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], li
             if in_class_folder(image, competition.train):
                 trained[image] = (class_of(image, competition.train),)
         notes = note_unused(rest, trained, "lie outside the class folders and the test folder")
+        notes += note_other_folders(competition.classes)
     elif competition.layout == "names":
         for image in candidates:
             if (name := class_in_name(image)) in competition.classes:
@@ -183,3 +267,14 @@ def note_unused(images: list[str], trained: Container[str], why: str) -> list[st
     """Return a sentence on the images that are not among those `trained` on; [] where all are."""
     count = sum(image not in trained for image in images)
     return [f"{count:,} images {why} and are not used"] if count else []
+
+
+def note_other_folders(classes: Iterable[str]) -> list[str]:
+    """Return a sentence on classes whose names are those of parts of the data, or of forms of images; [] for none."""
+    said = meanings(classes)
+    odd = [f"'{name}'" for name in classes if said[name]]
+    if not odd:
+        return []
+    named = f"{', '.join(odd[:4])}{', ...' if len(odd) > 4 else ''}"
+    what = "class looks" if len(odd) == 1 else "classes look"
+    return [f"the {what} like folders of something else: {named}; to choose the class folders: kcnn fetch --train DIR"]

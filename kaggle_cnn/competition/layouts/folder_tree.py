@@ -1,0 +1,347 @@
+"""Read a tree of folders: which folders are parts of the data, which hold the same images in another form, which are
+classes."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from kaggle_cnn.competition.listing import is_left_out, natural, split_words
+
+# What a word in a folder's name says of the images in it: their form, or the part of the data. The first one counts.
+WORDS = {
+    "form": r"masks?|annotations?|annots?|labels?|segment(ation|ed)s?|gt|gr[ae]y(scale)?|edges?|depth|thumb(nail)?s?"
+    r"|resized|aug(mented)?|crop(ped)?|(pre)?processed|heatmaps?|overlays?|bbox|boxes",
+    "train": r"train(ing)?",
+    "test": r"test(ing|s)?",
+    "validation": r"val(id(ation)?)?|dev|eval(uation)?|holdout",
+    "unlabelled": r"pred(ict(ion)?s?)?|unlabell?ed|submission",
+    "image": r"images?|imgs?|photos?|pictures?|colou?r|rgb|originals?|raw|jpe?gs?|png",
+    "piece": r"parts?|batch|folds?|splits?|chunk|shard|pieces?|subset|set|data(set)?|all|folder|archive|extra|stage"
+    r"|seg",
+}
+HELD_OUT = ("test", "unlabelled", "validation")
+MEANINGS = {name: re.compile(rf"({pattern})(set|data|images?|imgs?|jpe?g|png)?") for name, pattern in WORDS.items()}
+MASK_NAME = re.compile(r"(.+?)([-_ ]+(?:mask|segmentation|annotation|gt)s?)[-_ ]?\d*", re.IGNORECASE)
+MOST_STRAY = 0.05  # a smaller share of the images beside the folders does not count
+REPEATED = 0.5  # folders hold the same images where this share of the names comes again
+FEWEST_NAMED = 0.2  # masks lie beside the images where this share of the names is called so
+
+
+@dataclass
+class Node:
+    """A folder: the names of its images without suffix, and the folders in it."""
+
+    files: list[str] = field(default_factory=list)
+    folders: dict[str, "Node"] = field(default_factory=dict)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images in it, at any depth."""
+        yield from self.files
+        for child in self.folders.values():
+            yield from child.names()
+
+    def count(self) -> int:
+        return sum(1 for _ in self.names())
+
+    def merge(self, other: "Node") -> None:
+        self.files += other.files
+        for name, child in other.folders.items():
+            self.folders.setdefault(name, Node()).merge(child)
+
+
+@dataclass
+class Reading:
+    """What the folders mean.
+
+    `train`: the folder whose folders are the classes, where there are any; `test`: the folder of the test images. In
+    both, `*` is any one folder, and "" is none. `ignore`: folders and files that are left out. `doubts`: what is left
+    out and why, and what the folders may mean instead, a sentence each.
+    """
+
+    train: str = ""
+    test: str = ""
+    ignore: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+
+def read_tree(images: list[str]) -> Reading:
+    """Return what the folders of `images` (paths) mean.
+
+    Names alone decide little: a folder called train is a part of the data where it holds class folders, or where at
+    most one folder beside it may be a class; else it is a class itself, as beside bus and car.
+    """
+    found = Reading(ignore=mask_patterns(images))
+    node = grow(image for image in images if not is_left_out(image, found.ignore))
+    while True:
+        node = unwrap(found, node)
+        said = meanings(node.folders)
+        if copies := nested_copies(node):
+            leave_out(found, node, copies)
+            found.doubts.append(f"{name_folders(found, copies)} repeats the folders beside it and is left out")
+        elif trains := train_folders(node, said):
+            find_test(found, node, said)
+            node = enter(found, node, trains)
+        elif held_out := held_out_folders(said):
+            find_test(found, node, said)
+            leave_out(found, node, held_out)
+        elif wrapper := wrapper_of_parts(node):
+            find_test(found, node, {name: "test" if says_held_out(name) else "" for name in node.folders})
+            node = enter(found, node, [wrapper])
+        elif chosen := folders_to_enter(found, node, said):
+            node = enter(found, node, chosen)
+        else:
+            read_class_folders(found, node)
+            return found
+
+
+def grow(images: Iterable[str]) -> Node:
+    """Return the tree of some paths."""
+    root = Node()
+    for image in images:
+        *folders, name = PurePosixPath(image).parts
+        node = root
+        for folder in folders:
+            node = node.folders.setdefault(folder, Node())
+        node.files.append(PurePosixPath(name).stem)
+    return root
+
+
+def join(*names: str) -> str:
+    return "/".join(name for name in names if name)
+
+
+def only_folder(node: Node) -> str:
+    """Return the only folder of a node that holds nearly all images, or ""."""
+    return next(iter(node.folders)) if len(node.folders) == 1 and len(node.files) <= MOST_STRAY * node.count() else ""
+
+
+def unwrap(found: Reading, node: Node) -> Node:
+    """Go down to the first folder that holds more than one folder, or images."""
+    while name := only_folder(node):
+        node = enter(found, node, [name])
+    return node
+
+
+def unwrapped(node: Node) -> Node:
+    """Return what `unwrap` does, for a folder that may not be entered."""
+    while name := only_folder(node):
+        node = node.folders[name]
+    return node
+
+
+def enter(found: Reading, node: Node, names: list[str]) -> Node:
+    """Go down into the folder `names`, or into several at once, as one. Folders that `train` would mean too are left
+    out."""
+    pattern = f"{common_start(names)}*" if len(names) > 1 else names[0]
+    matched = [name for name in node.folders if name.startswith(pattern.removesuffix("*"))] if len(names) > 1 else names
+    found.ignore += [join(found.train, name) for name in matched if name not in names]
+    found.train = join(found.train, pattern)
+    entered = Node()
+    for name in names:
+        entered.merge(node.folders[name])
+    return entered
+
+
+def leave_out(found: Reading, node: Node, names: list[str]) -> None:
+    for name in names:
+        node.folders.pop(name)
+        found.ignore += [join(found.train, name)] if join(found.train, name) != found.test else []
+
+
+def name_folders(found: Reading, names: Iterable[str]) -> str:
+    """Return folders in words, as "the folder 'a/b'"."""
+    quoted = [f"'{join(found.train, name)}'" for name in sorted(names, key=natural)]
+    return f"the folder{'s' if len(quoted) > 1 else ''} {', '.join(quoted[:4])}{', ...' if len(quoted) > 4 else ''}"
+
+
+def common_start(texts: list[str]) -> str:
+    """Return the longest text that all begin with."""
+    least, most = min(texts), max(texts)
+    return least[: next((place for place, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), len(least))]
+
+
+def meanings(names: Iterable[str]) -> dict[str, str]:
+    """Return what each folder's name says, a key of WORDS, or "" where it has a word that says nothing.
+
+    Words that all the names share do not count: seg_train and seg_test are train and test.
+    """
+    words = {name: set(split_words(name)) for name in names}
+    shared = set.intersection(*words.values()) if len(words) > 1 else set()
+    found = {}
+    for name, own in words.items():
+        known = [meaning_of(word) for word in own - shared] or [said for word in own if (said := meaning_of(word))]
+        found[name] = "" if not known or "" in known else min(known, key=list(WORDS).index)
+    return found
+
+
+def meaning_of(word: str) -> str:
+    return next((meaning for meaning, pattern in MEANINGS.items() if pattern.fullmatch(word)), "")
+
+
+def nested_copies(node: Node) -> list[str]:
+    """Return the folders that hold folders of the names of those beside them."""
+    copies = []
+    for name, child in node.folders.items():
+        below, beside = set(unwrapped(child).folders), set(node.folders) - {name}
+        if len(below & beside) >= max(2, 0.8 * len(below), 0.5 * len(beside)):
+            copies.append(name)
+    return copies
+
+
+def train_folders(node: Node, said: dict[str, str]) -> list[str]:
+    """Return the folders of a node that are the training part of the data: several where they share class folders."""
+    trains = [name for name, meaning in said.items() if meaning == "train"]
+    deep = [name for name in trains if len(unwrapped(node.folders[name]).folders) > 1]
+    if not trains or (not deep and list(said.values()).count("") > 1):
+        return []
+    largest = max(deep or trains, key=lambda name: node.folders[name].count())
+    classes = set(unwrapped(node.folders[largest]).folders)
+    return [name for name in trains if name == largest or (classes & set(node.folders[name].folders))]
+
+
+def held_out_folders(said: dict[str, str]) -> list[str]:
+    """Return the folders beside class folders whose names say that they are another part of the data, and no more."""
+    held_out = [name for name, meaning in said.items() if meaning in HELD_OUT and len(split_words(name)) == 1]
+    return held_out if 0 < len(held_out) < len(said) else []
+
+
+def find_test(found: Reading, node: Node, said: dict[str, str]) -> None:
+    """Take the largest of the test folders of a node, else of the unlabelled ones, for the test images."""
+    for meaning in ("test", "unlabelled"):
+        tests = [name for name in node.folders if said[name] == meaning]
+        if tests and not found.test:
+            found.test = join(found.train, max(tests, key=lambda name: node.folders[name].count()))
+
+
+def wrapper_of_parts(node: Node) -> str:
+    """Return the one folder of a node in which there is a training part; or the one that holds folders, where the
+    others are test images or hardly any; or ""."""
+    trees = {name: below for name, child in node.folders.items() if len((below := unwrapped(child)).folders) > 1}
+    wrappers = [
+        name
+        for name, below in trees.items()
+        if train_folders(below, said := meanings(below.folders)) and set(said.values()) & {*HELD_OUT}
+    ]
+    few = MOST_STRAY * node.count()
+    others = [name for name in node.folders if name not in trees and node.folders[name].count() > few]
+    if len(trees) == 1 and all(says_held_out(name) for name in others):
+        return next(iter(trees))
+    return wrappers[0] if len(wrappers) == 1 else ""
+
+
+def says_held_out(name: str) -> bool:
+    """Return whether a word in a folder's name says that it is not for training."""
+    return any(meaning_of(word) in HELD_OUT for word in split_words(name))
+
+
+def shared_folders(node: Node) -> tuple[dict[str, Node], list[str]]:
+    """Return those folders of a node that hold folders of the same names, and these names; few of either are none."""
+    deep = {name: below for name, child in node.folders.items() if len((below := unwrapped(child)).folders) > 1}
+    counts = Counter(name for below in deep.values() for name in below.folders)
+    shared = [name for name, count in counts.items() if count >= max(2, len(deep) / 2)]
+    most = sum(below.count() for below in deep.values()) >= 0.8 * node.count()
+    return (deep, shared) if len(deep) > 1 and len(shared) > 1 and most else ({}, [])
+
+
+def repetition(groups: Iterable[Iterable[tuple[str, str]]]) -> float:
+    """Return the share of (folder, image) names that are in more than one of the groups, from 0 to 1."""
+    counts = Counter(pair for group in groups for pair in set(group))
+    return sum(count > 1 for count in counts.values()) / max(len(counts), 1)
+
+
+def folders_to_enter(found: Reading, node: Node, said: dict[str, str]) -> list[str]:
+    """Return the folders of a node that stand above the class folders, or [] where they are the classes themselves.
+
+    Folders that hold folders of the same names are either the classes or stand above them, as in cat/images and
+    images/cat. Above are: those whose names say so; those that hold the same images in several forms, of which one is
+    returned; those that are far fewer than the folders in them. Where neither is so, the first level counts.
+    """
+    deep, shared = shared_folders(node)
+    if not deep:
+        return []
+    below = set(meanings(shared).values())
+    by_form = repetition(pairs(child, shared) for child in deep.values())
+    by_class = repetition(
+        [(top, name) for top, child in deep.items() for name in names_of(child, sub)] for sub in shared
+    )
+    names_say = "" not in {said[name] for name in deep}
+    if not names_say and ("" not in below or by_class >= REPEATED > by_form or len(deep) >= 2 * len(shared)):
+        return []
+    if by_form >= REPEATED > by_class or "form" in {said[name] for name in deep}:
+        best = best_form(list(deep), said, deep)
+        other = next(name for name in deep if name != best)
+        found.doubts.append(
+            f"{name_folders(found, deep)} hold the same classes in several forms: kcnn takes "
+            f"'{join(found.train, best)}'; for another: --train '{join(found.train, other)}'"
+        )
+        return [best]
+    if names_say or len(shared) >= 2 * len(deep):
+        return list(deep)
+    return []
+
+
+def pairs(node: Node, folders: list[str]) -> Iterator[tuple[str, str]]:
+    for folder in folders:
+        for name in names_of(node, folder):
+            yield folder, name
+
+
+def names_of(node: Node, folder: str) -> Iterator[str]:
+    return node.folders[folder].names() if folder in node.folders else iter(())
+
+
+def best_form(names: list[str], said: dict[str, str], nodes: dict[str, Node]) -> str:
+    """Return the folder of the images as they were taken: one called so, else one not called otherwise; the largest."""
+    rank = {"image": 0, "form": 2}
+    return min(names, key=lambda name: (rank.get(said[name], 1), -nodes[name].count(), natural(name)))
+
+
+def read_class_folders(found: Reading, node: Node) -> None:
+    """Leave out folders in the class folders that hold the images in another form, or are another part."""
+    deep, shared = shared_folders(node)
+    if not deep:
+        own = [len(unwrapped(child).folders) for child in node.folders.values()]
+        if len(own) > 1 and min(own) > 1 and node.count() >= 5 * sum(own):
+            found.doubts.append(
+                f"every class folder holds folders of its own; if these {sum(own)} are the classes: "
+                f"--train '{join(found.train, '*')}'"
+            )
+        return
+    said = meanings(shared)
+    held_out = [name for name in shared if said[name] in HELD_OUT]
+    forms = [name for name in shared if said[name] == "form"]
+    rest = [name for name in shared if name not in [*held_out, *forms]]
+    again = repetition([(top, name) for top, child in deep.items() for name in names_of(child, sub)] for sub in rest)
+    if len(rest) > 1 and again >= REPEATED:
+        merged = Node()
+        for child in deep.values():
+            merged.merge(child)
+        best = best_form(rest, said, merged.folders)
+        forms += [name for name in rest if name != best]
+    elif len(rest) > 1 and not {*said.values()} & {"train"}:
+        found.doubts.append(
+            f"the classes are {name_folders(found, deep)}; every one holds {', '.join(map(repr, rest[:4]))}"
+            f"{', ...' if len(rest) > 4 else ''}; if these are the classes: --train '{join(found.train, '*')}'"
+        )
+    tests = [name for name in held_out if said[name] == "test"]
+    if tests and not found.test:
+        found.test = join(found.train, "*", tests[0])
+    left_out = [join(found.train, "*", name) for name in [*forms, *held_out] if rest]
+    found.ignore += [pattern for pattern in left_out if pattern != found.test]
+    if forms and rest:
+        found.doubts.append(
+            f"the folders {', '.join(map(repr, forms[:4]))} in the class folders hold other forms of the images and "
+            "are left out"
+        )
+
+
+def mask_patterns(images: list[str]) -> list[str]:
+    """Return patterns of the files that are masks of images beside them, as cat (1)_mask.png of cat (1).png."""
+    stems = {str(PurePosixPath(image).with_suffix("")) for image in images}
+    endings: Counter[str] = Counter()
+    for stem in stems:
+        if (match := MASK_NAME.fullmatch(stem)) and match[1] in stems:
+            endings[match[2]] += 1
+    return [f"*{ending}*" for ending, count in endings.items() if count >= FEWEST_NAMED * len(stems)]
