@@ -3,6 +3,9 @@
 import gc
 import os
 
+# As for a user's new process: the process of the tests may have set these for itself already.
+for name in [name for name in os.environ if name.startswith(("KERAS_", "TF_"))]:
+    del os.environ[name]
 BEFORE = dict(os.environ)
 
 from kaggle_cnn.learn.backend import start_backend  # noqa: E402

@@ -59,7 +59,7 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     import keras
 
     from kaggle_cnn.learn.backend import find_device
-    from kaggle_cnn.learn.fit import FoldPlan, build_optimizer, prepare_batches
+    from kaggle_cnn.learn.fit import FoldPlan, build_optimizer, prepare_batches, prepare_model
     from kaggle_cnn.learn.model import cut_head, make_loss, make_metrics, scale_targets
     from kaggle_cnn.learn.predict import predict_views, run_batch
 
@@ -71,7 +71,9 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     targets = targets_of(kind, outputs, draw)
     chosen = TrainingSet(np.arange(IMAGES), scale_targets(task, targets))
     sample = pixels[:IMAGES, : shape[0], : shape[0]]
-    trained, makers = prepare_batches(recipe, FoldPlan(network, chosen, sample), chosen, pixels, find_device())
+    plan, device = FoldPlan(network, chosen, sample), find_device()
+    trained = prepare_model(recipe, plan, pixels, device)
+    makers = prepare_batches(recipe, plan, chosen, pixels, device)
     loss = make_loss(recipe, task)
     trained.compile(build_optimizer(recipe, 10), loss, metrics=make_metrics(task), run_eagerly=eager)
     for model in (network.logits, network.predicting, network.whole):

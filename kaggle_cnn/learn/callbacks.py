@@ -118,11 +118,11 @@ class Checkpoint(keras.callbacks.Callback):
             self.network.whole.save(temporary)
 
     def restore(self, model: keras.Model) -> int:
-        """Put the last whole epoch's state into a compiled `model`; return how many epochs have been trained."""
+        """Put the last whole epoch's state into a compiled `model`, its optimizer built; return how many epochs have
+        been trained."""
         path = self.folder / STATE
         if not path.is_file():
             return 0
-        model.optimizer.build(model.trainable_variables)
         try:
             with np.load(path) as state:
                 columns = [str(name) for name in state["columns"]]

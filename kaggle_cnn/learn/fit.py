@@ -28,7 +28,7 @@ from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import TrainingSet, training_set, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
-from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch
+from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_values, training_state
 from kaggle_cnn.learn.feed import feed
 from kaggle_cnn.learn.model import Network, build_network, make_loss, make_metrics, scale_targets
 from kaggle_cnn.learn.predict import predict_views
@@ -62,25 +62,68 @@ class FoldPlan:
     sample: Array | None
 
 
-def plan_fold(recipe: Recipe, dataset: Dataset, images: Images, fold: int) -> FoldPlan:
-    """Build the network of a fold, once. Raises KcnnError where the recipe does not fit the images or the task."""
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled network: `trained` is what is fitted, in `steps` a fold; `start` has the variables as they were before
+    any training."""
+
+    network: Network
+    trained: keras.Model
+    steps: int
+    start: dict[str, Array]
+
+
+def plan_fold(
+    recipe: Recipe, dataset: Dataset, images: Images, fold: int, compiled: Compiled | None = None
+) -> FoldPlan:
+    """Build the network of a fold, once; where that of an earlier fold will do, take it, since to compile takes longer
+    than an epoch. Raises KcnnError where the recipe does not fit the images or the task."""
     chosen = training_set(dataset, images, fold, recipe.class_weight)
     sample = sample_images(recipe, images.pixels, chosen.rows)
+    if compiled and is_same_for_all_folds(recipe, dataset) and compiled.steps == count_steps(recipe, chosen):
+        return FoldPlan(compiled.network, chosen, sample)
     network = build_network(recipe, images.pixels.shape[3], dataset.task, sample, chosen.targets)
     return FoldPlan(network, chosen, sample)
 
 
-def fit_fold(training: Training, fold: int, plan: FoldPlan) -> None:
+def is_same_for_all_folds(recipe: Recipe, dataset: Dataset) -> bool:
+    """Whether a network holds nothing of the images that it is trained on but its weights."""
+    return dataset.task.kind != "regression" and not takes(recipe.model, "images")
+
+
+def count_steps(recipe: Recipe, chosen: TrainingSet) -> int:
+    return recipe.epochs * steps_per_epoch(len(chosen.rows), recipe.batch)
+
+
+def compile_network(training: Training, plan: FoldPlan, compiled: Compiled | None) -> Compiled:
+    """Return the network of `plan` compiled, and as it was before any training."""
+    recipe = training.recipe
+    if compiled and compiled.network is plan.network:
+        keras.utils.set_random_seed(recipe.seed)
+        for name, variable in training_state(compiled.trained).items():
+            variable.assign(compiled.start[name])
+        return compiled
+    steps, task = count_steps(recipe, plan.chosen), training.dataset.task
+    trained = prepare_model(recipe, plan, training.images.pixels, training.device)
+    trained.compile(build_optimizer(recipe, steps), make_loss(recipe, task), metrics=make_metrics(task))
+    trained.optimizer.build(trained.trainable_variables)
+    return Compiled(plan.network, trained, steps, copy_values(training_state(trained)))
+
+
+def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled | None = None) -> Compiled:
     """Train the model that validates on `fold`, from where an earlier attempt was stopped; leave the best epoch's
-    model.keras and history.csv in its folder, and tensorboard/ where that is asked for."""
+    model.keras and history.csv in its folder, and tensorboard/ where that is asked for.
+
+    Returns the network, with the weights of the best epoch, for the next fold.
+    """
     recipe, dataset, progress = training.recipe, training.dataset, training.progress
     run, task, pixels = training.run, dataset.task, training.images.pixels
     run.fold_folder(fold).mkdir(exist_ok=True)
     scaled = TrainingSet(plan.chosen.rows, scale_targets(task, plan.chosen.targets), plan.chosen.weights)
     steps = steps_per_epoch(len(scaled.rows), recipe.batch)
-    trained, makers = prepare_batches(recipe, plan, scaled, pixels, training.device)
-    loss = make_loss(recipe, task)
-    trained.compile(build_optimizer(recipe, recipe.epochs * steps), loss, metrics=make_metrics(task))
+    makers = prepare_batches(recipe, plan, scaled, pixels, training.device)
+    compiled = compile_network(training, plan, compiled)
+    trained, loss = compiled.trained, make_loss(recipe, task)
     validate = partial(validate_fold, plan.network, loss, dataset, training.images, fold, recipe.size, plan.chosen)
     with Checkpoint(run, fold, plan.network, validate, task.metric, recipe.plateau, progress) as checkpoint:
         done = checkpoint.restore(trained)
@@ -97,6 +140,7 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan) -> None:
                     verbose=0,
                     callbacks=[Watch(progress), checkpoint, *logging],
                 )
+    return compiled
 
 
 def validate_fold(
@@ -157,19 +201,28 @@ def make_pipeline(recipe: Recipe, sample: Array | None) -> Any:
     return give(function, images=sample, mirror=recipe.mirror, seed=recipe.seed)(recipe.size)
 
 
-def prepare_batches(
-    recipe: Recipe, plan: FoldPlan, chosen: TrainingSet, pixels: Array, device: Device
-) -> tuple[keras.Model, list[BatchMaker]]:
-    """Return what to fit, and functions of the step that make its batches, one for each thread.
-
-    With an Albumentations pipeline that is the network itself. Where the recipe augments on the device, it is the
-    network after the augmentation; the images live there too if they fit in a tenth of the device's memory.
-    """
+def prepare_model(recipe: Recipe, plan: FoldPlan, pixels: Array, device: Device) -> keras.Model:
+    """Return what is fitted: the network of `plan`, after its augmentation where the recipe augments on the device."""
     pipeline = make_pipeline(recipe, plan.sample)
     if isinstance(pipeline, keras.layers.Layer):
-        resident = pixels.nbytes <= device.memory // 10
-        maker = partial(plain_batch, None if resident else pixels, chosen, recipe.batch, recipe.seed)
-        return augment_first(plan.network.logits, pipeline, pixels, resident), [maker]
+        return augment_first(plan.network.logits, pipeline, pixels, is_resident(pixels, device))
+    return plan.network.logits
+
+
+def is_resident(pixels: Array, device: Device) -> bool:
+    """Whether the images live on the device: where they fit in a tenth of its memory."""
+    return bool(pixels.nbytes <= device.memory // 10)
+
+
+def prepare_batches(
+    recipe: Recipe, plan: FoldPlan, chosen: TrainingSet, pixels: Array, device: Device
+) -> list[BatchMaker]:
+    """Return functions of the step that make the batches of a fold, one for each thread; a single one where the recipe
+    augments on the device."""
+    pipeline = make_pipeline(recipe, plan.sample)
+    if isinstance(pipeline, keras.layers.Layer):
+        there = None if is_resident(pixels, device) else pixels
+        return [partial(plain_batch, there, chosen, recipe.batch, recipe.seed)]
     mixing = Mixing(recipe.mixup, recipe.cutmix)
     pipelines = [pipeline, *(make_pipeline(recipe, plan.sample) for _ in range(augmenting_threads() - 1))]
 
@@ -177,4 +230,4 @@ def prepare_batches(
         augmenter = Augmenter(each, recipe.seed)
         return lambda step: training_batch(pixels, chosen, augmenter, recipe.batch, step, mixing)
 
-    return plan.network.logits, [maker_of(each) for each in pipelines]
+    return [maker_of(each) for each in pipelines]

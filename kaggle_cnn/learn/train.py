@@ -19,9 +19,9 @@ from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import LockedError, one_at_a_time
 from kaggle_cnn.learn.backend import Device, find_device
-from kaggle_cnn.learn.callbacks import BEST, MODEL, STATE
-from kaggle_cnn.learn.fit import FoldPlan, Training, fit_fold, plan_fold, require_consistent
-from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation, ready_model
+from kaggle_cnn.learn.callbacks import BEST, STATE
+from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, require_consistent
+from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import Recipe, list_settings, takes
 from kaggle_cnn.runs.decision import fit_decision
@@ -68,24 +68,32 @@ def train(
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
     progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
     training = Training(run, recipe, dataset, images, device, progress, tensorboard)
+    compiled: Compiled | None = None
     for fold in folds:
-        train_fold(training, fold, plan if fold == first else None)
+        compiled = train_fold(training, fold, plan if fold == first else None, compiled)
         plan = None if fold == first else plan
     return complete_run(training)
 
 
-def train_fold(training: Training, fold: int, plan: FoldPlan | None = None) -> None:
-    """Train one fold of a run and predict with it; do nothing where that is done, or another process is at it."""
-    run = training.run
+def train_fold(
+    training: Training, fold: int, plan: FoldPlan | None = None, compiled: Compiled | None = None
+) -> Compiled | None:
+    """Train one fold of a run and predict with it; do nothing where that is done, or another process is at it.
+
+    `compiled` is the network of an earlier fold. Returns the one for the next.
+    """
+    run, recipe, dataset, images = training.run, training.recipe, training.dataset, training.images
     try:
         with one_at_a_time(run.fold_folder(fold)):
             if has_predictions(run, fold):
-                return
-            fit_fold(training, fold, plan or plan_fold(training.recipe, training.dataset, training.images, fold))
-            predict_fold(training, fold)
+                return compiled
+            plan = plan or plan_fold(recipe, dataset, images, fold, compiled)
+            compiled = fit_fold(training, fold, plan, compiled)
+            predict_fold(training, fold, compiled.network.predicting)
             run.write_result(fold, **{**run.result(fold), "status": "finished"})
     except LockedError:
         training.progress.say(f"fold {fold}: another kcnn is training it")
+    return compiled
 
 
 def has_predictions(run: Run, fold: int) -> bool:
@@ -93,12 +101,11 @@ def has_predictions(run: Run, fold: int) -> bool:
     return all((run.fold_folder(fold) / f"{part}.npz").is_file() for part in ("oof", "test"))
 
 
-def predict_fold(training: Training, fold: int) -> None:
+def predict_fold(training: Training, fold: int, model: keras.Model) -> None:
     """Write what the fold's best model predicts for its validation images and for the test images, in its folder."""
     run, dataset, progress = training.run, training.dataset, training.progress
     folder, recipe = run.fold_folder(fold), training.recipe
     views = tta.views_of("none", recipe.policy)
-    model = ready_model(run, folder / MODEL, dataset.task, recipe.size)
     made = predict_validation(model, dataset, training.images, fold, views, recipe.size, progress)
     require_numbers(made, run)
     made.write(folder / "oof.npz")

@@ -99,13 +99,54 @@ def test_the_saved_model_gives_probabilities_to_plain_keras(train_tiny, tiny_wor
     assert np.allclose(given.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.usefixtures("eager")
-def test_the_network_is_built_once_for_each_fold(train_tiny, tiny_workspace):
+def log_calls(tiny_workspace):
+    """Write recipes/counts.py: tiny, which logs when its network is built, and when Python runs through a layer, as
+    it does whenever a graph is made of it."""
     text = (tiny_workspace.root / "recipes" / "tiny.py").read_text()
-    count = "    print('built', file=open(__file__ + '.log', 'a'))\n    inputs ="
-    (tiny_workspace.root / "recipes" / "counts.py").write_text(text.replace("    inputs =", count, 1))
-    train_tiny(recipe="counts.py", folds=(0, 1), epochs=1)
-    assert (tiny_workspace.root / "recipes" / "counts.py.log").read_text().count("built") == 2
+    text = text.replace("    inputs =", "    print('built', file=open(LOG, 'a'))\n    inputs =", 1)
+    text = text.replace("layers.Rescaling(1 / 255)", "Logged(1 / 255)", 1)
+    text = text.replace(
+        "def tiny",
+        """LOG = __file__ + '.log'
+
+
+class Logged(layers.Rescaling):
+    def call(self, x):
+        print('traced', file=open(LOG, 'a'))
+        return super().call(x)
+
+
+def tiny""",
+        1,
+    )
+    (tiny_workspace.root / "recipes" / "counts.py").write_text(text)
+    return tiny_workspace.root / "recipes" / "counts.py.log"
+
+
+def test_all_folds_are_compiled_once(train_tiny, tiny_workspace):
+    log = log_calls(tiny_workspace)
+    train_tiny(recipe="counts.py", folds=(0,), epochs=1)
+    alone = log.read_text().split()
+    log.unlink()
+    run = train_tiny(recipe="counts.py", folds=(0, 1, 2), epochs=1)
+    assert log.read_text().split() == alone
+    assert alone.count("built") == 1
+    weights = [run.fold_folder(fold) / "model.keras" for fold in range(3)]
+    assert len({path.read_bytes() for path in weights}) == 3
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9, "precision": "mixed_float16"}, {"plateau": 1, "epochs": 3}])
+def test_a_fold_after_others_is_as_alone(train_tiny, tiny_workspace, keras, settings):
+    if "plateau" in settings:
+        text = (tiny_workspace.root / "recipes" / "tiny.py").read_text().replace("optimizer=falling, ", "")
+        (tiny_workspace.root / "recipes" / "tiny.py").write_text(text)
+    alone, after = train_tiny(folds=(2,), **settings), train_tiny(folds=(0, 1, 2), **settings)
+    for one, two in zip(weights_of(keras, alone, 2), weights_of(keras, after, 2), strict=True):
+        assert (one == two).all()
+    history = [(run.fold_folder(2) / "history.csv").read_text() for run in (alone, after)]
+    assert history[0] == history[1]
+    one, two = (predictions_of(run) for run in (alone, after))
+    assert (one.logits == two.logits[two.fold == 2]).all()
 
 
 def test_it_learns(train_tiny):
