@@ -18,15 +18,17 @@ from typing import Any
 
 from kaggle_cnn.competition.competition import Competition, open_competition
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
-from kaggle_cnn.competition.task import are_characters
+from kaggle_cnn.competition.metrics import metrics_of
+from kaggle_cnn.competition.task import Task, are_characters
 from kaggle_cnn.data.dataset import Dataset, load_dataset
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
-from kaggle_cnn.recipe import apply_settings, compile_recipe, load_recipe, require_same
+from kaggle_cnn.recipe import apply_settings, compile_recipe, find_recipe, load_recipe, require_same
 from kaggle_cnn.runs.export import export
 from kaggle_cnn.runs.join import Validated, shared_policies, validate_runs
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, open_runs, open_unfinished, require_same_folds
+from kaggle_cnn.runs.scores import score
 from kaggle_cnn.tta import require_policy, views_of
 from kaggle_cnn.workspace import Workspace
 
@@ -88,13 +90,15 @@ def train(
 ) -> Run:
     """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
 
-    `settings` changes settings of the recipe; where the classes are digits or letters, `mirror` is False unless it is
+    `recipe` is a file, or the name of one in recipes/ or of one that comes with kcnn, such as "resnet". `settings`
+    changes settings of the recipe; where the classes are digits or letters, `mirror` is False unless it is
     among them. `folds` are those to validate on, a model each: "0", "0,2,4" or "all".
     `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
     """
     from kaggle_cnn.learn.backend import find_device, start_backend
 
-    workspace, progress, path = workspace or Workspace.find(), progress or Silent(), Path(recipe)
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    path = find_recipe(Path(recipe), workspace.root)
     found = open_competition(workspace, competition)
     if tensorboard and find_spec("tensorboard") is None:
         raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
@@ -208,8 +212,9 @@ def evaluate(
     """Return the numbers of the out-of-fold predictions of a run, or of the mean of several, as plain values.
 
     runs, classes, metric, and primary: the TTA policy to read first; tta: policy -> its numbers, see
-    insight.measures.measure. `tta` names the policies, else all that the predicted views allow; missing views are
-    predicted by the models. `crop` takes larger views than those of the training; for networks with global pooling.
+    insight.measures.measure; members: run -> its own scores at its own policy, on the same images. `tta` names the
+    policies, else all that the predicted views allow; missing views are predicted by the models. `crop` takes larger
+    views than those of the training; for networks with global pooling.
     """
     from kaggle_cnn.insight.measures import measure
 
@@ -233,7 +238,21 @@ def evaluate(
         "metric": found.task.metric.name,
         "primary": primary,
         "tta": by_policy,
+        "members": score_members(found.task, chosen, parts, own),
     }
+
+
+def score_members(
+    task: Task, runs: list[Run], parts: list[Predictions], policies: list[str]
+) -> dict[str, dict[str, float]]:
+    """Return run -> metric -> its score at its own policy, where that is among the predicted views."""
+    metrics = metrics_of(task.kind, task.metric.name, task.outputs)
+    members = {}
+    for run, part, policy in zip(runs, parts, policies, strict=True):
+        if policy in part.policies:
+            known = validate_runs(task, [run], [part], [policy])
+            members[run.id] = score(task, known.targets, known.scores, known.decision, metrics)
+    return members
 
 
 def fitting_policy(run: Run, crop: int | None) -> str:

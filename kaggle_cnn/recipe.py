@@ -127,6 +127,11 @@ def list_settings(recipe: Recipe) -> dict[str, Scalar]:
     return {**of_functions, **{name: value for name, value in own.items() if isinstance(value, Scalar)}}
 
 
+def default_settings() -> dict[str, Scalar]:
+    """Return the settings that every recipe has, with the values that they have where it gives none."""
+    return {field.name: field.default for field in fields(Recipe) if isinstance(field.default, Scalar)}
+
+
 def takes(function: Callable[..., Any] | None, parameter: str) -> bool:
     """Whether a recipe's function has a parameter of that name."""
     return function is not None and parameter in inspect.signature(function).parameters
@@ -230,13 +235,24 @@ def load_recipe(path: Path) -> Recipe:
     return recipe
 
 
+def find_recipe(given: Path, folder: Path) -> Path:
+    """Return the recipe file that is meant: `given` itself, or of a name such as resnet the one in recipes/ here or in
+    the workspace `folder`, else the one that comes with kcnn. Of a name that no recipe has, `given`."""
+    if given.exists() or given.suffix or len(given.parts) != 1:
+        return given
+    places = [Path("recipes"), folder / "recipes"]
+    shipped = {path.stem: path for path in list_shipped_recipes()}
+    found = [path for place in places if (path := place / f"{given}.py").is_file()]
+    return (found or [shipped.get(str(given), given)])[0]
+
+
 def compile_recipe(path: Path) -> CodeType:
     """Return the code of a recipe file. Raises KcnnError where it cannot be read or is not Python."""
     try:
         return compile(path.read_text(encoding="utf-8"), path, "exec")
     except OSError as error:
-        here = sorted(Path("recipes").glob("*.py"))
-        hint = f"there are: {', '.join(map(str, here))}" if here else "kcnn init puts recipes here to start from"
+        here = sorted(Path("recipes").glob("*.py")) or list_shipped_recipes()
+        hint = f"there are {', '.join(each.stem for each in here)}: kcnn train {here[0].stem}"
         raise KcnnError(f"cannot read the recipe {path}: {(error.strerror or str(error)).lower()}", hint) from None
     except (SyntaxError, ValueError) as error:
         number = getattr(error, "lineno", None)

@@ -17,6 +17,8 @@ from kaggle_cnn.kaggle.errors import competition_url
 from kaggle_cnn.kaggle.login import connect
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.runs.export import Origin, last_submission, origin_of
+from kaggle_cnn.runs.run import list_runs
+from kaggle_cnn.runs.scores import best_scores
 from kaggle_cnn.workspace import Workspace
 
 LONGEST_WAIT_SECONDS = 3600
@@ -26,7 +28,8 @@ LONGEST_WAIT_SECONDS = 3600
 class Review:
     """A submission that has been checked and not been sent yet. `origin` is None where it was made elsewhere; `left`
     says how many submissions are left today, `changed` how many rows differ from the last one that was sent, each None
-    where that is not known; `connection` is to Kaggle, None for a local competition."""
+    where that is not known; `better` is a run with a better validation score, and that score, or None; `connection` is
+    to Kaggle, None for a local competition."""
 
     competition: Competition
     path: Path
@@ -34,6 +37,7 @@ class Review:
     origin: Origin | None
     left: int | None
     changed: int | None
+    better: tuple[str, float] | None
     connection: Any
     folder: Path
 
@@ -72,7 +76,22 @@ def review(
     left = kaggle.require_open(connection, found.name) if connection else None
     before = ledger.last_sent(folder)
     changed = None if before is None else submission.changed_rows(found, before, table)
-    return Review(found, path, table, origin_of(path), left, changed, connection, folder)
+    origin = origin_of(path)
+    better = find_better(workspace, found, origin) if origin else None
+    return Review(found, path, table, origin, left, changed, better, connection, folder)
+
+
+def find_better(workspace: Workspace, competition: Competition, origin: Origin) -> tuple[str, float] | None:
+    """Return the run with the best validation score, where it is better than that of a submission from `origin`."""
+    task = competition.task
+    if origin.metric != task.metric.name:
+        return None
+    scored = {run.id: best_scores(run, task)[1].get(task.metric.name) for run in list_runs(workspace, competition.name)}
+    known = {name: value for name, value in scored.items() if value is not None}
+    name = max(known, key=lambda name: task.metric.merit(known[name]), default="")
+    if not name or task.metric.merit(known[name]) <= task.metric.merit(origin.validation):
+        return None
+    return name, known[name]
 
 
 def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progress | None = None) -> Outcome:

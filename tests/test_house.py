@@ -31,7 +31,7 @@ RANKS = [
     {"workspace"},
     {"files"},
     {"progress"},
-    {"errors"},
+    {"errors", "plural"},
 ]
 RANK = {room: number for number, rooms in enumerate(RANKS) for room in rooms}
 KERAS_ROOMS = {"learn", "layers", "optimizers"}

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kaggle_cnn.cli.terminal import app, progress, say, say_notes
+from kaggle_cnn.plural import count_of
 from kaggle_cnn.workspace import Workspace
 
 
@@ -39,7 +40,6 @@ def fetch(
     from kaggle_cnn import api
     from kaggle_cnn.competition.competition import SUBMISSION_FORMATS, open_competition
     from kaggle_cnn.competition.layouts.recognise import Choices
-    from kaggle_cnn.data.dataset import count_of
 
     workspace = Workspace.find()
     if competition is None:

@@ -8,9 +8,10 @@ from kaggle_cnn.workspace import Workspace
 def recipes() -> None:
     """List the recipes and their settings."""
     from kaggle_cnn.insight import tables
-    from kaggle_cnn.recipe import list_shipped_recipes, read_outline
+    from kaggle_cnn.recipe import default_settings, list_shipped_recipes, read_outline
 
     here = sorted((Workspace.find().root / "recipes").glob("*.py"))
     if not here:
         say("there is no recipes/ here; these come with kcnn, and kcnn init copies them here")
-    console().print(tables.recipes_table([(path.stem, *read_outline(path)) for path in here or list_shipped_recipes()]))
+    outlines = [(path.stem, *read_outline(path)) for path in here or list_shipped_recipes()]
+    console().print(tables.recipes_table(outlines, default_settings()))

@@ -28,6 +28,8 @@ def submissions(competition: CompetitionOption = None, as_json: JsonOption = Fal
     entries = ledger.update(workspace.submissions(found.name), listed)
     if as_json:
         return print_json(entries)
+    if not entries:
+        return say(f"nothing has been submitted to '{found.name}' yet: kcnn submit")
     console().print(tables.submissions_table(entries))
     metric = found.task.metric
     if together := ledger.correlation(entries, metric.name):

@@ -30,6 +30,8 @@ def submit(
         if origin := reviewed.origin:
             title = find_metric(origin.metric).title
             typer.echo(f"validation   {origin.validation:.4f} {title}, tta {origin.tta}")
+        if reviewed.better:
+            typer.echo("better       {} validated {:.4f}: kcnn predict {}".format(*reviewed.better, reviewed.better[0]))
         if reviewed.left is not None:
             typer.echo(f"left today   {reviewed.left}")
         if reviewed.changed is not None:

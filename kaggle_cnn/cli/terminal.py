@@ -2,7 +2,9 @@
 
 import errno
 import json
+import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -19,8 +21,14 @@ app = typer.Typer(
     name="kcnn",
     help="Fetch a Kaggle image competition, train a network, submit its predictions.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # rich help takes twice as long to come
     pretty_exceptions_enable=False,
+)
+
+# Commands as hints name them, which take -c.
+COMMANDS = re.compile(
+    r"\bkcnn (train|look|runs|evaluate|predict|compare|report|show \w+|submissions|submit|leaderboard)\b(?! -c)"
 )
 
 CompetitionOption = Annotated[
@@ -43,6 +51,28 @@ CropOption = Annotated[
 ]
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version of kcnn and of the libraries that a result depends on, and end."""
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        typer.echo(f"kcnn {version('kcnn')}")
+        for name in ("keras", "tensorflow", "jax", "torch"):
+            with suppress(PackageNotFoundError):
+                typer.echo(f"{name} {version(name)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the versions of kcnn, Keras and its backends.", callback=print_version),
+    ] = False,
+) -> None:
+    """Fetch a Kaggle image competition, train a network, submit its predictions."""
+
+
 def main() -> None:
     """Run a command; a user's mistake ends in `error:` and `hint:` lines and exit code 1."""
     try:
@@ -61,7 +91,7 @@ def main() -> None:
 
 
 def fail(message: str, hint: str) -> NoReturn:
-    for word, text in (("error", message), ("hint", hint)):
+    for word, text in (("error", message), ("hint", name_competition(hint))):
         print(f"{word}: {' '.join(text.split())}", file=sys.stderr)
     sys.exit(1)
 
@@ -97,7 +127,15 @@ def print_picture(path: Path) -> bool:
 
 def say(text: str = "") -> None:
     """Print a note, which is not a result."""
-    typer.echo(text, err=True)
+    typer.echo(name_competition(text), err=True)
+
+
+def name_competition(text: str) -> str:
+    """Return a hint with -c NAME in the commands that it names, where this command was given it."""
+    for place, given in enumerate(sys.argv[1:-1], 1):
+        if given in ("-c", "--competition"):
+            return COMMANDS.sub(rf"\g<0> -c {sys.argv[place + 1]}", text)
+    return text
 
 
 def say_notes(notes: list[str]) -> None:
@@ -112,8 +150,12 @@ def print_json(value: Any) -> None:
 
 def print_evaluation(numbers: dict[str, Any]) -> None:
     """Print the tables of an evaluation; `numbers` as api.evaluate returns them."""
-    from kaggle_cnn.insight.evaluation import measures
+    from kaggle_cnn.insight.evaluation import measures, members_table
 
     screen = console()
     tables = measures(numbers["tta"], numbers["classes"], screen.width, numbers["metric"], numbers["primary"])
-    screen.print("", tables, "", sep="\n")
+    parts: list[Any] = ["", tables, ""]
+    if len(numbers["members"]) > 1:
+        mean = numbers["tta"][numbers["primary"]]["scores"]
+        parts += [members_table({**numbers["members"], "their mean": mean}, numbers["metric"]), ""]
+    screen.print(*parts, sep="\n")

@@ -11,7 +11,7 @@ from kaggle_cnn.workspace import Workspace
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe file, such as recipes/resnet.py.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe: a name such as resnet, or a file.")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: name=value. Repeat it for more.")
     ] = None,

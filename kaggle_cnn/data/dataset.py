@@ -17,6 +17,7 @@ from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.duplicates import inspect, same_pixels
 from kaggle_cnn.data.folds import FOLDS, Folds, draw_folds, join_groups, read_folds, write_folds
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.plural import count_of
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.workspace import Workspace
 
@@ -59,12 +60,6 @@ class Dataset:
             counts = self.targets.sum(axis=0, dtype=int)
             names = [f"{name} ({count:,})" for name, count in zip(names, counts, strict=True)]
         return ", ".join(names[:most]) + (f", and {len(names) - most:,} more" if len(names) > most else "")
-
-
-def count_of(number: int, thing: str) -> str:
-    """Return a number and what it counts, as "1 class" and "2 classes"."""
-    ending = "" if number == 1 else "es" if thing.endswith("s") else "s"
-    return f"{number:,} {thing}{ending}"
 
 
 def load_dataset(
@@ -168,9 +163,12 @@ def join_test(competition: Competition, images: list[str]) -> tuple[Array, Array
         )
         return np.array([], dtype=str), np.array([], dtype=str), notes
     if lacking := files.count(""):
-        notes.append(f"{lacking} of the sample's {len(ids)} ids have no image, the first is '{ids[files.index('')]}'")
+        first = ids[files.index("")]
+        notes.append(
+            f"of the sample's {count_of(len(ids), 'id')}, {lacking:,} without an image, the first is '{first}'"
+        )
     if unnamed := len(set(images) - set(files)):
-        notes.append(f"{unnamed} test images are not named in the sample and get no row")
+        notes.append(f"{count_of(unnamed, 'test image')} not named in the sample, without a row")
     return np.array(ids, dtype=str), np.array(files, dtype=str), notes
 
 
@@ -197,7 +195,7 @@ def note_small_classes(competition: Competition, targets: Array, folds: int) -> 
     if not small:
         return []
     named = f"{', '.join(small[:5])}{', …' if len(small) > 5 else ''}"
-    classes = "1 class has" if len(small) == 1 else f"{len(small)} classes have"
+    classes = f"{count_of(len(small), 'class')} {'has' if len(small) == 1 else 'have'}"
     return [f"{classes} fewer images than the {folds} folds, so some folds cannot validate them: {named}"]
 
 

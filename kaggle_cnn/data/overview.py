@@ -188,16 +188,19 @@ def describe_submission(competition: Competition, sample: pd.DataFrame | None, i
     return f"{form}, {images:,} rows; there is no sample" if images else "nothing to submit: no test images"
 
 
+def spread(pixels: "pd.Series[int]") -> tuple[int, int, int] | None:
+    """Return the smallest, the median and the largest of some numbers, None where there are none."""
+    return (int(pixels.min()), int(pixels.median()), int(pixels.max())) if len(pixels) else None
+
+
 def describe_part(images: pd.DataFrame, repeated: pd.Series) -> dict[str, Any]:
     """Return the counts, sizes and problems of some rows of the table of `every_image`.
 
-    Counts: `images`, `grey`, `colour`, `corrupt`, and `duplicates`, the number of true values in `repeated`. Sizes:
-    (width, height) of the `smallest`, `median` and `largest` image by area, or None. `problems` maps each corrupt file
-    to the reason why it cannot be read.
+    Counts: `images`, `grey`, `colour`, `corrupt`, and `duplicates`, the number of true values in `repeated`. `width`
+    and `height`: the smallest, the median and the largest in pixels, or None where no image can be read. `problems`
+    maps each corrupt file to the reason why it cannot be read.
     """
     readable = images[images["reason"] == ""]
-    sizes = list(readable[["width", "height"]].itertuples(index=False, name=None))
-    by_area = sorted(sizes, key=lambda size: size[0] * size[1])
     corrupt = images[images["reason"] != ""]
     return {
         "images": len(images),
@@ -205,8 +208,6 @@ def describe_part(images: pd.DataFrame, repeated: pd.Series) -> dict[str, Any]:
         "colour": int((~readable["grey"].astype(bool)).sum()),
         "corrupt": len(corrupt),
         "duplicates": int(repeated.sum()),
-        "smallest": by_area[0] if by_area else None,
-        "median": by_area[len(by_area) // 2] if by_area else None,
-        "largest": by_area[-1] if by_area else None,
+        **{side: spread(readable[side]) for side in ("width", "height")},
         "problems": dict(zip(corrupt["file"], corrupt["reason"], strict=True)),
     }

@@ -195,12 +195,20 @@ def value_table(numbers: Numbers, width: int) -> Table:
 
 def summary_table(by_policy: dict[str, Numbers], metric_name: str) -> Table:
     """Return the scores of each TTA policy, the metric `metric_name` first, then the others that all policies have."""
-    scores = {policy: numbers["scores"] for policy, numbers in by_policy.items()}
+    return scores_table("tta", {policy: numbers["scores"] for policy, numbers in by_policy.items()}, metric_name)
+
+
+def members_table(scores: dict[str, dict[str, float]], metric_name: str) -> Table:
+    """Return the scores of each run and of their mean, as `summary_table` does."""
+    return scores_table("run", scores, metric_name)
+
+
+def scores_table(first: str, scores: dict[str, dict[str, float]], metric_name: str) -> Table:
     names = dict.fromkeys([metric_name, *chain.from_iterable(scores.values())])
     shown = [name for name in names if all(name in each for each in scores.values())]
-    table = make_table("tta", [find_metric(name).title for name in shown])
-    for policy, each in scores.items():
-        table.add_row(policy, *(f"{each[name]:.4f}" for name in shown))
+    table = make_table(first, [find_metric(name).title for name in shown])
+    for name, each in scores.items():
+        table.add_row(name, *(f"{each[metric]:.4f}" for metric in shown))
     return table
 
 

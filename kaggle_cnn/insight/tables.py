@@ -1,7 +1,7 @@
 """Tables of runs, submissions, a leaderboard, recipes, a competition's contents, training curves and layers."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,16 @@ def leaderboard_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def recipes_table(outlines: list[tuple[str, str, dict[str, str]]]) -> RenderableType:
-    """Return the name, the first line and the settings of each recipe."""
+def recipes_table(outlines: list[tuple[str, str, dict[str, str]]], shared: Mapping[str, Any]) -> RenderableType:
+    """Return the name, the first line and the settings of each recipe; and the settings `shared` by all, which have
+    these values where a recipe does not give another."""
     parts: list[RenderableType] = []
     for name, first_line, settings in outlines:
         parts += [Text(name, "bold"), Padding(Text(first_line), (0, 0, 0, 2))]
         words = " ".join(f"{setting}={value}" for setting, value in settings.items())
         parts.append(Padding(Text(words, "dim"), (0, 0, 1, 2)))
+    parts += [Text("settings of every recipe", "bold")]
+    parts.append(Padding(Text(" ".join(f"{name}={value}" for name, value in shared.items()), "dim"), (0, 0, 0, 2)))
     return Group(*parts)
 
 
@@ -126,14 +129,22 @@ def labels_table(found: dict[str, Any]) -> Table:
 
 def images_table(found: dict[str, Any]) -> Table:
     """Return counts and sizes of the training images and of the test images."""
-    counts, sizes = ["images", "grey", "colour", "corrupt", "duplicates"], ["smallest", "median", "largest"]
+    counts, sizes = ["images", "grey", "colour", "corrupt", "duplicates"], ["width", "height"]
     rows = []
     for part in ("train", "test"):
         numbers = found[part]
         if numbers["images"]:
-            shapes = ["{}x{}".format(*numbers[name]) if numbers[name] else "" for name in sizes]
+            shapes = [describe_spread(numbers[name]) for name in sizes]
             rows.append([part, *(f"{numbers[name]:,}" for name in counts), *shapes])
     return plain_table(["part", *counts, *sizes], rows, right=[*counts, *sizes])
+
+
+def describe_spread(sides: tuple[int, int, int] | None) -> str:
+    """Return the smallest, the median and the largest of widths or heights as text, as "32, 64 to 128"."""
+    if not sides:
+        return ""
+    low, middle, high = sides
+    return f"{low}" if low == high else f"{low} to {high}, median {middle}"
 
 
 def duplicate_lines(same: dict[str, Any]) -> list[str]:
@@ -203,6 +214,16 @@ def layers_table(rows: list[dict[str, Any]]) -> Table:
     return plain_table(columns, cells, right=columns[2:])
 
 
+def is_share(metric: str) -> bool:
+    """Return whether a metric is a share from 0 to 1, such as accuracy or F1, whose differences are shown in points."""
+    return find_metric(metric).higher_is_better and not metric.startswith(("quadratic", "matthews", "r2"))
+
+
+def in_points(metric: str, difference: float) -> str:
+    """Return a difference of two scores as text: of shares in points, hundredths."""
+    return f"{100 * difference:+.2f}" if is_share(metric) else f"{difference:+.4f}"
+
+
 def comparison(
     names: list[str], numbers: dict[str, Any], entries: list[dict[str, Any]], most: int = 10
 ) -> RenderableType:
@@ -214,8 +235,10 @@ def comparison(
     rows = []
     for metric, scores in numbers["scores"].items():
         low, high = scores["interval"]
-        values = [f"{scores['one']:.4f}", f"{scores['other']:.4f}", f"{scores['difference']:+.4f}"]
-        rows.append([find_metric(metric).title, *values, f"{low:+.4f} to {high:+.4f}"])
+        gain, low, high = (in_points(metric, value) for value in (scores["difference"], low, high))
+        values = [f"{scores['one']:.4f}", f"{scores['other']:.4f}", gain]
+        unit = " points" if is_share(metric) else ""
+        rows.append([find_metric(metric).title, *values, f"{low} to {high}{unit}"])
     columns = ["", *names, "difference", "95 % interval"]
     parts: list[RenderableType] = [
         Text(f"{numbers['images']:,} validation images\n"),

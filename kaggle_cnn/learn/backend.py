@@ -50,7 +50,7 @@ def start_backend(backend: str | None) -> None:
             )
         return
     os.environ["KERAS_BACKEND"] = backend
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its warnings, as of tracing again, land on the progress bar
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its warnings land on the progress bar
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if not first_gpu():  # the same seed gives the same weights; on a GPU this would cost speed, and some operations

@@ -79,8 +79,8 @@ def features_of(model: Model, image: Array) -> Array:
 def find_nearest(features: Array, own: Array, metric: str, most: int, itself: int = -1) -> tuple[Array, Array]:
     """Return which `most` of `features` (n, d) are nearest to `own` (d,), and their distances.
 
-    `metric` is "euclidean" or "cosine", which is 1 less the cosine. That of a row to itself is 0 with both; the row
-    `itself` comes before others at 0.
+    `metric` is "euclidean" or "cosine", which is 1 less the cosine. The row `itself`, of the image that neighbours are
+    asked for, is not one of them.
     """
     features, own = features.astype(np.float64), own.astype(np.float64)
     if metric == "cosine":
@@ -88,7 +88,8 @@ def find_nearest(features: Array, own: Array, metric: str, most: int, itself: in
         own = own / max(float(np.linalg.norm(own)), 1e-12)
     squares = ((features - own) ** 2).sum(axis=1)
     distances = squares / 2 if metric == "cosine" else np.sqrt(squares)
-    order = np.lexsort((np.arange(len(distances)) != itself, distances))[:most]
+    order = np.argsort(distances, kind="stable")
+    order = order[order != itself][:most]
     return order, distances[order]
 
 

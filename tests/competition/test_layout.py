@@ -158,8 +158,8 @@ def test_table_with_everything_that_is_odd(folder):
     assert dataset.test_ids[0] == "0020.jpg"
     assert dataset.test_files[0] == "images/2/0/0020.jpg"
     assert dataset.notes == [
-        "1 ids in train.csv have no image, the first is '0999.jpg'",
-        "2 test images are not named in the sample and get no row",
+        "1 id without an image in train.csv, the first is '0999.jpg'",
+        "2 test images not named in the sample, without a row",
     ]
 
 
@@ -371,7 +371,7 @@ def test_whole_numbers_are_a_regression_where_the_metric_is_one_of_numbers(folde
     competition, dataset = opened(folder, words)
     assert (competition.kind, competition.metric, competition.submission_format) == ("regression", metric, "value")
     assert len(dataset.ids) == 19
-    assert dataset.notes == ["1 images have no label in train.csv and are not used"]
+    assert dataset.notes == ["1 image not used: no label in train.csv"]
 
 
 @pytest.mark.parametrize("whole", [False, True])

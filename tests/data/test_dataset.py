@@ -38,9 +38,9 @@ def test_ids_are_joined_to_files_as_the_sample_spells_them(tiny_workspace):
     assert list(dataset.test_ids) == ["6", "5", "4", "3", "2", "1"]
     assert dataset.test_files[0] == "test/test/6.jpg"
     for ids, files, notes in [
-        (["1.jpg", "2.jpg"], ["test/test/1.jpg", "test/test/2.jpg"], ["4 test images are not named"]),
-        (["test/3"], ["test/test/3.jpg"], ["5 test images are not named"]),
-        (["1", "0001"], ["test/test/1.jpg", ""], ["1 of the sample's 2 ids have no image", "5 test images"]),
+        (["1.jpg", "2.jpg"], ["test/test/1.jpg", "test/test/2.jpg"], ["4 test images not named"]),
+        (["test/3"], ["test/test/3.jpg"], ["5 test images not named"]),
+        (["1", "0001"], ["test/test/1.jpg", ""], ["of the sample's 2 ids, 1 without an image", "5 test images"]),
     ]:
         (folder / "sample_submission.csv").write_text("id,character\n" + "".join(f"{name},x\n" for name in ids))
         dataset = dataset_in(tiny_workspace)

@@ -224,8 +224,9 @@ def test_the_best_epoch_follows_the_direction_of_the_metric():
 
 
 def overview(**changed):
-    part = {"images": 4, "grey": 1, "colour": 2, "corrupt": 1, "duplicates": 3, "smallest": (8, 9), "median": (9, 9),
-            "largest": None, "problems": {f"{n}.png": "it is not an image" for n in range(22)}}  # fmt: skip
+    problems = {f"{n}.png": "it is not an image" for n in range(22)}
+    part = {"images": 4, "grey": 1, "colour": 2, "corrupt": 1, "duplicates": 3,
+            "width": (8, 9, 64), "height": (9, 9, 9), "problems": problems}  # fmt: skip
     members = [[{"file": "a.png", "part": "train", "label": "cat"}, {"file": "b.png", "part": "test", "label": "dog"}]]
     found = {
         "layout": "folders", "kind": "multiclass", "folds": 5, "submission": "id,label", "notes": ["a note"],
@@ -239,7 +240,7 @@ def overview(**changed):
 def test_overview_shows_classes_images_and_duplicates():
     lines = [line for part in tables.overview_tables(overview()) for line in drawn(part, 100)]
     assert lines[2].split() == ["cat", "3", "75.0%"]
-    assert ["train", "4", "1", "2", "1", "3", "8x9", "9x9"] in [line.split() for line in lines]
+    assert "train       4     1       2        1           3  8 to 64, median 9       9" in lines
     assert not any(line.startswith("test ") for line in lines)
     assert "layout folders, kind multiclass, folds 5" in lines
     assert "groups of duplicates: 1, of these 1 across parts, 1 with different labels" in lines

@@ -21,6 +21,7 @@ from kaggle_cnn.competition.layouts.labels import (
 from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder, split_words
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.plural import count_of
 
 MOST_PARTS = 100  # rows that a table may have for one image
 MOST_COLUMNS = 1000  # columns that a table of labels may have
@@ -246,13 +247,14 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
             trained[image] = labels
     notes = []
     if lacking:
-        notes.append(f"{len(lacking):,} ids in {competition.labels} have no image, the first is '{lacking[0]}'")
+        ids = count_of(len(lacking), "id")
+        notes.append(f"{ids} without an image in {competition.labels}, the first is '{lacking[0]}'")
     if competition.test and (unnamed := len(images) - len(trained) - empty):
-        notes.append(f"{unnamed:,} images are not named in {competition.labels} and are not used")
+        notes.append(f"{count_of(unnamed, 'image')} not used: not named in {competition.labels}")
     if empty:
-        notes.append(f"{empty:,} images have no label in {competition.labels} and are not used")
+        notes.append(f"{count_of(empty, 'image')} not used: no label in {competition.labels}")
     if repeated:
-        notes.append(f"{repeated:,} images have a second label in {competition.labels}; the first counts")
+        notes.append(f"{count_of(repeated, 'image')} with a second label in {competition.labels}; the first counts")
     return trained, notes
 
 

@@ -44,6 +44,7 @@ from kaggle_cnn.competition.metrics import recognise_metric
 from kaggle_cnn.competition.submission_format import guess_format
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.plural import count_of
 
 QUADRATIC = "quadratic_weighted_kappa"
 SAMPLE_WORDS = (("sample", "sub"), ("sample",), ("submission",), ("random", "predictions"))
@@ -250,13 +251,13 @@ def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], li
         for image in candidates:
             if in_class_folder(image, competition.train):
                 trained[image] = (class_of(image, competition.train),)
-        notes = note_unused(rest, trained, "lie outside the class folders and the test folder")
+        notes = note_unused(rest, trained, "outside the class folders and the test folder")
         notes += note_other_folders(competition.classes)
     elif competition.layout == "names":
         for image in candidates:
             if (name := class_in_name(image)) in competition.classes:
                 trained[image] = (name,)
-        notes = note_unused(rest, trained, "have no class in their name")
+        notes = note_unused(rest, trained, "no class in the name")
     else:
         trained, notes = read_labels(competition, candidates)
     tests = test or [image for image in images if image not in trained]
@@ -266,7 +267,7 @@ def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], li
 def note_unused(images: list[str], trained: Container[str], why: str) -> list[str]:
     """Return a sentence on the images that are not among those `trained` on; [] where all are."""
     count = sum(image not in trained for image in images)
-    return [f"{count:,} images {why} and are not used"] if count else []
+    return [f"{count_of(count, 'image')} not used: {why}"] if count else []
 
 
 def note_other_folders(classes: Iterable[str]) -> list[str]:
