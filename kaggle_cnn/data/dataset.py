@@ -77,6 +77,11 @@ def load_dataset(
     """
     progress = progress or Silent()
     train, raw, candidates, notes = read(competition)
+    if not train:
+        raise KcnnError(
+            f"no image of '{competition.name}' has a label",
+            f"correct {competition.folder / 'competition.toml'}, or use kcnn fetch with --train or --labels",
+        )
     targets = read_values(competition, raw) if competition.kind == "regression" else mark_classes(competition, raw)
     cache = workspace.cache(competition.name)
     path = workspace.runs(competition.name) / (folds_file or competition.folds)

@@ -19,9 +19,12 @@ def find_folders(labelled: list[str], train: str, test: str) -> Found | None:
     return Found({"layout": "folders", "train": train, "test": test}, values)
 
 
-def same_classes(table: Found, folders: Found) -> bool:
-    """Return whether a CSV has just the classes that the folders have."""
-    return {name for value in table.values for name in value} == {name for value in folders.values for name in value}
+def same_classes(table: Found, folders: Found, by_number: bool) -> bool:
+    """Return whether a CSV has just the classes that the folders have; or with `by_number`, numbers in their place, as
+    often each."""
+    counts = [Counter(name for value in found.values for name in value) for found in (table, folders)]
+    numbers = by_number and all(name.isdecimal() for name in counts[0])
+    return set(counts[0]) == set(counts[1]) or (numbers and sorted(counts[0].values()) == sorted(counts[1].values()))
 
 
 def in_class_folder(image: str, train: str) -> bool:

@@ -6,23 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
+from kaggle_cnn.competition.layouts.folder_words import HELD_OUT, meanings, says, says_held_out
 from kaggle_cnn.competition.listing import is_left_out, natural, split_words
 
-# What a word in a folder's name says of the images in it: their form, or the part of the data. The first one counts.
-WORDS = {
-    "form": r"masks?|annotations?|annots?|labels?|segment(ation|ed)s?|gt|gr[ae]y(scale)?|edges?|depth|thumb(nail)?s?"
-    r"|resized|aug(mented)?|crop(ped)?|(pre)?processed|heatmaps?|overlays?|bbox|boxes",
-    "train": r"train(ing)?",
-    "test": r"test(ing|s)?",
-    "validation": r"val(id(ation)?)?|dev|eval(uation)?|holdout",
-    "unlabelled": r"pred(ict(ion)?s?)?|unlabell?ed|submission",
-    "image": r"images?|imgs?|photos?|pictures?|colou?r|rgb|originals?|raw|jpe?gs?|png",
-    "piece": r"parts?|batch|folds?|splits?|chunk|shard|pieces?|subset|set|data(set)?|all|folder|archive|extra|stage"
-    r"|seg",
-}
-HELD_OUT = ("test", "unlabelled", "validation")
-MEANINGS = {name: re.compile(rf"({pattern})(set|data|images?|imgs?|jpe?g|png)?") for name, pattern in WORDS.items()}
 MASK_NAME = re.compile(r"(.+?)([-_ ]+(?:mask|segmentation|annotation|gt)s?)[-_ ]?\d*", re.IGNORECASE)
 MOST_STRAY = 0.05  # a smaller share of the images beside the folders does not count
 REPEATED = 0.5  # folders hold the same images where this share of the names comes again
@@ -80,6 +68,9 @@ def read_tree(images: list[str]) -> Reading:
         if copies := nested_copies(node):
             leave_out(found, node, copies)
             found.doubts.append(f"{name_folders(found, copies)} repeats the folders beside it and is left out")
+        elif forms := other_forms(node, said):
+            leave_out(found, node, forms)
+            found.doubts.append(f"{name_folders(found, forms)}: other forms of the images beside, left out")
         elif trains := train_folders(node, said):
             find_test(found, node, said)
             node = enter(found, node, trains)
@@ -162,24 +153,6 @@ def common_start(texts: list[str]) -> str:
     return least[: next((place for place, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), len(least))]
 
 
-def meanings(names: Iterable[str]) -> dict[str, str]:
-    """Return what each folder's name says, a key of WORDS, or "" where it has a word that says nothing.
-
-    Words that all the names share do not count: seg_train and seg_test are train and test.
-    """
-    words = {name: set(split_words(name)) for name in names}
-    shared = set.intersection(*words.values()) if len(words) > 1 else set()
-    found = {}
-    for name, own in words.items():
-        known = [meaning_of(word) for word in own - shared] or [said for word in own if (said := meaning_of(word))]
-        found[name] = "" if not known or "" in known else min(known, key=list(WORDS).index)
-    return found
-
-
-def meaning_of(word: str) -> str:
-    return next((meaning for meaning, pattern in MEANINGS.items() if pattern.fullmatch(word)), "")
-
-
 def nested_copies(node: Node) -> list[str]:
     """Return the folders that hold folders of the names of those beside them."""
     copies = []
@@ -190,15 +163,37 @@ def nested_copies(node: Node) -> list[str]:
     return copies
 
 
+def other_forms(node: Node, said: dict[str, str]) -> list[str]:
+    """Return the folders whose names say that they hold other forms of the images, such as masks, where the images
+    beside them have the same names; and those with parts of their own beside class folders."""
+    plain = [name for name in node.folders if said[name] == "" and not unwrapped(node.folders[name]).folders]
+    most = sum(node.folders[name].count() for name in plain)
+    forms = []
+    for name, child in node.folders.items():
+        beside = [other for other in node.folders if other != name and says(other) != "form"]
+        if says(name) == "form" and beside:
+            own = set(child.names())
+            others = {each for other in beside for each in node.folders[other].names()}
+            if len(own & others) >= REPEATED * len(own):
+                forms.append(name)
+        own_parts = set(meanings(unwrapped(child).folders).values())
+        if len(plain) > 1 and most > child.count() and own_parts and own_parts <= {"train", *HELD_OUT}:
+            forms.append(name)
+    return list(dict.fromkeys(forms))
+
+
 def train_folders(node: Node, said: dict[str, str]) -> list[str]:
-    """Return the folders of a node that are the training part of the data: several where they share class folders."""
+    """Return the folders of a node that are the training part of the data: several where they share class folders, and
+    hold different images."""
     trains = [name for name, meaning in said.items() if meaning == "train"]
     deep = [name for name in trains if len(unwrapped(node.folders[name]).folders) > 1]
     if not trains or (not deep and list(said.values()).count("") > 1):
         return []
     largest = max(deep or trains, key=lambda name: node.folders[name].count())
-    classes = set(unwrapped(node.folders[largest]).folders)
-    return [name for name in trains if name == largest or (classes & set(node.folders[name].folders))]
+    classes = list(unwrapped(node.folders[largest]).folders)
+    more = [name for name in trains if name == largest or set(classes) & set(node.folders[name].folders)]
+    again = repetition(pairs(unwrapped(node.folders[name]), classes) for name in more)
+    return [largest] if again >= REPEATED else more
 
 
 def held_out_folders(said: dict[str, str]) -> list[str]:
@@ -225,15 +220,19 @@ def wrapper_of_parts(node: Node) -> str:
         if train_folders(below, said := meanings(below.folders)) and set(said.values()) & {*HELD_OUT}
     ]
     few = MOST_STRAY * node.count()
-    others = [name for name in node.folders if name not in trees and node.folders[name].count() > few]
-    if len(trees) == 1 and all(says_held_out(name) for name in others):
-        return next(iter(trees))
-    return wrappers[0] if len(wrappers) == 1 else ""
-
-
-def says_held_out(name: str) -> bool:
-    """Return whether a word in a folder's name says that it is not for training."""
-    return any(meaning_of(word) in HELD_OUT for word in split_words(name))
+    said = meanings(node.folders)
+    others = [name for name in node.folders if node.folders[name].count() > few]
+    for name in wrappers if len(wrappers) == 1 else trees if len(trees) == 1 else {}:
+        classes = {folder for part in trees[name].folders.values() for folder in unwrapped(part).folders}
+        if all(
+            says_held_out(other)
+            or (name in wrappers and said[other] != "" and other not in trees)
+            or (other in trees and set(trees[other].folders) <= classes and 2 * trees[name].count() > node.count())
+            for other in others
+            if other != name
+        ):
+            return name
+    return ""
 
 
 def shared_folders(node: Node) -> tuple[dict[str, Node], list[str]]:
@@ -260,16 +259,22 @@ def folders_to_enter(found: Reading, node: Node, said: dict[str, str]) -> list[s
     """
     deep, shared = shared_folders(node)
     if not deep:
-        return []
+        return containers(node)
     below = set(meanings(shared).values())
     by_form = repetition(pairs(child, shared) for child in deep.values())
     by_class = repetition(
         [(top, name) for top, child in deep.items() for name in names_of(child, sub)] for sub in shared
     )
-    names_say = "" not in {said[name] for name in deep}
-    if not names_say and ("" not in below or by_class >= REPEATED > by_form or len(deep) >= 2 * len(shared)):
+    names_say = "" not in {said[name] for name in deep} or all(re.fullmatch(r"\d{4,}", name) for name in deep)
+    copies = by_form >= REPEATED > by_class and ("" in below or names_tell(deep))
+    one_of_several = copies or share_classes_in_parts(deep, shared)
+    if (
+        not names_say
+        and not one_of_several
+        and ("" not in below or by_class >= REPEATED > by_form or len(deep) >= 2 * len(shared))
+    ):
         return []
-    if by_form >= REPEATED > by_class or "form" in {said[name] for name in deep}:
+    if one_of_several or {says(name) for name in deep} & {"form"}:
         best = best_form(list(deep), said, deep)
         other = next(name for name in deep if name != best)
         found.doubts.append(
@@ -280,6 +285,32 @@ def folders_to_enter(found: Reading, node: Node, said: dict[str, str]) -> list[s
     if names_say or len(shared) >= 2 * len(deep):
         return list(deep)
     return []
+
+
+def containers(node: Node) -> list[str]:
+    """Return the folders of a node where each holds folders of its own, and has a name such as colon_image_sets; or
+    []."""
+    holds = [name for name, child in node.folders.items() if len(unwrapped(child).folders) > 1]
+    are = len(holds) > 1 and len(holds) == len(node.folders) and all(says(name) in ("image", "piece") for name in holds)
+    return holds if are else []
+
+
+def names_tell(deep: dict[str, Node]) -> bool:
+    """Return whether the images have names that two images rarely share: five digits or more, not 1 or pic_001."""
+    names = [name for child in deep.values() for name in child.names()]
+    return sum(len(re.findall(r"\d", name)) >= 5 for name in names) >= REPEATED * len(names)
+
+
+def share_classes_in_parts(deep: dict[str, Node], shared: list[str]) -> bool:
+    """Return whether folders hold parts of the data, and these the same class folders: several data sets in one."""
+    said = meanings(shared)
+    trains = [name for name in shared if said[name] == "train"]
+    if not trains or "" in said.values():
+        return False
+    classes = [
+        set(unwrapped(child.folders[trains[0]]).folders) for child in deep.values() if trains[0] in child.folders
+    ]
+    return len(classes) > 1 and len(set.intersection(*classes)) > 1
 
 
 def pairs(node: Node, folders: list[str]) -> Iterator[tuple[str, str]]:
@@ -295,7 +326,11 @@ def names_of(node: Node, folder: str) -> Iterator[str]:
 def best_form(names: list[str], said: dict[str, str], nodes: dict[str, Node]) -> str:
     """Return the folder of the images as they were taken: one called so, else one not called otherwise; the largest."""
     rank = {"image": 0, "form": 2}
-    return min(names, key=lambda name: (rank.get(said[name], 1), -nodes[name].count(), natural(name)))
+
+    def order(name: str) -> tuple[int, int, Any]:
+        return rank.get(said[name] or says(name), 1), -nodes[name].count(), natural(name)
+
+    return min(names, key=order)
 
 
 def read_class_folders(found: Reading, node: Node) -> None:

@@ -26,6 +26,7 @@ from kaggle_cnn.plural import count_of
 MOST_PARTS = 100  # rows that a table may have for one image
 MOST_COLUMNS = 1000  # columns that a table of labels may have
 SEPARATORS = " |;,"
+ANSWERS = {"true", "false", "yes", "no", "unk", "unknown", "nan", ""}
 YES, NO = ("1", "1.0"), ("0", "0.0", "-1", "-1.0")
 
 
@@ -118,15 +119,19 @@ def label_columns(
     """Return the columns of `table` that hold the labels, how sure that is, and other columns that may; see
     `find_table` for `sure`.
 
-    These are, first that applies: the `parts` of a widened table; those of the sample; the first that is called as
-    labels are; those of 0 and 1, or -1 and 1, one for each class; the only one left; of those with few different cells
-    the first of words, or the last of numbers.
+    These are, first that applies: the `parts` of a widened table; those of the sample, by name, or by what the sample's
+    cells hold; the first that is called as labels are; those of 0 and 1, or -1 and 1, one for each class; the only one
+    left; of those with few different cells the first of words, or the last of numbers.
     """
     if parts:
         return [name for name in table.columns if name != ids], 5, []
     rest = [name for name in table.columns if name not in (ids, "") and not NO_LABEL_NAMES.fullmatch(name.strip())]
     asked = [name for name in sample.columns if name in rest] if sample is not None else []
     marks = [name for name in rest if set(table[name]) <= {*YES, *NO}]
+    cells: list[str] = list(sample[sample.columns[-1]].head(500)) if sample is not None else []
+    filled = {word for cell in cells for word in cell.split()}
+    if not asked and filled and not all(is_number(word) for word in filled):
+        asked = [name for name in rest if 2 * len(filled & set(table[name])) >= len(filled)][:1]
     named = [name for name in rest if LABEL_NAMES.fullmatch(name.strip())]
     named = named or [name for name in rest if split_words(name)[-1:] and split_words(name)[-1] in LABEL_WORDS]
     if asked:
@@ -140,6 +145,7 @@ def label_columns(
     few = [name for name in rest if len(rest) == 1 or 2 <= table[name].nunique() <= max(2, len(table) // 2)]
     likely = [name for name in few if not any(map(CIRCUMSTANCES.fullmatch, split_words(name)))] or few
     wordy = [name for name in likely if not all(is_number(cell) for cell in table[name] if cell)]
+    wordy = [name for name in wordy if not {cell.lower() for cell in table[name]} <= ANSWERS] or wordy
     chosen = wordy[:1] or likely[-1:]
     return chosen, 1 if len(rest) == 1 else 0, [name for name in few if name not in chosen]
 

@@ -15,7 +15,7 @@ from kaggle_cnn.errors import KcnnError
 
 LABEL_NAMES = re.compile(
     r"labels?|class(es)?|class_?(name|id)|categor(y|ies)|category_(id|name)|targets?|tags?|species|breed|character"
-    r"|emotion|diagnosis|level|type|attribute_ids|y",
+    r"|emotion|diagnos(is|tic|e)|level|type|attribute_ids|y",
     re.IGNORECASE,
 )
 LABEL_WORDS = {"label", "labels", "class", "category", "species", "breed", "diagnosis", "target", "emotion"}
@@ -109,7 +109,9 @@ def read_names(path: Path, labels: list[str]) -> dict[str, str]:
         return {}
     for forwards in (both, [(value, key) for key, value in both]):
         named = dict(forwards)
-        # As many names as keys: a table of ids and labels is not a map of classes.
+        # Numbers are not names of words, and a table of ids and labels has fewer names than keys.
+        if all(map(is_number, named.values())) and not all(map(is_number, labels)):
+            continue
         if set(labels) <= set(named) and len(set(named.values())) == len(named) == len(forwards):
             return {label: named[label] for label in labels} if list(named.values()) != list(named) else {}
     return {}

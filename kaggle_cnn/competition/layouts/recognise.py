@@ -4,6 +4,7 @@ folders: a folder a class. table: a CSV with an id and labels beside the images.
 names: the class is in the file's name, `cat.0.jpg`.
 """
 
+import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,7 +21,8 @@ from kaggle_cnn.competition.layouts.class_folders import (
     in_class_folder,
     same_classes,
 )
-from kaggle_cnn.competition.layouts.folder_tree import Reading, meanings, read_tree
+from kaggle_cnn.competition.layouts.folder_tree import Reading, read_tree
+from kaggle_cnn.competition.layouts.folder_words import meanings
 from kaggle_cnn.competition.layouts.label_table import find_table, read_labels
 from kaggle_cnn.competition.layouts.labels import (
     TEST_NAME,
@@ -47,6 +49,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
 
 QUADRATIC = "quadratic_weighted_kappa"
+NO_SAMPLE = re.compile(r"label|train|meta")  # sample_labels.csv holds the labels of a sample
 SAMPLE_WORDS = (("sample", "sub"), ("sample",), ("submission",), ("random", "predictions"))
 
 
@@ -84,7 +87,9 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
     columns = found.fields.get("label_columns", ())
     kind = find_kind(found, sample, metric_words)
     joined = len(columns) > 1 and not {name for value in found.values for name in value} <= set(columns)
-    classes, label_values = name_classes(folder, found.values, joined) if kind != "regression" else (list(columns), [])
+    marked = len(columns) > 1 and not joined  # a column for each class, also for one that no image has
+    values = [tuple(columns)] if marked else found.values
+    classes, label_values = name_classes(folder, values, joined) if kind != "regression" else (list(columns), [])
     spellings = Spellings(list_images(folder))
     rows = found.fields["layout"] == "pixels"
 
@@ -149,7 +154,8 @@ def find_sample(folder: Path) -> str:
     tables = list_tables(folder)
     for words in SAMPLE_WORDS:
         for table in tables:
-            if all(word in PurePosixPath(table).name.lower() for word in words):
+            name = PurePosixPath(table).name.lower()
+            if all(word in name for word in words) and not NO_SAMPLE.search(name):
                 return table
     return ""
 
@@ -178,15 +184,16 @@ def find_labels(
         lists = [name for name in tables if choices.labels or not TEST_NAME.search(PurePosixPath(name).name)]
         from_table = choices.labels or choices.label_column or not choices.train
         table = find_table(folder, lists, labelled, test, sample, sure, choices.label_column) if from_table else None
-        if by_folder and (table is None or (sure and same_classes(table.found, by_folder))):
+        if by_folder and (table is None or (sure and same_classes(table.found, by_folder, sample is None))):
             by_folder.fields["ignore"] = tuple(tree.ignore)
             found, doubts = by_folder, tree.doubts
         elif table:
             found, doubts = table
         else:
-            found = find_names(labelled, test)
-    else:
-        found = find_pixels(folder, tables, choices.label_column)
+            found = find_names(trained, test)
+            if found:
+                found.fields["ignore"] = tuple(tree.ignore)
+    found = found or find_pixels(folder, tables, choices.label_column)
     if found is None:
         raise broken[0] if broken else no_labels(folder, labelled, train)
     distinct = sorted({name for value in found.values for name in value})
