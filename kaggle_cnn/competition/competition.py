@@ -10,7 +10,8 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import read_toml, write_toml
 from kaggle_cnn.workspace import Workspace
 
-LAYOUTS = ("folders", "table", "pixels", "names")
+LAYOUTS = ("folders", "table", "pixels", "names", "arrays")
+ROW_LAYOUTS = ("pixels", "arrays")  # whose images are rows of files, as train.csv#17
 SUBMISSION_FORMATS = {
     "class_name": "the name of the class",
     "class_id": "the number of the class",
@@ -21,7 +22,10 @@ SUBMISSION_FORMATS = {
     "long": "a row for each image and class",
     "value": "numbers",
 }
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+IMAGE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,13 @@ class Competition:
     name: str
     host: str  # "kaggle" or "local": where the files came from and where submissions go
     source: str  # what was fetched: the competition's URL, "demo", or a folder or zip, absolute
-    layout: str  # how labels are stored: "folders", "table", "pixels" or "names"
+    layout: str  # how labels are stored: "folders", "table", "pixels", "names" or "arrays"
     classes: tuple[str, ...]  # the classes, labels or grades in order; of a regression the names of the values
     kind: str = "multiclass"  # what is predicted: multiclass, multilabel, ordinal or regression
     metric: str = ""  # by which it is judged, a name of competition/metrics.py; "" takes the usual one
     metric_words: str = ""  # the host's own words for the metric
     train: str = ""  # the folder with the training images; with folders, the one whose subfolders are the classes;
-    #                  with pixels, the CSV with the training rows
+    #                  with pixels or arrays, the CSV or array with the training rows
     test: str = ""  # the folder with the test images; with pixels, the CSV with the test rows
     ignore: tuple[str, ...] = ()  # folders and files that are left out; in these, in train and in test, `*` is any text
     labels: str = ""  # table, pixels: the CSV with the labels

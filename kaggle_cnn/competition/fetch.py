@@ -45,7 +45,7 @@ def fetch(
     stay on the disk then, and the next fetch reads them without a download; a local source leaves no files.
     """
     source, slug = resolve(given)
-    name = name or slug or competition_name(source)
+    name = name or slug or free_name(workspace, competition_name(source), source)
     if name != as_folder_name(name):
         raise KcnnError(
             f"--name should be letters, digits, dots, dashes and underscores, got '{name}'", "for example: pets"
@@ -133,6 +133,18 @@ def competition_name(source: str) -> str:
     name = Path(source).name
     ending = next((suffix for suffix in reversed(SUFFIXES) if name.lower().endswith(suffix)), "")
     return as_folder_name(name[: len(name) - len(ending)]) or "mine"
+
+
+def free_name(workspace: Workspace, name: str, source: str) -> str:
+    """Return `name`, or with a number where a competition from another source has that: a second archive.zip is
+    archive-2."""
+    number = 1
+    while True:
+        tried = name if number == 1 else f"{name}-{number}"
+        path = workspace.data(tried) / "competition.toml"
+        if not path.is_file() or Competition.read(path.parent).source == source:
+            return tried
+        number += 1
 
 
 def as_folder_name(text: str) -> str:

@@ -14,6 +14,11 @@ from kaggle_cnn.errors import KcnnError
 
 TRAIN_FOLDER = re.compile(r"train(ing)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d+))*", re.IGNORECASE)
 TEST_FOLDER = re.compile(r"test(ing|s)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d+))*", re.IGNORECASE)
+# Files beside the images that say something of them to people or programs, and are not data that is left out.
+SIDE_FILES = {
+    *(".csv", ".json", ".txt", ".names", ".md", ".rst", ".toml", ".yaml", ".yml", ".xml", ".ini", ".cfg", ".log"),
+    *(".pdf", ".html", ".py", ".ipynb"),
+}
 OWN_TABLES = {"folds.csv"}
 
 
@@ -30,6 +35,16 @@ def list_images(folder: Path, ignore: Collection[str] = ()) -> list[str]:
 def list_tables(folder: Path) -> list[str]:
     """Return the paths of all CSVs below `folder`, relative to it, without those that kcnn wrote."""
     return [name for name in list_files(folder) if name.lower().endswith(".csv") and name not in OWN_TABLES]
+
+
+def count_unread(folder: Path, known: Collection[str]) -> Counter[str]:
+    """Return ending -> number of the files below `folder` that kcnn cannot read. `known` are files that it has read."""
+    endings: Counter[str] = Counter()
+    for name in list_files(folder):
+        ending = PurePosixPath(name).suffix.lower()
+        if ending and ending not in {*IMAGE_SUFFIXES, *SIDE_FILES} and name not in known:
+            endings[ending] += 1
+    return endings
 
 
 def list_files(folder: Path) -> list[str]:
@@ -109,6 +124,10 @@ class Spellings:
             whole, stem = (str(path), str(short)), (str(path.with_suffix("")), str(short.with_suffix("")))
             for spelling in (*whole, *stem, path.name, path.stem):
                 self.images.setdefault(spelling, image)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(set(self.images.values()))
 
     def find(self, name: str) -> str | None:
         """Return the image that `name` means, or None."""

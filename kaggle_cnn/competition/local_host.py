@@ -10,6 +10,7 @@ import pandas as pd
 from kaggle_cnn.competition import submission
 from kaggle_cnn.competition.archive import unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.layouts.arrays import is_array, read_label_array
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress
@@ -59,6 +60,10 @@ def read_solution(competition: Competition) -> pd.DataFrame | None:
         return read_table(DEMO / "solution.csv")
     if not competition.solution:
         return None
+    if is_array(competition.solution):
+        labels = read_label_array(competition.folder / competition.solution)
+        ids = [str(number) for number in range(1, len(labels) + 1)]
+        return pd.DataFrame({competition.id_column: ids, competition.prediction_columns[0]: labels})
     table = read_table(competition.folder / competition.solution)
     if competition.id_column not in table.columns:
         raise KcnnError(

@@ -1,7 +1,9 @@
 """Read and write CSVs as tables of strings, so that `007` stays `007` and a class called `NA` stays a class."""
 
 import csv
+import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -9,6 +11,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 
 # What a file with the name of a CSV can be instead: its first bytes, and what they show.
+FEWEST_PIXELS = 36  # a CSV of fewer numbers a row does not hold images
 DISGUISES = {
     b"PK\x03\x04": "a zip or Excel file",
     b"version https://git-lfs": "a pointer of git-lfs, not the file itself",
@@ -17,10 +20,14 @@ DISGUISES = {
 }
 
 
-def read_table(path: Path, rows: int | None = None, columns: list[str] | None = None) -> pd.DataFrame:
+def read_table(
+    path: Path, rows: int | None = None, columns: list[str] | None = None, bad_rows: list[str] | None = None
+) -> pd.DataFrame:
     """Return a CSV (the first `rows`, only `columns`) as strings without spaces around them, empty cells as "".
 
-    The header stays as it is; a column without a name is called "". Raises KcnnError where the file is missing or is
+    The header stays as it is; a column without a name is called "". A CSV of pixels without a header gets one: label,
+    where the row has a number more than a square image, and pixel0, pixel1 ... Rows that have more cells than the
+    header are left out and added to `bad_rows`, where that is given. Raises KcnnError where the file is missing or is
     not a CSV in UTF-8.
     """
     if not path.is_file():
@@ -30,8 +37,15 @@ def read_table(path: Path, rows: int | None = None, columns: list[str] | None = 
     for beginning, what in DISGUISES.items():
         if start.startswith(beginning):
             raise KcnnError(f"{path} is not a CSV: it is {what}", "download the file from its source again")
+    options = {"dtype": str, "keep_default_na": False, "nrows": rows, "usecols": columns, **header_options(path)}
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", nrows=rows, usecols=columns)
+        try:
+            table = pd.read_csv(path, **options)
+        except pd.errors.ParserError:
+            if bad_rows is None:
+                raise
+            keep: Any = lambda cells: bad_rows.append(",".join(cells))  # noqa: E731
+            table = pd.read_csv(path, **options, engine="python", on_bad_lines=keep)
     except (ValueError, pd.errors.ParserError) as error:  # ValueError: not UTF-8, empty
         raise KcnnError(
             f"{path} is not a CSV in UTF-8: {str(error).splitlines()[0]}", "replace it by a CSV with a header and rows"
@@ -41,8 +55,36 @@ def read_table(path: Path, rows: int | None = None, columns: list[str] | None = 
     return table.fillna("").apply(lambda column: column.str.strip())
 
 
+def header_options(path: Path) -> dict[str, Any]:
+    """Return what pandas is given to read a CSV in UTF-8, with names for the columns of pixels without a header."""
+    names = name_pixels(path)
+    return {"encoding": "utf-8-sig", **({"header": None, "names": names} if names else {})}
+
+
+def name_pixels(path: Path) -> list[str]:
+    """Return names for the columns of a CSV of pixels that has no header, or []."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        first = next(csv.reader(stream), [])
+    numbers = [cell.strip() for cell in first]
+    if len(numbers) < FEWEST_PIXELS or not all(number.isdecimal() for number in numbers):
+        return []
+    first_number = int(numbers[0])
+    if numbers == [str(number) for number in range(first_number, first_number + len(numbers))]:  # a header: 0, 1, 2 ...
+        return []
+    labelled = not makes_square(len(numbers)) and makes_square(len(numbers) - 1)
+    return [*(["label"] if labelled else []), *(f"pixel{number}" for number in range(len(numbers) - labelled))]
+
+
+def makes_square(count: int) -> bool:
+    """Return whether so many numbers make a square image, grey or in colour."""
+    grey, colour = math.isqrt(count), math.isqrt(count // 3)
+    return count in (grey**2, 3 * colour**2)
+
+
 def read_header(path: Path) -> list[str]:
     """Return the names of a CSV's columns, or [] where the file is empty."""
+    if names := name_pixels(path):
+        return names
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         return next(csv.reader(stream), [])
 

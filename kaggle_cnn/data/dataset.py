@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.competition import ROW_LAYOUTS, Competition
+from kaggle_cnn.competition.layouts.arrays import array_file
 from kaggle_cnn.competition.layouts.label_table import read_column
 from kaggle_cnn.competition.layouts.recognise import read
-from kaggle_cnn.competition.listing import Spellings, path_below
+from kaggle_cnn.competition.listing import Spellings, count_unread, path_below
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.submission import read_sample, test_ids
 from kaggle_cnn.competition.task import Task
@@ -91,7 +92,8 @@ def load_dataset(
         write_folds(path, train, [" ".join(cells) for cells in raw], numbers)
     drawn = read_folds(path, train)
     ids, files, test_notes = join_test(competition, candidates)
-    notes = [*competition.notes, *notes, *note_small_classes(competition, targets, drawn.count), *test_notes]
+    small = note_small_classes(competition, targets, drawn.count)
+    notes = [*competition.notes, *notes, *note_unread(competition), *small, *test_notes]
     return Dataset(competition, np.array(train, dtype=str), targets, drawn, ids, files, cache, notes)
 
 
@@ -148,7 +150,7 @@ def join_test(competition: Competition, images: list[str]) -> tuple[Array, Array
     sample the ids are the names without suffix, or the paths where those are not unique; of rows their numbers.
     """
     sample = read_sample(competition)
-    if competition.layout == "pixels":
+    if competition.layout in ROW_LAYOUTS:
         return join_rows(competition, images, sample)
     if sample is None:
         if not competition.test:  # an image without a label may be anything
@@ -189,6 +191,17 @@ def join_rows(competition: Competition, rows: list[str], sample: pd.DataFrame | 
             f"the sample has {len(ids)} ids and {competition.test} has {len(rows)} rows: they are joined by row number"
         )
     return np.array(ids, dtype=str), np.array(files, dtype=str), notes
+
+
+def note_unread(competition: Competition) -> list[str]:
+    """Return a sentence on the files that kcnn cannot read; none where there are no such."""
+    fields = (competition.train, competition.test, competition.labels, competition.solution)
+    known = {array_file(Path(name)).as_posix() for name in fields if name}
+    endings = count_unread(competition.folder, known)
+    if not endings:
+        return []
+    named = ", ".join(f"{count_of(count, 'file')} {ending}" for ending, count in endings.most_common(5))
+    return [f"not read: {named}{', ...' if len(endings) > 5 else ''}"]
 
 
 def note_small_classes(competition: Competition, targets: Array, folds: int) -> list[str]:

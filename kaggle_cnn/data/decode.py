@@ -5,6 +5,7 @@ that libjpeg-turbo rejects.
 """
 
 import sys
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def decode_square(path: Path, size: int, channels: int) -> Array:
             return decode_jpeg_square(content, size, channels)
         except ValueError:
             pass  # a CMYK JPEG or a damaged one: Pillow decides
-    with Image.open(BytesIO(content)) as image:
+    with open_image(content) as image:
         return convert_square(image, size, channels)
 
 
@@ -65,8 +66,22 @@ def decode_whole(path: Path, least: int | None = None) -> Array:
             return np.ascontiguousarray(apply_orientation(decode_scaled(content, least or MOST_PIXELS, 3), content))
         except ValueError:
             pass  # a CMYK JPEG or a damaged one: Pillow decides
-    with Image.open(BytesIO(content)) as image:
+    with open_image(content) as image:
         return np.asarray(convert_mode(ImageOps.exif_transpose(image), 3))
+
+
+def open_image(content: bytes) -> Image.Image:
+    """Return what Pillow opens; HEIC by libheif. Raises what they raise for a file that is not an image."""
+    if content[4:8] == b"ftyp" and content[8:12] not in (b"avif", b"avis"):
+        register_heif()
+    return Image.open(BytesIO(content))
+
+
+@cache
+def register_heif() -> None:
+    from pi_heif import register_heif_opener  # type: ignore[import-untyped]
+
+    register_heif_opener()
 
 
 def read_content(path: Path) -> bytes:
@@ -149,8 +164,9 @@ def convert_mode(image: Image.Image, channels: int) -> Image.Image:
     """Return a Pillow image of any mode as mode "L" (`channels` is 1) or "RGB" (`channels` is 3)."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        # A 16-bit file uses its whole range. A 32-bit or float file has a range of its own.
-        low, high = (0, 65535) if image.mode.startswith("I;16") else (values.min(), values.max())
+        # A 16-bit file holds values of 8 to 16 bits. A 32-bit or float file has a range of its own.
+        bits = next(bits for bits in (8, 10, 12, 14, 16, 64) if values.max() < 2**bits)
+        low, high = (0, 2**bits - 1) if image.mode.startswith("I;16") else (values.min(), values.max())
         image = Image.fromarray(np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -158,9 +174,16 @@ def convert_mode(image: Image.Image, channels: int) -> Image.Image:
     return image.convert("L" if channels == 1 else "RGB")
 
 
+def open_header(path: Path) -> Image.Image:
+    """Return a file opened by Pillow, its pixels not read yet where the format allows."""
+    if path.suffix.lower() in (".heic", ".heif"):
+        register_heif()
+    return Image.open(path)
+
+
 def read_header(path: Path) -> tuple[int, int, str]:
     """Return width, height and Pillow mode of a file or a row of a CSV, with the EXIF orientation applied."""
     row = split_row(path)
-    with Image.fromarray(read_rows(row[0])[row[1]]) if row else Image.open(path) as image:
+    with Image.fromarray(read_rows(row[0])[row[1]]) if row else open_header(path) as image:
         sideways = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
         return (image.height, image.width, image.mode) if sideways else (image.width, image.height, image.mode)

@@ -26,7 +26,7 @@ from kaggle_cnn.data.pixel_tables import find_file, read_tables
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.progress import Progress
 
-CACHE_VERSION = 2  # increase it when the same file and size give other pixels than before
+CACHE_VERSION = 3  # increase it when the same file and size give other pixels than before
 PORTION = 16  # images for a thread at a time: handing over one image costs as much as decoding a small one
 
 Result = TypeVar("Result")

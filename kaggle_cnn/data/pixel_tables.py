@@ -1,4 +1,4 @@
-"""Read images from CSVs: `train.csv#17` is the image in row 17 of train.csv, counted from 0."""
+"""Read images from CSVs and arrays: `train.csv#17` is the image in row 17 of train.csv, counted from 0."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -7,22 +7,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kaggle_cnn.competition.layouts.arrays import array_file, is_array, read_images
 from kaggle_cnn.competition.layouts.pixel_rows import pixel_columns
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.competition.table import read_table
+from kaggle_cnn.competition.table import header_options, read_table
 from kaggle_cnn.errors import KcnnError
 
 
 def split_row(path: Path) -> tuple[Path, int] | None:
-    """Return the CSV and the row number in a path such as `train.csv#17`, or None for an image file."""
+    """Return the CSV or array and the row number in a path such as `train.csv#17`, or None for an image file."""
     name, sharp, row = path.name.rpartition("#")
-    return (path.with_name(name), int(row)) if sharp and name.lower().endswith(".csv") and row.isdecimal() else None
+    holds_rows = sharp and row.isdecimal() and (name.lower().endswith(".csv") or is_array(name))
+    return (path.with_name(name), int(row)) if holds_rows else None
 
 
 def find_file(path: Path) -> Path:
-    """Return the file that holds an image: the image file itself, or the CSV of a row."""
+    """Return the file that holds an image: the image file itself, or the file of a row."""
     row = split_row(path)
-    return row[0] if row else path
+    return array_file(row[0]) if row else path
 
 
 def read_tables(files: Iterable[Path]) -> None:
@@ -33,11 +35,13 @@ def read_tables(files: Iterable[Path]) -> None:
 
 @lru_cache(maxsize=2)
 def read_rows(path: Path) -> Array:
-    """Return all images of a CSV as uint8 (N, side, side).
+    """Return all images of a CSV as uint8 (N, side, side); of an array as it is.
 
-    Where a row has three times a square number of values, they are colours: uint8 (N, side, side, 3).
+    Where a row of a CSV has three times a square number of values, they are colours: uint8 (N, side, side, 3).
     Raises KcnnError if the rows are not squares of numbers from 0 to 255.
     """
+    if is_array(path.name):
+        return read_images(path)
     columns = pixel_columns(read_table(path, rows=20))
     if not columns:
         raise KcnnError(f"{path} has no columns of pixels", "expected pixel0, pixel1 ..., or one column of numbers")
@@ -46,7 +50,8 @@ def read_rows(path: Path) -> Array:
             cells = read_table(path, columns=columns)[columns[0]]
             values = np.stack([np.array(cell.split(), dtype=np.float32) for cell in cells])
         else:
-            values = pd.read_csv(path, usecols=columns, dtype=np.float32, encoding="utf-8-sig")[columns].to_numpy()
+            table = pd.read_csv(path, usecols=columns, dtype=np.float32, **header_options(path))
+            values = table[columns].to_numpy()
     except ValueError:
         raise KcnnError(
             f"{path} has rows of different lengths, or a value that is not a number", "expected whole numbers"

@@ -53,8 +53,9 @@ def test_one_folder_under_two_names(kcnn, refused, work, farms):
     assert "north" in kcnn("look", "-c", "fields", cwd=work).stdout
     assert "oats" in kcnn("look", "-c", "crops", cwd=work).stdout
     other = save(farms.parent / "b" / "fields", "a/1.png", "b/2.png")
-    assert "there is already a competition 'fields'" in refused("fetch", str(other), cwd=work)
-    kcnn("fetch", str(other), "--name", "other", cwd=work)
+    assert "there is already a competition 'crops'" in refused("fetch", str(other), "--name", "crops", cwd=work)
+    assert "fields-2: 2 training images" in kcnn("fetch", str(other), cwd=work).stdout  # as a second archive.zip
+    assert "fields-2 is here already" in kcnn("fetch", str(other), cwd=work).stderr
 
 
 def test_a_competition_with_runs_is_not_read_in_another_way(kcnn, refused, work, farms):

@@ -149,7 +149,7 @@ def test_what_is_written_is_read(sound):
     ("fields", "error"),
     [
         ({"kind": "detection"}, "kind should be one of multiclass, multilabel, ordinal, regression, got 'detection'"),
-        ({"layout": "heap"}, "layout should be one of folders, table, pixels, names, got 'heap'"),
+        ({"layout": "heap"}, "layout should be one of folders, table, pixels, names, arrays, got 'heap'"),
         ({"submission_format": "guess"}, "submission_format should be one of class_name, class_id, .*, got 'guess'"),
         ({"metric": "rmse"}, r"metric should be a metric for multiclass \(rmse is for regression\), got 'rmse'"),
         ({"metric": "samples_f2"}, r"a metric for multiclass \(samples_f2 is for multilabel\)"),

@@ -40,14 +40,18 @@ def class_of(image: str, train: str) -> str:
     return unicodedata.normalize("NFC", path_below(image, train).parts[0])
 
 
-def find_names(labelled: list[str], test: str) -> Found | None:
-    """Return the labels that file names give to the images `labelled`.
+def find_names(labelled: list[str], test: str, train: str = "") -> Found | None:
+    """Return the labels that file names give to the images `labelled`; `train` is the user's choice of a folder.
 
     None where there are fewer than two classes, a class has one image only, or half of the images have no class.
     """
-    train = first_folder(labelled, TRAIN_FOLDER)
+    train = train or first_folder(labelled, TRAIN_FOLDER)
     classes = Counter(name for image in labelled if is_below(image, train) and (name := class_in_name(image)))
-    if len(classes) < 2 or min(classes.values()) < 2 or sum(classes.values()) < len(labelled) / 2:
+    if (
+        len(classes) < 2
+        or min(classes.values()) < 2
+        or 2 * sum(classes.values()) < sum(is_below(image, train) for image in labelled)
+    ):
         return None
     return Found({"layout": "names", "train": train, "test": test}, [(name,) for name in classes.elements()])
 

@@ -12,7 +12,7 @@ from kaggle_cnn.competition.layouts.folder_words import HELD_OUT, meanings, says
 from kaggle_cnn.competition.listing import is_left_out, natural, split_words
 
 MASK_NAME = re.compile(r"(.+?)([-_ ]+(?:mask|segmentation|annotation|gt)s?)[-_ ]?\d*", re.IGNORECASE)
-MOST_STRAY = 0.05  # a smaller share of the images beside the folders does not count
+FEW_STRAY, MOST_STRAY = 3, 0.05  # so many images beside the folders, or a smaller share of all, do not count
 REPEATED = 0.5  # folders hold the same images where this share of the names comes again
 FEWEST_NAMED = 0.2  # masks lie beside the images where this share of the names is called so
 
@@ -105,7 +105,8 @@ def join(*names: str) -> str:
 
 def only_folder(node: Node) -> str:
     """Return the only folder of a node that holds nearly all images, or ""."""
-    return next(iter(node.folders)) if len(node.folders) == 1 and len(node.files) <= MOST_STRAY * node.count() else ""
+    few = max(FEW_STRAY, MOST_STRAY * node.count())
+    return next(iter(node.folders)) if len(node.folders) == 1 and len(node.files) <= few else ""
 
 
 def unwrap(found: Reading, node: Node) -> Node:
@@ -127,7 +128,8 @@ def enter(found: Reading, node: Node, names: list[str]) -> Node:
     out."""
     pattern = f"{common_start(names)}*" if len(names) > 1 else names[0]
     matched = [name for name in node.folders if name.startswith(pattern.removesuffix("*"))] if len(names) > 1 else names
-    found.ignore += [join(found.train, name) for name in matched if name not in names]
+    beside = [join(found.train, name) for name in matched if name not in names]
+    found.ignore += [name for name in beside if name != found.test]
     found.train = join(found.train, pattern)
     entered = Node()
     for name in names:

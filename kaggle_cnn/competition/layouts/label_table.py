@@ -18,11 +18,12 @@ from kaggle_cnn.competition.layouts.labels import (
     is_fraction,
     is_number,
 )
-from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder, split_words
+from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder, is_below, split_words
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
 
+MANY_COLUMNS = 10  # columns of numbers that are worthy of a note
 MOST_PARTS = 100  # rows that a table may have for one image
 MOST_COLUMNS = 1000  # columns that a table of labels may have
 SEPARATORS = " |;,"
@@ -35,6 +36,17 @@ class Labels(NamedTuple):
 
     found: Found
     doubts: list[str]
+
+
+class Candidate(NamedTuple):
+    """A table that may hold the labels. `rank`: what share of the images it names, in tenths, and how sure its columns
+    are. `table` has the rows whose images are there; `others` are columns that may hold the labels, too."""
+
+    rank: tuple[int, int]
+    table: pd.DataFrame
+    columns: list[str]
+    others: list[str]
+    fields: dict[str, Any]
 
 
 def find_table(
@@ -54,31 +66,10 @@ def find_table(
     """
     train = first_folder(labelled, TRAIN_FOLDER)
     spellings = Spellings(labelled, train)
-    candidates: list[tuple[tuple[int, int], pd.DataFrame, list[str], list[str], dict[str, Any]]] = []
-    for name in tables:
-        header = read_header(folder / name)
-        if len(header) > MOST_COLUMNS:
-            continue
-        table = read_table(folder / name)
-        if len(table.columns) < 2 or not len(table) or (chosen_column and chosen_column not in table.columns):
-            continue
-        ids = find_ids(table, spellings)
-        parts = None
-        if ids is None:
-            ids = str(table.columns[0])
-            parts = find_parts(table[ids], spellings)
-            if parts is None:
-                continue
-            table = widen(table, ids, parts)
-        columns, rank, others = (
-            ([chosen_column], 9, []) if chosen_column else label_columns(table, ids, sample, parts, sure)
-        )
-        there = table[ids].map(lambda value: spellings.find(value) is not None)
-        if columns and there.any():
-            fields = {"layout": "table", "train": train, "test": test, "labels": name, "label_id": ids}
-            named = len(set(table.loc[there, ids]))
-            tenths = round(10 * named / len(labelled))
-            candidates.append(((tenths, rank), table[there], columns, others, fields))
+    readable = [name for name in tables if len(read_header(folder / name)) <= MOST_COLUMNS]
+    read = [(name, read_table(folder / name, bad_rows=[])) for name in readable]
+    considered = [consider(name, table, spellings, sample, sure, chosen_column) for name, table in read]
+    candidates = [candidate for candidate in considered if candidate]
     if chosen_column and not candidates:
         raise KcnnError(
             f"no CSV has the column '{chosen_column}' and ids of images",
@@ -86,15 +77,40 @@ def find_table(
         )
     if not candidates:
         return None
-    _, table, columns, others, fields = max(candidates, key=lambda each: each[0])
+    _, table, columns, others, fields = max(candidates, key=lambda candidate: candidate.rank)
+    named = [image for value in table[fields["label_id"]] if (image := spellings.find(value))]
+    are_below = 2 * sum(is_below(image, train) for image in named) >= len(named)
+    fields |= {"layout": "table", "train": train if are_below else "", "test": test}
     doubts = []
     if others:
-        named_others = ", ".join(f"'{name}'" for name in others[:4])
         doubts = [
             f"the labels are taken from the column '{columns[0]}' of {fields['labels']}; it may also be "
-            f"{named_others}: --label-column NAME chooses"
+            f"{', '.join(map(repr, others[:4]))}: --label-column NAME chooses"
         ]
     return Labels(interpret_columns(table, columns, fields), doubts)
+
+
+def consider(
+    name: str, table: pd.DataFrame, spellings: Spellings, sample: pd.DataFrame | None, sure: bool, chosen_column: str
+) -> Candidate | None:
+    """Return a table as one that may hold the labels, or None where it does not."""
+    if len(table.columns) < 2 or not len(table) or (chosen_column and chosen_column not in table.columns):
+        return None
+    ids, parts = find_ids(table, spellings), None
+    if ids is None:
+        ids = str(table.columns[0])
+        parts = find_parts(table[ids], spellings)
+        if parts is None:
+            return None
+        table = widen(table, ids, parts)
+    columns, sureness, others = label_columns(table, ids, sample, parts, sure)
+    columns, others = ([chosen_column], []) if chosen_column else (columns, others)
+    images = table[ids].map(spellings.find)
+    there = images.notna()
+    if not columns or not there.any():
+        return None
+    tenths = round(10 * images.nunique() / len(spellings))
+    return Candidate((tenths, sureness), table[there], columns, others, {"labels": name, "label_id": ids})
 
 
 def find_ids(table: pd.DataFrame, spellings: Spellings) -> str | None:
@@ -104,7 +120,7 @@ def find_ids(table: pd.DataFrame, spellings: Spellings) -> str | None:
     """
     named = [str(column) for column in table.columns if column] or [str(column) for column in table.columns]
     shares = {column: spellings.share(table[column].head(500)) for column in named}
-    best = max(named, key=lambda column: shares[column])
+    best = max(named, key=lambda column: (shares[column], table[column].nunique()))
     return best if shares[best] >= 0.5 else None
 
 
@@ -137,7 +153,7 @@ def label_columns(
     if asked:
         return asked, 4, []
     if named:
-        return named[:1], 3, []
+        return named[:1], 3, named[1:]
     if len(marks) > 1:
         return marks, 2, []
     if sure:
@@ -227,7 +243,9 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     The notes say how many ids have no image, and how many images have no id, no label, or a second label.
     """
     path = competition.folder / competition.labels
-    table, ids, columns = read_table(path), competition.label_id, list(competition.label_columns)
+    bad: list[str] = []
+    table, ids = read_table(path, bad_rows=bad), competition.label_id
+    others, columns = list(table.columns), list(competition.label_columns)
     if ids in table.columns and columns and not set(columns) <= set(table.columns):
         table = widen(table, ids, columns)
     for name in (ids, *columns):
@@ -252,6 +270,12 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
         else:
             trained[image] = labels
     notes = []
+    if bad:
+        notes.append(f"{count_of(len(bad), 'row')} of {competition.labels} left out, with too many cells: {bad[0]}")
+    unused = [name for name in others if name not in (ids, *columns, "")]
+    numeric = sum(bool(pd.to_numeric(table[name], errors="coerce").notna().all()) for name in unused if name in table)
+    if numeric >= MANY_COLUMNS:
+        notes.append(f"{numeric:,} columns of numbers in {competition.labels} are not used, only the images")
     if lacking:
         ids = count_of(len(lacking), "id")
         notes.append(f"{ids} without an image in {competition.labels}, the first is '{lacking[0]}'")

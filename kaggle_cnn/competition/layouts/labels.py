@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kaggle_cnn.competition.competition import IMAGE_SUFFIXES
 from kaggle_cnn.competition.listing import list_files, natural
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
@@ -109,6 +110,8 @@ def read_names(path: Path, labels: list[str]) -> dict[str, str]:
         return {}
     for forwards in (both, [(value, key) for key, value in both]):
         named = dict(forwards)
+        if any(name.lower().endswith(tuple(IMAGE_SUFFIXES)) for name in named.values()):
+            continue
         # Numbers are not names of words, and a table of ids and labels has fewer names than keys.
         if all(map(is_number, named.values())) and not all(map(is_number, labels)):
             continue

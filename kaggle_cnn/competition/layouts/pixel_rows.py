@@ -8,9 +8,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.labels import LABEL_NAMES, TEST_NAME, Found
-from kaggle_cnn.competition.table import read_header, read_table
-
-FEWEST_PIXELS = 36  # a CSV of fewer numbers a row does not hold images
+from kaggle_cnn.competition.table import FEWEST_PIXELS, read_header, read_table
 
 
 def find_pixels(folder: Path, tables: list[str], chosen_column: str = "") -> Found | None:

@@ -1,7 +1,7 @@
 """Recognise the layout of a competition's files (`guess`), and read images and labels from them (`read`).
 
 folders: a folder a class. table: a CSV with an id and labels beside the images. pixels: CSVs whose rows are images.
-names: the class is in the file's name, `cat.0.jpg`.
+names: the class is in the file's name, `cat.0.jpg`. arrays: .npz, .npy and IDX files.
 """
 
 import re
@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from kaggle_cnn.competition.competition import Competition, usual_metric
+from kaggle_cnn.competition.competition import ROW_LAYOUTS, Competition, usual_metric
+from kaggle_cnn.competition.layouts.arrays import find_arrays, read_rows_and_labels
 from kaggle_cnn.competition.layouts.class_folders import (
     class_in_name,
     class_of,
@@ -91,7 +92,7 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
     values = [tuple(columns)] if marked else found.values
     classes, label_values = name_classes(folder, values, joined) if kind != "regression" else (list(columns), [])
     spellings = Spellings(list_images(folder))
-    rows = found.fields["layout"] == "pixels"
+    rows = found.fields["layout"] in ROW_LAYOUTS
 
     def are_images(ids: list[str]) -> bool:
         return rows or spellings.share(ids) >= 0.5
@@ -190,10 +191,10 @@ def find_labels(
         elif table:
             found, doubts = table
         else:
-            found = find_names(trained, test)
+            found = find_names(trained, test, choices.train)
             if found:
                 found.fields["ignore"] = tuple(tree.ignore)
-    found = found or find_pixels(folder, tables, choices.label_column)
+    found = found or find_pixels(folder, tables, choices.label_column) or find_arrays(folder)
     if found is None:
         raise broken[0] if broken else no_labels(folder, labelled, train)
     distinct = sorted({name for value in found.values for name in value})
@@ -210,7 +211,7 @@ def open_tables(folder: Path, names: list[str], sample_name: str) -> tuple[list[
     broken: list[KcnnError] = []
     for name in names:
         try:
-            if name != sample_name and len(read_table(folder / name, rows=100)):
+            if name != sample_name and len(read_table(folder / name, rows=100, bad_rows=[])):
                 tables.append(name)
         except KcnnError as error:
             broken.append(error)
@@ -228,7 +229,7 @@ def no_labels(folder: Path, images: list[str], train: str) -> KcnnError:
     if not images:
         return KcnnError(
             f"no images found in {folder.name.strip('.').removesuffix('.partial')}",
-            "expected image files (.png, .jpg, ...) or a CSV whose rows are pixels",
+            "expected image files (.png, .jpg, ...), a CSV whose rows are pixels, or .npz or IDX files",
         )
     single = PurePosixPath(train)
     if train and not meanings([single.name])[single.name]:
@@ -249,6 +250,8 @@ def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], li
     """
     if competition.layout == "pixels":
         return read_pixels(competition)
+    if competition.layout == "arrays":
+        return read_rows_and_labels(competition)
     images = list_images(competition.folder, competition.ignore)
     test = [image for image in images if competition.test and is_below(image, competition.test)]
     rest = images if not test else [image for image in images if not is_below(image, competition.test)]

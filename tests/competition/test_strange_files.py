@@ -1,0 +1,188 @@
+"""Stray files never decide; what is there and not read is named; formats that are rare but real are read."""
+
+import base64
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.layouts.recognise import guess
+from kaggle_cnn.competition.local_host import score
+from kaggle_cnn.data.dataset import load_dataset
+from kaggle_cnn.data.decode import decode_square
+from kaggle_cnn.data.image_cache import load_images
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.progress import Silent
+from kaggle_cnn.workspace import Workspace
+
+HEIC = (  # 16x12 pixels of (200, 40, 40), written by libheif 1.19
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAXxtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA"
+    "ACJpbG9jAAAAAERAAAEAAQAAAAABoAABAAAAAAAAADQAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRt"
+    "AAAAAAABAAAA/GlwcnAAAADcaXBjbwAAAHVodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMA"
+    "AAMAHroCQGEAAQApQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqrprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xybmNs"
+    "eAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAAChjbGFwAAAAEAAAAAEAAAAMAAAAAf///9AAAAAC////zAAAAAIAAAAQcGl4"
+    "aQAAAAADCAgIAAAAGGlwbWEAAAAAAAAAAQABBYECAwWEAAAAPG1kYXQAAAAwKAGvCchZmNA5I1d//89rH/8oZ6H7xW7Vn8Tr+uxl"
+    "OspDn0Sxk847vgyAh4O4Xstw"
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "data" / "x"
+    path.mkdir(parents=True)
+    return path
+
+
+def save(folder, *names):
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12, 12), (number % 250, 80, 90)).save(folder / name)
+
+
+def opened(folder):
+    competition = Competition(folder=folder, name="x", host="local", source="x", **guess(folder).fields)
+    competition.write()
+    assert Competition.read(folder) == competition
+    return load_dataset(Workspace(folder.parents[1]), competition, Silent())
+
+
+def pixels_of(dataset, names, size):
+    return load_images(dataset.competition.folder, list(names), size, None, dataset.cache, Silent()).pixels
+
+
+def test_jfif_avif_and_heic_are_images(folder):
+    for name in ("a/1.jfif", "a/2.avif", "b/3.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        image = Image.new("RGB", (16, 12), (200, 40, 40))
+        image.save(folder / name, format="JPEG" if name.endswith(".jfif") else None)
+    (folder / "b" / "4.HEIC").write_bytes(base64.b64decode(HEIC))
+    dataset = opened(folder)
+    assert sorted(dataset.ids) == ["a/1.jfif", "a/2.avif", "b/3.jpg", "b/4.HEIC"]
+    for name in dataset.ids:
+        assert decode_square(folder / name, 8, 3)[4, 4] == pytest.approx([200, 40, 40], abs=4), name
+    images = load_images(folder, dataset.ids.tolist(), 8, None, dataset.cache, Silent())
+    assert images.problems == {}
+    assert images.pixels.shape == (4, 8, 8, 3)
+
+
+def idx(path, values, pack=False):
+    """As LeCun's page describes it: two zeros, the type (8 is uint8), the number of sides, the sides, the values."""
+    head = struct.pack(f">BBBB{values.ndim}i", 0, 0, 8, values.ndim, *values.shape)
+    content = head + values.astype(np.uint8).tobytes()
+    path.write_bytes(gzip.compress(content) if pack else content)
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_idx_files_as_mnist_has_them(folder, pack):
+    images, labels = np.arange(20 * 36).reshape(20, 6, 6) % 256, np.arange(20) % 4
+    ending = ".gz" if pack else ""
+    idx(folder / f"train-images-idx3-ubyte{ending}", images, pack)
+    idx(folder / f"train-labels-idx1-ubyte{ending}", labels, pack)
+    idx(folder / f"t10k-images-idx3-ubyte{ending}", images[:6], pack)
+    idx(folder / f"t10k-labels-idx1-ubyte{ending}", labels[:6], pack)
+    dataset = opened(folder)
+    competition = dataset.competition
+    assert (competition.layout, competition.classes) == ("arrays", ("0", "1", "2", "3"))
+    assert competition.train == f"train-images-idx3-ubyte{ending}"
+    assert dataset.ids[7] == f"train-images-idx3-ubyte{ending}#7"
+    assert dataset.targets.argmax(axis=1).tolist() == labels.tolist()
+    assert (pixels_of(dataset, dataset.ids, 6)[..., 0] == images).all()
+    assert dataset.test_ids.tolist() == ["1", "2", "3", "4", "5", "6"]
+    assert dataset.notes == []  # nothing is there that is not read
+
+    import pandas as pd
+
+    right = pd.DataFrame({"id": dataset.test_ids, "label": labels[:6].astype(str)})
+    assert score(competition, right) == 1
+    assert score(competition, right.assign(label=["0"] * 6)) == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize("form", ["whole", "fractions", "one-hot", "channels first"])
+def test_npz_files_as_keras_has_them(folder, form):
+    draw = np.random.default_rng(0)
+    images, labels = draw.integers(0, 256, (30, 8, 8, 3), dtype=np.uint8), np.arange(30) % 3
+    given, targets = images, labels[:, None]
+    if form == "fractions":
+        given = images / 255
+    if form == "one-hot":
+        targets = np.eye(3)[labels]
+    if form == "channels first":
+        given = images.transpose(0, 3, 1, 2)
+    np.savez(folder / "all.npz", x_train=given[:24], y_train=targets[:24], x_test=given[24:], y_test=targets[24:])
+    dataset = opened(folder)
+    assert (dataset.competition.train, dataset.competition.labels) == ("all.npz[x_train]", "all.npz[y_train]")
+    assert (pixels_of(dataset, dataset.ids, 8) == images[:24]).all()
+    assert (pixels_of(dataset, dataset.test_files, 8) == images[24:]).all()
+    assert dataset.targets.argmax(axis=1).tolist() == labels[:24].tolist()
+
+
+def test_a_damaged_array_is_refused_in_one_line(folder):
+    (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0\0")
+    with pytest.raises(KcnnError, match="no images found"):
+        guess(folder)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_csv_of_pixels_without_a_header(folder, colour):
+    count = 36 * (3 if colour else 1)
+    rows = [[n % 3, *((n * 7 + 3 * np.arange(count)) % 256)] for n in range(20)]
+    (folder / "mnist_train.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+    (folder / "mnist_test.csv").write_text("".join(",".join(map(str, row[1:])) + "\n" for row in rows[:5]))
+    dataset = opened(folder)
+    assert (dataset.competition.layout, dataset.competition.label_columns) == ("pixels", ("label",))
+    assert len(dataset.ids) == 20  # the first row is an image, too
+    assert dataset.targets.argmax(axis=1).tolist() == [n % 3 for n in range(20)]
+    first = pixels_of(dataset, dataset.ids, 6)[3]
+    assert first.reshape(-1).tolist() == rows[3][1:]
+    assert len(dataset.test_ids) == 5
+
+
+def test_a_picture_beside_csvs_of_pixels(folder):
+    head = ",".join(f"pixel{n}" for n in range(36))
+    (folder / "train.csv").write_text(
+        f"label,{head}\n" + "".join(f"{n % 2},{','.join(['9'] * 36)}\n" for n in range(12))
+    )
+    save(folder, "american_sign_language.png", "amer_sign2.png")
+    assert opened(folder).competition.layout == "pixels"
+
+
+def test_one_image_beside_the_class_folders(folder):
+    save(folder, *(f"pets/{name}/{n}.png" for name in ("cat", "dog") for n in range(3)), "banner.png", "pets/x.png")
+    dataset = opened(folder)
+    assert dataset.competition.classes == ("cat", "dog")
+    assert dataset.notes[0] == "2 images not used: outside the class folders and the test folder"
+
+
+def test_a_row_with_too_many_cells_is_counted_and_named(folder):
+    save(folder, *(f"train/{n}.png" for n in range(10)))
+    rows = [f"{n},{'cat' if n % 2 else 'dog'}" for n in range(10)]
+    rows[4] += ",oh,no"
+    (folder / "train.csv").write_text("id,label\n" + "\n".join(rows) + "\n")
+    dataset = opened(folder)
+    assert len(dataset.ids) == 9
+    assert "1 row of train.csv left out, with too many cells: 4,dog,oh,no" in dataset.notes
+
+
+def test_what_is_not_read_is_named(folder):
+    save(folder, *(f"images/{n}.png" for n in range(12)))
+    columns = ",".join(f"margin{n}" for n in range(192))
+    rows = "".join(f"{n},{'ab'[n % 2]}{',0.5' * 192}\n" for n in range(12))
+    (folder / "train.csv").write_text(f"id,species,{columns}\n{rows}")
+    for name in ("scans/1.dcm", "scans/2.dcm", "weights.h5", "README.md"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    notes = opened(folder).notes
+    assert "not read: 2 files .dcm, 1 file .h5" in notes
+    assert "192 columns of numbers in train.csv are not used, only the images" in notes
+
+
+def test_12_bits_in_a_16_bit_image_are_stretched(tmp_path):
+    values = np.linspace(0, 4095, 64).reshape(8, 8).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "twelve.png")
+    assert decode_square(tmp_path / "twelve.png", 8, 1).max() == 255
+    Image.fromarray(values * 16).save(tmp_path / "sixteen.png")
+    found = [decode_square(tmp_path / f"{name}.png", 8, 1).astype(int) for name in ("twelve", "sixteen")]
+    assert abs(found[0] - found[1]).max() <= 1
