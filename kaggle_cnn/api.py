@@ -20,6 +20,7 @@ from kaggle_cnn.competition.competition import Competition, open_competition
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
 from kaggle_cnn.competition.metrics import metrics_of
 from kaggle_cnn.competition.task import Task, are_characters
+from kaggle_cnn.data.advice import MIRRORLESS
 from kaggle_cnn.data.dataset import Dataset, load_dataset
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
@@ -31,10 +32,6 @@ from kaggle_cnn.runs.run import Run, open_runs, open_unfinished, require_same_fo
 from kaggle_cnn.runs.scores import score
 from kaggle_cnn.tta import require_policy, views_of
 from kaggle_cnn.workspace import Workspace
-
-MIRRORLESS = (
-    "the classes are digits or letters, so nothing is mirrored; where their mirror images are fine: --set mirror=true"
-)
 
 
 def fetch(

@@ -12,6 +12,7 @@ from kaggle_cnn.competition.layouts.pixel_rows import unused_rows
 from kaggle_cnn.competition.listing import list_images
 from kaggle_cnn.competition.local_host import read_solution
 from kaggle_cnn.competition.submission import read_sample
+from kaggle_cnn.data.advice import advise
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.duplicates import inspect, near_pairs, perceptual_hashes, same_pixels
 from kaggle_cnn.progress import Progress
@@ -22,7 +23,7 @@ def summarise(dataset: Dataset, images: pd.DataFrame) -> dict[str, Any]:
 
     See `count_classes`, `describe_values`, `describe_part` and `describe_duplicates` for the keys `classes`, `values`,
     `train` and `test`, and `same`. For `train` and `test`, an image is a duplicate if an earlier one has the same
-    pixels. Training images come before test images.
+    pixels. Training images come before test images. `advice` says which recipe and settings fit; see `advise`.
     """
     competition = dataset.competition
     repeated = images["group"] != images.index
@@ -31,19 +32,21 @@ def summarise(dataset: Dataset, images: pd.DataFrame) -> dict[str, Any]:
     notes = list(dataset.notes)
     if shared := int((images.loc[test, "group"] < train.sum()).sum()):
         notes.append(f"{shared} of the test images are copies of training images")
+    described, classes = describe_part(images[train], repeated[train]), count_classes(dataset)
     return {
         "competition": competition.name,
         "layout": competition.layout,
         "submission_format": competition.submission_format,
         "kind": competition.kind,
         "folds": dataset.folds.count,
-        "classes": count_classes(dataset),
+        "classes": classes,
         "values": describe_values(dataset),
-        "train": describe_part(images[train], repeated[train]),
+        "train": described,
         "test": describe_part(images[test], repeated[test]),
         "same": describe_duplicates(images),
         "submission": describe_submission(competition, read_sample(competition), len(dataset.test_ids)),
         "notes": notes,
+        "advice": advise(dataset.task, described, classes),
     }
 
 

@@ -105,6 +105,7 @@ def overview_tables(found: dict[str, Any]) -> list[RenderableType]:
         f"submission: {found['submission']}",
         *found["notes"],
         *duplicate_lines(found["same"]),
+        *(f"advice: {line}" for line in found["advice"]),
     ]
     for part in ("train", "test"):
         problems = found[part]["problems"]

@@ -230,6 +230,7 @@ def overview(**changed):
     members = [[{"file": "a.png", "part": "train", "label": "cat"}, {"file": "b.png", "part": "test", "label": "dog"}]]
     found = {
         "layout": "folders", "kind": "multiclass", "folds": 5, "submission": "id,label", "notes": ["a note"],
+        "advice": ["kcnn train resnet"],
         "classes": {"cat": {"train": 3, "share": 0.75}, "dog": {"train": 1, "share": 0.25}}, "values": {},
         "train": part, "test": {**part, "images": 0, "problems": {}},
         "same": {"groups": 1, "across": 1, "conflicting": 1, "members": members},
@@ -245,6 +246,7 @@ def test_overview_shows_classes_images_and_duplicates():
     assert "layout folders, kind multiclass, folds 5" in lines
     assert "groups of duplicates: 1, of these 1 across parts, 1 with different labels" in lines
     assert "  a.png (cat) = b.png (dog)" in lines
+    assert "advice: kcnn train resnet" in lines
     assert lines[-1] == "corrupt: and 2 more, see --json"
 
 
