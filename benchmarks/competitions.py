@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_cnn.competition.competition import open_competition
 from kaggle_cnn.competition.fetch import fetch
+from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.data.image_cache import load_images
 from kaggle_cnn.progress import Silent

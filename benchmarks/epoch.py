@@ -33,7 +33,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from kaggle_cnn.competition.competition import open_competition
+from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.data.image_cache import load_images
 from kaggle_cnn.learn.train import train

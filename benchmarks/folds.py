@@ -2,8 +2,8 @@
 
     python benchmarks/folds.py [--epochs 6] [--recipe resnet]
 
-'training alone' is the median epoch after the first of all folds, times the epochs: no building, no compilation. A fold
-is counted from its start, where the network is built or taken from the fold before, to its last epoch; its predictions
+'training alone' is the median epoch after the fold's first, times the epochs: no building, no compilation. A fold is
+counted from its start, where the network is built or taken from the fold before, to its last epoch; its predictions
 of the validation and test images come on top. The first fold compiles; the others should not.
 """
 
@@ -39,9 +39,6 @@ class Clock(Silent):
         self.epochs[-1].append(seconds)
         self.trained[len(self.epochs) - 1 :] = [time.perf_counter()]
 
-    def track(self, items, description, total):
-        return iter(items)
-
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -63,8 +60,6 @@ def main() -> None:
         settings = {"epochs": options.epochs}
         api.train(RECIPES / f"{options.recipe}.py", settings, "all", workspace=workspace, progress=clock)
         ended = time.perf_counter()
-    later = [seconds for fold in clock.epochs for seconds in fold[1:]]
-    alone = options.epochs * statistics.median(later)
     table = Table(title=f"{options.recipe}, demo, {options.epochs} epochs a fold", title_justify="left")
     for heading in (
         "fold",
@@ -76,6 +71,7 @@ def main() -> None:
     ):
         table.add_column(heading, justify="right")
     for number, (begun, trained, epochs) in enumerate(zip(clock.begun, clock.trained, clock.epochs, strict=True)):
+        alone = options.epochs * statistics.median(epochs[1:])
         until = clock.begun[number + 1] if number + 1 < len(clock.begun) else ended
         table.add_row(
             str(number),
@@ -86,7 +82,6 @@ def main() -> None:
             f"{until - trained:.2f}",
         )
     Console(width=120).print(table)
-    print(f"the training alone: {alone:.2f} s")
 
 
 if __name__ == "__main__":

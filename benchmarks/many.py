@@ -39,7 +39,7 @@ def work(folder: Path, count: int) -> None:
     from pictures import squares
     from PIL import Image
 
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.data.image_cache import load_images
     from kaggle_cnn.progress import Silent

@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from kaggle_cnn.competition.competition import Competition, open_competition
+from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
 from kaggle_cnn.competition.metrics import metrics_of
+from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.competition.task import Task, are_characters
 from kaggle_cnn.data.advice import MIRRORLESS
 from kaggle_cnn.data.dataset import Dataset, load_dataset

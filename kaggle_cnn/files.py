@@ -2,8 +2,9 @@
 
 import os
 import shutil
+import textwrap
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,30 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise KcnnError(f"{path} is not valid TOML: {error}", "fix it by hand, or delete it and fetch again") from None
 
 
-def write_toml(path: Path, content: dict[str, Any], comment: str) -> None:
-    """Write `content` below a first line of `comment`."""
+def write_toml(path: Path, content: dict[str, Any], comment: str, comments: Mapping[str, str] | None = None) -> None:
+    """Write `content` below a first line of `comment`, each key below its own of `comments`, with lists in lines of 120
+    letters."""
+    lines = [f"# {comment}"]
+    for key, value in content.items():
+        if key in (comments or {}):
+            lines += ["", *textwrap.wrap((comments or {})[key], 118, initial_indent="# ", subsequent_indent="# ")]
+        lines.append(format_list(key, value) if isinstance(value, list) else tomli_w.dumps({key: value}).strip())
     with whole_file(path) as temporary:
-        temporary.write_text(f"# {comment}\n{tomli_w.dumps(content)}", encoding="utf-8")
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def format_list(key: str, values: list[Any]) -> str:
+    """Return a list as TOML: in one line, or where that is too long, in several full ones."""
+    items = [tomli_w.dumps({"x": value}).strip().removeprefix("x = ") for value in values]
+    line = f"{key} = [{', '.join(items)}]"
+    if len(line) <= 120:
+        return line
+    rows = [""]
+    for item in items:
+        if len(rows[-1]) + len(item) > 114:
+            rows.append("")
+        rows[-1] += f" {item},"
+    return "\n".join([f"{key} = [", *(f" {row}" for row in rows), "]"])
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import pandas as pd
 
 from kaggle_cnn.api import open_dataset, predict
 from kaggle_cnn.competition import ledger, local_host, submission
-from kaggle_cnn.competition.competition import Competition, open_competition
+from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.competition.table import as_csv, read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.kaggle import competitions as kaggle

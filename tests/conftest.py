@@ -212,7 +212,7 @@ def tiny_workspace(tmp_path, make_images):
 
 def dataset_in(workspace):
     """The current competition's dataset."""
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.data.dataset import load_dataset
 
     return load_dataset(workspace, open_competition(workspace, None))
@@ -222,7 +222,7 @@ def edit_competition(workspace, **fields):
     """Changes fields of the current competition, as its user would in competition.toml."""
     from dataclasses import replace
 
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
 
     replace(open_competition(workspace, None), **fields).write()
 

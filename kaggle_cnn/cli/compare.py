@@ -25,7 +25,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Test whether one run is better than another."""
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.insight import tables
     from kaggle_cnn.insight.canvas import save
     from kaggle_cnn.pictures import disagreements

@@ -38,8 +38,9 @@ def fetch(
 ) -> None:
     """Fetch a competition and make it the current one."""
     from kaggle_cnn import api
-    from kaggle_cnn.competition.competition import SUBMISSION_FORMATS, open_competition
+    from kaggle_cnn.competition.competition import SUBMISSION_FORMATS
     from kaggle_cnn.competition.layouts.recognise import Choices
+    from kaggle_cnn.competition.opening import open_competition
 
     workspace = Workspace.find()
     if competition is None:

@@ -16,7 +16,7 @@ def leaderboard(
     as_json: JsonOption = False,
 ) -> None:
     """Show Kaggle's leaderboard and your own place."""
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.insight import tables
     from kaggle_cnn.kaggle import competitions as kaggle
     from kaggle_cnn.kaggle.login import connect

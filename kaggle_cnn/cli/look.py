@@ -17,7 +17,9 @@ def look(
     as_json: JsonOption = False,
 ) -> None:
     """Show classes, sizes, corrupt images and duplicates."""
-    from kaggle_cnn.competition.competition import open_competition
+    from rich.text import Text
+
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.data.overview import every_image, near, summarise
     from kaggle_cnn.insight import tables
@@ -35,7 +37,9 @@ def look(
             found["pictures"] = [str(path) for path in draw(dataset.competition, images, found, folder)]
     if as_json:
         return print_json(found)
-    console().print(*tables.overview_tables(found), sep="\n")
+    screen = console()
+    for part in tables.overview_tables(found):
+        screen.print(part, soft_wrap=isinstance(part, Text))  # a path is never broken
     for path in found.get("pictures", []):
         typer.echo(path)
     return None

@@ -11,7 +11,7 @@ from kaggle_cnn.workspace import Workspace
 def report(run: RunArgument = None, competition: CompetitionOption = None) -> None:
     """Write a run's report: one HTML file."""
     from kaggle_cnn import api
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.files import whole_file
     from kaggle_cnn.learn.backend import start_backend
     from kaggle_cnn.runs.run import open_runs

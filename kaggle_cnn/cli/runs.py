@@ -9,7 +9,7 @@ from kaggle_cnn.workspace import Workspace
 @app.command()
 def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
     """List the runs, best first by the metric."""
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.insight import tables
     from kaggle_cnn.runs.run import list_runs
     from kaggle_cnn.runs.scores import best_scores, merit, score_run

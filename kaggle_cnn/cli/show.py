@@ -50,7 +50,7 @@ class Distance(StrEnum):
 @show.command()
 def curves(runs: RunsArgument = None, svg: SvgOption = False, competition: CompetitionOption = None) -> None:
     """Draw loss and metric of runs, epoch by epoch."""
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.pictures import curves
     from kaggle_cnn.runs.run import open_runs
 
@@ -113,7 +113,7 @@ def predictions(
 @show.command()
 def samples(count: FewOption = 10, svg: SvgOption = False, competition: CompetitionOption = None) -> None:
     """Show some images of each class."""
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.pictures import samples
 
     workspace = Workspace.find()
@@ -212,7 +212,7 @@ def present(picture: "Picture", svg: bool) -> None:
 
 def open_run_of(competition: str | None, run: str | None) -> "tuple[Workspace, Competition, Run]":
     """Return the workspace, the competition, and the run of that name or the newest."""
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.runs.run import open_runs
 
     workspace = Workspace.find()
@@ -258,7 +258,7 @@ def start_keras(run: "Run | None") -> None:
 
 def open_recipe(competition: str | None, source: str | None) -> "tuple[Workspace, Dataset, Run | None, Recipe, str]":
     """Return the workspace, the dataset, the run or None, its recipe or that of the file `source`, and a name."""
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.recipe import apply_settings, compile_recipe, load_recipe
 
     workspace, run = Workspace.find(), None

@@ -11,7 +11,7 @@ from kaggle_cnn.workspace import Workspace
 def submissions(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
     """List what was submitted, with its scores."""
     from kaggle_cnn.competition import ledger
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.insight import tables
     from kaggle_cnn.kaggle import competitions as kaggle
     from kaggle_cnn.kaggle.login import connect

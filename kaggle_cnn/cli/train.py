@@ -25,7 +25,7 @@ def train(
 ) -> None:
     """Train a recipe; print scores and write a submission."""
     from kaggle_cnn import api
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.recipe import parse_settings
 
     workspace = Workspace.find()

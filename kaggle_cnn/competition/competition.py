@@ -1,6 +1,6 @@
 """Competition: what is known of one. Read from and written to data/<name>/competition.toml."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ from kaggle_cnn.competition.metrics import DEFAULTS, find_metric
 from kaggle_cnn.competition.task import KINDS, Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import read_toml, write_toml
-from kaggle_cnn.workspace import Workspace
 
 LAYOUTS = ("folders", "table", "pixels", "names", "arrays")
 ROW_LAYOUTS = ("pixels", "arrays")  # whose images are rows of files, as train.csv#17
@@ -22,49 +21,70 @@ SUBMISSION_FORMATS = {
     "long": "a row for each image and class",
     "value": "numbers",
 }
+NAMED_COLUMNS = ("probability_columns", "value")  # formats with a column for each class or value
 IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
     *(".avif", ".heic", ".heif"),
 }
 
 
+def about(comment: str, default: Any = MISSING) -> Any:
+    """Return a field with the comment that competition.toml has for it."""
+    return field(default=default, metadata={"comment": comment})
+
+
 @dataclass(frozen=True)
 class Competition:
-    """One competition. Paths are relative to `folder`, with forward slashes; an empty string means there is none."""
+    """One competition. Paths are relative to `folder`, with forward slashes; an empty string means there is none.
+
+    The comments of the fields are written to competition.toml.
+    """
 
     folder: Path
-    name: str
-    host: str  # "kaggle" or "local": where the files came from and where submissions go
-    source: str  # what was fetched: the competition's URL, "demo", or a folder or zip, absolute
-    layout: str  # how labels are stored: "folders", "table", "pixels", "names" or "arrays"
-    classes: tuple[str, ...]  # the classes, labels or grades in order; of a regression the names of the values
-    kind: str = "multiclass"  # what is predicted: multiclass, multilabel, ordinal or regression
-    metric: str = ""  # by which it is judged, a name of competition/metrics.py; "" takes the usual one
-    metric_words: str = ""  # the host's own words for the metric
-    train: str = ""  # the folder with the training images; with folders, the one whose subfolders are the classes;
-    #                  with pixels or arrays, the CSV or array with the training rows
-    test: str = ""  # the folder with the test images; with pixels, the CSV with the test rows
-    ignore: tuple[str, ...] = ()  # folders and files that are left out; in these, in train and in test, `*` is any text
-    labels: str = ""  # table, pixels: the CSV with the labels
-    label_id: str = ""  # table: its column with the image's id
-    label_columns: tuple[str, ...] = ()  # its column with the label, or a column of 0 and 1 for each class
-    separator: str = ""  # what stands between several labels in one cell
-    label_values: tuple[str, ...] = ()  # what stands for each class in labels and submission, where not its name
-    folds: str = "folds.csv"  # the file with the folds, below runs/<name>/
-    group: str = ""  # table: a column of `labels`; images with the same value there stay in one fold
-    sample: str = ""  # the sample submission
-    id_column: str = "id"
-    prediction_columns: tuple[str, ...] = ("label",)
-    submission_format: str = "class_name"  # how those are filled, see SUBMISSION_FORMATS
-    class_columns: tuple[str, ...] = ()  # probability_columns, value: the class or value of each prediction column;
-    #                                      long: the class of each row of an image
-    positive: str = ""  # probability: the class whose probability is asked for
-    top_k: int = 5  # top_k: how many classes
-    solution: str = ""  # a CSV like the sample with the true labels of test images, for local scoring
-    title: str = ""
-    deadline: str = ""  # UTC
-    daily_limit: int = 0  # submissions a day; 0 where that is not known
-    include: str = ""  # the files that were fetched, where not all were
+    name: str = about("the name of the competition here")
+    host: str = about('"kaggle" or "local": where the files came from and where submissions go')
+    source: str = about('what was fetched: an address on Kaggle, "demo", or a folder or zip')
+    layout: str = about(f"how labels are stored: {', '.join(LAYOUTS)}; see docs/layouts.md")
+    classes: tuple[str, ...] = about(
+        "the classes, labels or grades in order; of a regression the names of the values; [] finds them in the labels"
+    )
+    kind: str = about(f"what is predicted: {', '.join(KINDS)}", "multiclass")
+    metric: str = about('by which it is judged: a name from docs/commands.md; "" is the usual one of the kind', "")
+    metric_words: str = about("the host's own words for the metric", "")
+    train: str = about(
+        "the folder with the training images (folders: that whose folders are the classes), or the CSV or array with "
+        "the training rows; * is any text in one folder's name",
+        "",
+    )
+    test: str = about("the folder with the test images, or the CSV or array with the test rows", "")
+    ignore: tuple[str, ...] = about("folders and files that are left out; * is any text", ())
+    labels: str = about("table, pixels, arrays: the CSV or array with the labels", "")
+    label_id: str = about("table: its column with the image's id", "")
+    label_columns: tuple[str, ...] = about("its column with the label, or a column of 0 and 1 for each class", ())
+    separator: str = about("what stands between several labels in one cell", "")
+    label_values: tuple[str, ...] = about(
+        "what stands for each class in labels and submission, in the order of classes; [] is its name", ()
+    )
+    folds: str = about("the file with the folds, below runs/<name>/", "folds.csv")
+    group: str = about("table: a column of `labels`; images with the same value there stay in one fold", "")
+    sample: str = about("the sample submission", "")
+    id_column: str = about("the submission's column with the id", "id")
+    prediction_columns: tuple[str, ...] = about(
+        "the submission's columns to fill; probability_columns, value: [] is one for each class", ("label",)
+    )
+    submission_format: str = about("how those are filled: see docs/commands.md", "class_name")
+    class_columns: tuple[str, ...] = about(
+        "probability_columns, value: the class of each prediction column; long: that of each row of an image; [] is "
+        "the same as prediction_columns",
+        (),
+    )
+    positive: str = about("probability: the class whose probability is asked for", "")
+    top_k: int = about("top_k: how many classes", 5)
+    solution: str = about("a CSV like the sample with the true labels of test images, for scores at home", "")
+    title: str = about("the competition's title", "")
+    deadline: str = about("the end of the competition, UTC", "")
+    daily_limit: int = about("submissions a day; 0 where that is not known", 0)
+    include: str = about("the pattern of the files that were fetched, where not all were", "")
 
     @property
     def task(self) -> Task:
@@ -82,30 +102,42 @@ class Competition:
         return []
 
     def write(self) -> None:
-        content = {key: value for key, value in asdict(self).items() if key != "folder"}
-        content = {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}
+        content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "folder"}
+        if self.submission_format in NAMED_COLUMNS and self.class_columns == self.prediction_columns:
+            content["class_columns"] = ()
+        if self.submission_format in NAMED_COLUMNS and self.prediction_columns == self.classes:
+            content["prediction_columns"] = ()
         write_toml(
-            self.folder / "competition.toml", content, "What kcnn found out about this competition; yours to correct."
+            self.folder / "competition.toml",
+            {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()},
+            "What kcnn found out about this competition; yours to correct.",
+            {each.name: each.metadata["comment"] for each in fields(self) if each.metadata},
         )
+
+    def with_columns(self) -> "Competition":
+        """Return it with the columns that an empty list stands for."""
+        if self.submission_format not in NAMED_COLUMNS:
+            return self
+        columns = self.prediction_columns or self.classes
+        return replace(self, prediction_columns=columns, class_columns=self.class_columns or columns)
 
     def require_sound(self) -> None:
         """Raise KcnnError where fields do not fit together, as they may after they were edited by hand."""
-        for field in fields(self):
-            wanted = {"str": str, "bool": bool, "int": int, "Path": Path}.get(
-                getattr(field.type, "__name__", ""), tuple
-            )
+        for each in fields(self):
+            wanted = {"str": str, "bool": bool, "int": int, "Path": Path}.get(getattr(each.type, "__name__", ""), tuple)
             expected = f"a {wanted.__name__}".replace("tuple", "list")
-            self.require(field.name, isinstance(getattr(self, field.name), wanted), expected)
+            self.require(each.name, isinstance(getattr(self, each.name), wanted), expected)
         self.require("layout", self.layout in LAYOUTS, f"one of {', '.join(LAYOUTS)}")
         self.require("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}")
         formats = ", ".join(SUBMISSION_FORMATS)
         self.require("submission_format", self.submission_format in SUBMISSION_FORMATS, f"one of {formats}")
         least = 1 if self.kind == "regression" else 2
-        distinct = len(set(self.classes)) == len(self.classes) >= least
-        self.require("classes", distinct, f"at least {least} different names")
+        distinct = not self.classes or len(set(self.classes)) == len(self.classes) >= least
+        self.require("classes", distinct, f"at least {least} different names, or []")
         count = len(self.classes)
         self.require("label_values", len(self.label_values) in (0, count), f"empty or a list of {count}")
-        self.require("prediction_columns", len(self.prediction_columns) > 0, "at least one name")
+        filled = len(self.prediction_columns) > 0 or (self.submission_format in NAMED_COLUMNS and not self.classes)
+        self.require("prediction_columns", filled, "at least one name")
         if self.metric and self.kind not in find_metric(self.metric).kinds:
             kinds = " or ".join(find_metric(self.metric).kinds)
             self.require("metric", False, f"a metric for {self.kind} ({self.metric} is for {kinds})")
@@ -113,12 +145,12 @@ class Competition:
         self.require(
             "submission_format", value == (self.kind == "regression"), "value for a regression, and only there"
         )
-        if self.submission_format in ("probability_columns", "value"):
+        if self.submission_format in NAMED_COLUMNS and self.classes:
             fits = len(self.class_columns) == len(self.prediction_columns) and set(self.class_columns) <= set(
                 self.classes
             )
             self.require("class_columns", fits, "one of classes for each of prediction_columns")
-        if self.submission_format == "probability":
+        if self.submission_format == "probability" and self.classes:
             self.require("positive", self.positive in self.classes, "one of the classes")
         self.require("top_k", self.top_k > 0, "at least 1")
         if self.submission_format == "long":
@@ -140,7 +172,7 @@ class Competition:
         content: dict[str, Any] = read_toml(path)
         lists = {key: tuple(map(str, value)) for key, value in content.items() if isinstance(value, list)}
         try:
-            competition = cls(folder=folder, **{**content, **lists})
+            competition = cls(folder=folder, **{**content, **lists}).with_columns()
             competition.require_sound()
             return competition
         except TypeError as error:
@@ -154,17 +186,3 @@ def usual_metric(kind: str, submission_format: str, top_k: int) -> str:
     if submission_format in ("probability", "probability_columns", "long") and kind != "regression":
         return "mean_column_log_loss" if kind == "multilabel" else "log_loss"
     return f"map_at_{top_k}" if submission_format == "top_k" else DEFAULTS[kind]
-
-
-def open_competition(workspace: Workspace, name: str | None) -> Competition:
-    """Return the competition called `name`, or the current one.
-
-    Raises KcnnError where there is none, or none of that name.
-    """
-    name = name or workspace.current()
-    if name is None:
-        raise KcnnError("there is no competition here yet", "kcnn fetch demo, or kcnn fetch PATH for a folder or zip")
-    if name not in (fetched := workspace.fetched()):
-        known = f"fetched so far: {', '.join(fetched)}" if fetched else "nothing has been fetched yet: kcnn fetch"
-        raise KcnnError(f"no competition '{name}' under {workspace.root / 'data'}", known)
-    return Competition.read(workspace.data(name))

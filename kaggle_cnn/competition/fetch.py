@@ -15,8 +15,10 @@ from kaggle_cnn.competition.archive import SUFFIXES, BrokenArchiveError, unpack,
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts import recognise
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
+from kaggle_cnn.competition.listing import list_images
+from kaggle_cnn.competition.opening import find_classes
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.files import one_at_a_time, whole_folder
+from kaggle_cnn.files import one_at_a_time, read_toml, whole_folder
 from kaggle_cnn.kaggle import competitions
 from kaggle_cnn.kaggle.client import Connection
 from kaggle_cnn.kaggle.errors import competition_url, slug_of
@@ -42,7 +44,7 @@ def fetch(
     "*.csv") and `keep_archive` are for Kaggle only. `choices` is what the user says of the files, and `name` that of
     the competition. One that was fetched before is returned as it is; with `choices`, its files are read again.
     Raises KcnnError where `given` is none of these, or where its files are not an image competition. Files from Kaggle
-    stay on the disk then, and the next fetch reads them without a download; a local source leaves no files.
+    stay on the disk then, and the next fetch reads them without a download. See `fetch_from_disk` for others.
     """
     source, slug = resolve(given)
     name = name or slug or free_name(workspace, competition_name(source), source)
@@ -51,8 +53,8 @@ def fetch(
             f"--name should be letters, digits, dots, dashes and underscores, got '{name}'", "for example: pets"
         )
     folder = workspace.data(name)
-    if (folder / "competition.toml").is_file():
-        competition = Competition.read(folder)
+    if (folder / "competition.toml").is_file() and not is_draft(folder):
+        competition = find_classes(Competition.read(folder))
         if (competition.source, competition.include) != (source, include):
             was = f"{competition.source}{f' --include {competition.include}' if competition.include else ''}"
             raise KcnnError(
@@ -63,25 +65,57 @@ def fetch(
     if slug:
         with one_at_a_time(folder):
             about = fetch_from_kaggle(slug, folder, progress, include, keep_archive)
+            known = {"folder": folder, "name": name, "host": "kaggle", "source": source, "include": include}
             try:
                 guessed = guess(folder, progress, choices, about.get("metric_words", ""))
             except KcnnError as error:
+                write_draft({**known, **about})
                 raise KcnnError(
                     error.message, f"{error.hint}; the files are in {folder}, remove it to download them again"
                 ) from None
-            known = {"folder": folder, "name": name, "host": "kaggle", "source": source, "include": include}
             competition = Competition(**{**known, **guessed, **about})
             competition.write()
         return competition, True
-    if folder.exists():
-        raise KcnnError(f"{folder} exists, but is not a competition", "move it to another place, then fetch again")
     if include or keep_archive:
         raise KcnnError("--include and --keep-archive work only for competitions on Kaggle", "leave them out")
+    return fetch_from_disk(source, folder, name, progress, choices), True
+
+
+def fetch_from_disk(source: str, folder: Path, name: str, progress: Progress, choices: Choices) -> Competition:
+    """Link or unpack the files of `source` into `folder`, and write competition.toml.
+
+    Raises KcnnError where they are not an image competition; where there are images, they stay in `folder`, with a
+    competition.toml to fill in.
+    """
+    if is_draft(folder):
+        shutil.rmtree(folder)
+    if folder.exists():
+        raise KcnnError(f"{folder} exists, but is not a competition", "move it to another place, then fetch again")
+    refused: KcnnError | None = None
     with whole_folder(folder) as temporary:
         local_host.copy_source(source, temporary, progress)
-        guessed = guess(temporary, progress, choices)
-        Competition(folder=temporary, name=name, host="local", source=source, **guessed).write()
-    return Competition.read(folder), True
+        known = {"folder": temporary, "name": name, "host": "local", "source": source}
+        try:
+            Competition(**{**known, **guess(temporary, progress, choices)}).write()
+        except KcnnError as error:
+            if choices != NO_CHOICES or not list_images(temporary):
+                raise
+            write_draft(known)
+            refused = error
+    if refused:
+        raise KcnnError(refused.message, f"{refused.hint}; or say how to read it in {folder / 'competition.toml'}")
+    return Competition.read(folder)
+
+
+def is_draft(folder: Path) -> bool:
+    """Return whether competition.toml was written after a refusal, and nobody has said yet how to read the files."""
+    path = folder / "competition.toml"
+    return path.is_file() and read_toml(path).get("layout") == ""
+
+
+def write_draft(known: dict[str, Any]) -> None:
+    """Write competition.toml for files that kcnn does not understand, for the user to fill in. `known`: some fields."""
+    Competition(**{**known, "layout": "", "classes": ()}).write()
 
 
 def guess(folder: Path, progress: Progress, choices: Choices, metric_words: str = "") -> dict[str, Any]:
@@ -142,7 +176,7 @@ def free_name(workspace: Workspace, name: str, source: str) -> str:
     while True:
         tried = name if number == 1 else f"{name}-{number}"
         path = workspace.data(tried) / "competition.toml"
-        if not path.is_file() or Competition.read(path.parent).source == source:
+        if not path.is_file() or read_toml(path).get("source") == source:
             return tried
         number += 1
 

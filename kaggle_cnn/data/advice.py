@@ -31,9 +31,8 @@ def advise(task: Task, train: dict[str, Any], classes: dict[str, dict[str, float
 def advise_recipe(side: int, grey: bool) -> str:
     """Return which recipe fits images whose shorter side has `side` pixels, the median of all."""
     if side <= SMALL:
-        return (
-            f"small pictures of {side} pixels: kcnn train resnet --set size={side}; larger ones would only be blurred"
-        )
+        size = max(side, FEWEST_PIXELS)
+        return f"small pictures of {side} pixels: kcnn train resnet, or faster with --set size={size}"
     if grey and side in GREY_FACES:
         return f"small grey pictures of {side} pixels: kcnn train emotion, made for faces; else kcnn train resnet"
     if side >= PHOTOGRAPH and not grey:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kaggle_cnn.competition import ledger, submission
-from kaggle_cnn.competition.competition import open_competition
+from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.competition.table import read_table, write_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.decision import Decision

@@ -157,7 +157,7 @@ def test_what_is_written_is_read(sound):
         ({"submission_format": "value"}, "submission_format should be value for a regression, and only there"),
         ({"kind": "regression", "metric": "", "submission_format": "value"}, "class_columns should be one of classes"),
         ({"metric": "acuracy"}, "there is no metric 'acuracy'"),
-        ({"classes": ("a",)}, r"classes should be at least 2 different names, got \('a',\)"),
+        ({"classes": ("a",)}, r"classes should be at least 2 different names, or \[\], got \('a',\)"),
         ({"classes": ("a", "b", "a")}, "classes should be at least 2 different names"),
         ({"label_values": ("0", "1")}, "label_values should be empty or a list of 3"),
         ({"prediction_columns": ()}, "prediction_columns should be at least one name"),

@@ -25,7 +25,7 @@ def counts(**images):
 @pytest.mark.parametrize(
     ("found", "line"),
     [
-        (part(32, 32), "small pictures of 32 pixels: kcnn train resnet --set size=32"),
+        (part(32, 32), "small pictures of 32 pixels: kcnn train resnet, or faster with --set size=32"),
         (part(48, 48, grey=True), "kcnn train emotion"),
         (part(48, 48), "pictures of 48 pixels: kcnn train resnet first"),
         (part(640, 480), "photographs of 480 pixels: kcnn train finetune"),
@@ -58,5 +58,5 @@ def test_look_says_why_digits_are_not_mirrored(kcnn, work, tmp_path):
     kcnn("fetch", tmp_path / "digits", cwd=work)
     looked = " ".join(kcnn("look", cwd=work).stdout.split())
     assert f"advice: {MIRRORLESS}" in looked
-    assert "advice: small pictures of 6 pixels: kcnn train resnet --set size=6" in looked
+    assert "advice: small pictures of 6 pixels: kcnn train resnet, or faster with --set size=16" in looked
     assert json.loads(kcnn("look", "--json", cwd=work).stdout)["advice"][0] == MIRRORLESS

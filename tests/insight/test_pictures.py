@@ -296,7 +296,7 @@ def test_the_nearest_are_others_than_the_image_itself():
 
 @pytest.mark.usefixtures("eager")
 def test_every_kind_from_the_command_line(train_tiny, tiny_workspace, monkeypatch):
-    from kaggle_cnn.competition.competition import open_competition
+    from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.runs.scores import best_scores
 
     run = train_tiny(epochs=2)

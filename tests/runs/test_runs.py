@@ -8,7 +8,7 @@ from conftest import dataset_in, edit_competition, in_this_process
 from sklearn.metrics import log_loss
 
 from kaggle_cnn import KcnnError, tta
-from kaggle_cnn.competition.competition import open_competition
+from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
 from kaggle_cnn.runs.run import list_runs, open_run, open_runs, require_same_folds
 from kaggle_cnn.runs.scores import best_scores, merit

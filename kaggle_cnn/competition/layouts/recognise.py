@@ -265,7 +265,8 @@ def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], li
         notes += note_other_folders(competition.classes)
     elif competition.layout == "names":
         for image in candidates:
-            if (name := class_in_name(image)) in competition.classes:
+            name = class_in_name(image)
+            if name in competition.classes or (name and not competition.classes):
                 trained[image] = (name,)
         notes = note_unused(rest, trained, "no class in the name")
     else:

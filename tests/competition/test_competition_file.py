@@ -1,0 +1,127 @@
+"""competition.toml: commented, short, written after a refusal too; `classes = []` finds the classes."""
+
+import re
+import tomllib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.layouts.recognise import guess
+from kaggle_cnn.competition.opening import open_competition
+from kaggle_cnn.data.dataset import load_dataset
+from kaggle_cnn.progress import Silent
+from kaggle_cnn.workspace import Workspace
+
+
+def save(folder, *names):
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (9, 9), number % 250).save(folder / name)
+
+
+def opened(folder):
+    competition = Competition(folder=folder, name="x", host="local", source="x", **guess(folder).fields)
+    competition.write()
+    assert Competition.read(folder) == competition
+    return competition
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "data" / "x"
+    path.mkdir(parents=True)
+    return path
+
+
+def test_every_line_has_a_comment(folder):
+    save(folder, "a/1.png", "b/2.png")
+    opened(folder)
+    text = (folder / "competition.toml").read_text()
+    lines = text.splitlines()
+    keys = [number for number, line in enumerate(lines) if re.match(r"\w+ = ", line)]
+    assert len(keys) > 25
+    assert all(lines[number - 1].startswith("# ") for number in keys)
+    assert max(map(len, lines)) <= 120
+    assert "[] finds them in the labels" in text
+
+
+def test_ninety_nine_classes_are_written_once(folder):
+    names = [f"species number {n:02}" for n in range(99)]
+    save(folder, *(f"train/{n}.png" for n in range(198)), "test/900.png")
+    (folder / "train.csv").write_text("id,species\n" + "".join(f"{n},{names[n % 99]}\n" for n in range(198)))
+    head = ",".join(names)
+    (folder / "sample_submission.csv").write_text(f"id,{head}\n900{',0.01' * 99}\n")
+    competition = opened(folder)
+    assert competition.class_columns == competition.prediction_columns == tuple(names)
+    text = (folder / "competition.toml").read_text()
+    assert text.count("species number 42") == 1
+    assert len(text.splitlines()) < 150
+    assert tomllib.loads(text)["prediction_columns"] == []
+
+
+def make_folders(folder):
+    save(folder, *(f"train/{name}/{n}.png" for name in ("cat", "dog", "owl") for n in range(4)))
+
+
+def make_names(folder):
+    save(folder, *(f"train/{name}.{n}.png" for name in ("cat", "dog", "owl") for n in range(4)))
+
+
+def make_table(folder):
+    save(folder, *(f"train/{n}.png" for n in range(12)))
+    (folder / "train.csv").write_text("id,label\n" + "".join(f"{n},{n % 3}\n" for n in range(12)))
+    (folder / "names.json").write_text('{"0": "cat", "1": "dog", "2": "owl"}')
+
+
+def make_marks(folder):
+    save(folder, *(f"train/{n}.png" for n in range(12)))
+    rows = "".join(f"{n},{n % 2},{int(n % 3 == 0)},1\n" for n in range(12))
+    (folder / "train.csv").write_text(f"id,cat,dog,owl\n{rows}")
+
+
+@pytest.mark.parametrize("make", [make_folders, make_names, make_table, make_marks])
+def test_no_classes_means_find_them(folder, make):
+    make(folder)
+    competition = opened(folder)
+    assert competition.classes == ("cat", "dog", "owl")
+    path = folder / "competition.toml"
+    text = re.sub(r'classes = \["cat", "dog", "owl"\]', "classes = []", path.read_text(), count=1)
+    path.write_text(re.sub(r'label_values = \["0", "1", "2"\]', "label_values = []", text))
+    workspace = Workspace(folder.parents[1])
+    found = open_competition(workspace, "x")
+    assert found == competition
+    targets = load_dataset(workspace, found, Silent()).targets
+    assert (targets == load_dataset(workspace, competition, Silent()).targets).all()
+    assert targets.shape == (12, 3)
+
+
+def test_a_class_more_is_found_without_a_word(folder, tmp_path):
+    make_folders(folder)
+    opened(folder)
+    path = folder / "competition.toml"
+    path.write_text(path.read_text().replace('classes = ["cat", "dog", "owl"]', "classes = []"))
+    save(folder, "train/pig/1.png")
+    assert open_competition(Workspace(tmp_path), "x").classes == ("cat", "dog", "owl", "pig")
+
+
+def test_a_refused_folder_leaves_a_file_to_fill_in(kcnn, refused, work, tmp_path):
+    draw = np.random.default_rng(0)
+    source = tmp_path / "odd"
+    source.mkdir()
+    for n in range(12):
+        Image.fromarray(draw.integers(0, 255, (9, 9), dtype=np.uint8)).save(source / f"{n}.png")
+    (source / "lists.csv").write_text("a,b\n" + "".join(f"x{n},{'yes' if n % 2 else 'no'}\n" for n in range(12)))
+    assert "expected at least two class folders" in refused("fetch", source, cwd=work)
+    path = work / "data" / "odd" / "competition.toml"
+    text = path.read_text()
+    assert 'layout = ""' in text
+    assert "layout should be one of folders, table" in refused("look", "-c", "odd", cwd=work)
+    assert "expected at least two class folders" in refused("fetch", source, cwd=work)  # nothing was filled in
+    rows = "".join(f"{n}.png,{'yes' if n % 2 else 'no'}\n" for n in range(12))
+    (path.parent / "right.csv").write_text(f"image,answer\n{rows}")
+    for field in ('layout = "table"', 'labels = "right.csv"', 'label_id = "image"', 'label_columns = ["answer"]'):
+        text = re.sub(rf"^{field.split(' =')[0]} = .*$", field, text, flags=re.MULTILINE)
+    path.write_text(text)
+    assert "classes: no (6), yes (6)" in kcnn("fetch", source, cwd=work).stdout
