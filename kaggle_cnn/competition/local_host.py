@@ -10,8 +10,11 @@ import pandas as pd
 from kaggle_cnn.competition import submission
 from kaggle_cnn.competition.archive import unpack, unpack_nested
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.joining import join_test
+from kaggle_cnn.competition.layouts import recognise
 from kaggle_cnn.competition.layouts.arrays import is_array, read_label_array
-from kaggle_cnn.competition.table import read_table
+from kaggle_cnn.competition.layouts.known_labels import read_known
+from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress
 
@@ -54,20 +57,31 @@ def link_tree(source: Path, target: Path, progress: Progress) -> None:
 def read_solution(competition: Competition) -> pd.DataFrame | None:
     """Return the true labels of the test images as a table of strings like the sample, or None where they are not here.
 
-    A table of ids and class names will do for every format. Raises KcnnError where it has neither.
+    `solution` is a CSV like the sample, or what known_labels.find_solution finds. A table of ids and class names will
+    do for every format. Raises KcnnError where it has neither.
     """
     if competition.source == "demo":
         return read_table(DEMO / "solution.csv")
     if not competition.solution:
         return None
+    id_column, label_column = competition.id_column, competition.prediction_columns[0]
+    path = competition.folder / competition.solution
     if is_array(competition.solution):
-        labels = read_label_array(competition.folder / competition.solution)
+        labels = read_label_array(path)
         ids = [str(number) for number in range(1, len(labels) + 1)]
-        return pd.DataFrame({competition.id_column: ids, competition.prediction_columns[0]: labels})
-    table = read_table(competition.folder / competition.solution)
-    if competition.id_column not in table.columns:
+        return pd.DataFrame({id_column: ids, label_column: labels})
+    header = read_header(path) if path.is_file() else []
+    names_images = id_column not in header and bool({*competition.label_columns} & {*header})
+    if path.is_dir() or names_images or competition.solution == competition.train:
+        tests, files, _ = join_test(competition, recognise.read(competition)[2])
+        if known := read_known(competition, files.tolist()):
+            pairs = zip(tests.tolist(), files.tolist(), strict=True)
+            rows = [(name, known[file]) for name, file in pairs if file in known]
+            return pd.DataFrame(rows, columns=[id_column, label_column], dtype=str)
+    table = read_table(path)
+    if id_column not in table.columns:
         raise KcnnError(
-            f"the solution has no column '{competition.id_column}', only {', '.join(table.columns)}",
+            f"the solution has no column '{id_column}', only {', '.join(table.columns)}",
             f"correct `solution` in {competition.folder / 'competition.toml'}",
         )
     return table

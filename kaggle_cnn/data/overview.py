@@ -118,6 +118,7 @@ def find_other_labels(dataset: Dataset, files: Iterable[str], unused: dict[str, 
         cells = {row: label for row, (_, label) in unused.items()}
     elif (
         competition.solution
+        and not (competition.folder / competition.solution).is_dir()  # whose class folders are read below
         and len(competition.prediction_columns) == 1
         and (solution := read_solution(competition)) is not None
     ):

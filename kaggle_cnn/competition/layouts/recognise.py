@@ -24,6 +24,7 @@ from kaggle_cnn.competition.layouts.class_folders import (
 )
 from kaggle_cnn.competition.layouts.folder_tree import Reading, read_tree
 from kaggle_cnn.competition.layouts.folder_words import meanings
+from kaggle_cnn.competition.layouts.known_labels import find_solution
 from kaggle_cnn.competition.layouts.label_table import find_table, read_labels
 from kaggle_cnn.competition.layouts.labels import (
     TEST_NAME,
@@ -108,7 +109,8 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
     else:
         metric = usual_metric(kind, asked["submission_format"], asked.get("top_k", 0))
     names = {"classes": tuple(classes), "label_values": tuple(label_values), "sample": sample_name}
-    return Guessed({**found.fields, **names, **asked, "kind": kind, "metric": metric}, doubts)
+    fields = {**found.fields, **names, **asked, "kind": kind, "metric": metric}
+    return Guessed({**fields, "solution": find_solution(folder, fields, sample_name)}, doubts)
 
 
 def require_there(folder: Path, choices: Choices) -> None:
