@@ -86,6 +86,22 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 @pytest.fixture
+def folder(tmp_path):
+    """The folder of a competition x in a workspace, without any files yet."""
+    path = tmp_path / "data" / "x"
+    path.mkdir(parents=True)
+    return path
+
+
+def save_greys(folder: Path, *names: str) -> Path:
+    """Write PNGs of 9x9 pixels, each of another grey."""
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (9, 9), 5 + number % 240).save(folder / name)
+    return folder
+
+
+@pytest.fixture
 def work(tmp_path):
     """A directory with recipes/tiny.py and nothing else."""
     folder = tmp_path / "work"

@@ -1,15 +1,7 @@
 """What kcnn reads wrongly is corrected by options of fetch, without a download; classes and doubts are shown."""
 
 import pytest
-from PIL import Image
-
-
-def save(folder, *names):
-    """PNGs, each of another grey."""
-    for number, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (9, 9), 5 + number % 240).save(folder / name)
-    return folder
+from conftest import save_greys
 
 
 @pytest.fixture
@@ -21,7 +13,7 @@ def farms(tmp_path):
         for crop in ("oats", "rye")
         for n in range(6)
     ]
-    return save(tmp_path / "fields", *names, "later/1.png", "later/2.png")
+    return save_greys(tmp_path / "fields", *names, "later/1.png", "later/2.png")
 
 
 def test_two_readings_are_said_and_the_other_is_chosen(kcnn, work, farms):
@@ -38,7 +30,7 @@ def test_two_readings_are_said_and_the_other_is_chosen(kcnn, work, farms):
 
 
 def test_a_column_is_chosen(kcnn, work, tmp_path):
-    folder = save(tmp_path / "moles", *(f"a/{n}.png" for n in range(12)))
+    folder = save_greys(tmp_path / "moles", *(f"a/{n}.png" for n in range(12)))
     rows = "".join(f"{n},{'ab'[n % 2]},{'xyz'[n % 3]}\n" for n in range(12))
     (folder / "notes.csv").write_text(f"picture,finding,shape\n{rows}")
     done = kcnn("fetch", str(folder), cwd=work)
@@ -52,7 +44,7 @@ def test_one_folder_under_two_names(kcnn, refused, work, farms):
     kcnn("fetch", str(farms), "--name", "crops", "--train", "*", cwd=work)
     assert "north" in kcnn("look", "-c", "fields", cwd=work).stdout
     assert "oats" in kcnn("look", "-c", "crops", cwd=work).stdout
-    other = save(farms.parent / "b" / "fields", "a/1.png", "b/2.png")
+    other = save_greys(farms.parent / "b" / "fields", "a/1.png", "b/2.png")
     assert "there is already a competition 'crops'" in refused("fetch", str(other), "--name", "crops", cwd=work)
     assert "fields-2: 2 training images" in kcnn("fetch", str(other), cwd=work).stdout  # as a second archive.zip
     assert "fields-2 is here already" in kcnn("fetch", str(other), cwd=work).stderr
@@ -82,7 +74,7 @@ def test_what_is_not_there(refused, work, farms, option, message):
 
 
 def test_names_that_look_like_something_else_are_noted(kcnn, work, tmp_path):
-    folder = save(tmp_path / "x", *(f"{kind}/{kind}{n}.png" for kind in ("images", "masks") for n in range(6)))
+    folder = save_greys(tmp_path / "x", *(f"{kind}/{kind}{n}.png" for kind in ("images", "masks") for n in range(6)))
     done = kcnn("fetch", str(folder), cwd=work)
     assert "the classes look like folders of something else: 'images', 'masks'" in done.stderr
     assert "the classes look like folders of something else" in kcnn("look", cwd=work).stdout

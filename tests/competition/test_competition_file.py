@@ -5,6 +5,7 @@ import tomllib
 
 import numpy as np
 import pytest
+from conftest import save_greys
 from PIL import Image
 
 from kaggle_cnn.competition.competition import Competition
@@ -15,12 +16,6 @@ from kaggle_cnn.progress import Silent
 from kaggle_cnn.workspace import Workspace
 
 
-def save(folder, *names):
-    for number, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (9, 9), number % 250).save(folder / name)
-
-
 def opened(folder):
     competition = Competition(folder=folder, name="x", host="local", source="x", **guess(folder).fields)
     competition.write()
@@ -28,15 +23,8 @@ def opened(folder):
     return competition
 
 
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "data" / "x"
-    path.mkdir(parents=True)
-    return path
-
-
 def test_every_line_has_a_comment(folder):
-    save(folder, "a/1.png", "b/2.png")
+    save_greys(folder, "a/1.png", "b/2.png")
     opened(folder)
     text = (folder / "competition.toml").read_text()
     lines = text.splitlines()
@@ -49,7 +37,7 @@ def test_every_line_has_a_comment(folder):
 
 def test_ninety_nine_classes_are_written_once(folder):
     names = [f"species number {n:02}" for n in range(99)]
-    save(folder, *(f"train/{n}.png" for n in range(198)), "test/900.png")
+    save_greys(folder, *(f"train/{n}.png" for n in range(198)), "test/900.png")
     (folder / "train.csv").write_text("id,species\n" + "".join(f"{n},{names[n % 99]}\n" for n in range(198)))
     head = ",".join(names)
     (folder / "sample_submission.csv").write_text(f"id,{head}\n900{',0.01' * 99}\n")
@@ -62,21 +50,21 @@ def test_ninety_nine_classes_are_written_once(folder):
 
 
 def make_folders(folder):
-    save(folder, *(f"train/{name}/{n}.png" for name in ("cat", "dog", "owl") for n in range(4)))
+    save_greys(folder, *(f"train/{name}/{n}.png" for name in ("cat", "dog", "owl") for n in range(4)))
 
 
 def make_names(folder):
-    save(folder, *(f"train/{name}.{n}.png" for name in ("cat", "dog", "owl") for n in range(4)))
+    save_greys(folder, *(f"train/{name}.{n}.png" for name in ("cat", "dog", "owl") for n in range(4)))
 
 
 def make_table(folder):
-    save(folder, *(f"train/{n}.png" for n in range(12)))
+    save_greys(folder, *(f"train/{n}.png" for n in range(12)))
     (folder / "train.csv").write_text("id,label\n" + "".join(f"{n},{n % 3}\n" for n in range(12)))
     (folder / "names.json").write_text('{"0": "cat", "1": "dog", "2": "owl"}')
 
 
 def make_marks(folder):
-    save(folder, *(f"train/{n}.png" for n in range(12)))
+    save_greys(folder, *(f"train/{n}.png" for n in range(12)))
     rows = "".join(f"{n},{n % 2},{int(n % 3 == 0)},1\n" for n in range(12))
     (folder / "train.csv").write_text(f"id,cat,dog,owl\n{rows}")
 
@@ -102,7 +90,7 @@ def test_a_class_more_is_found_without_a_word(folder, tmp_path):
     opened(folder)
     path = folder / "competition.toml"
     path.write_text(path.read_text().replace('classes = ["cat", "dog", "owl"]', "classes = []"))
-    save(folder, "train/pig/1.png")
+    save_greys(folder, "train/pig/1.png")
     assert open_competition(Workspace(tmp_path), "x").classes == ("cat", "dog", "owl", "pig")
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import save_greys
 from PIL import Image
 
 from kaggle_cnn.competition.competition import Competition
@@ -12,19 +13,6 @@ from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Silent
 from kaggle_cnn.workspace import Workspace
-
-
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "data" / "x"
-    path.mkdir(parents=True)
-    return path
-
-
-def save(folder, *names):
-    for number, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (9, 9), number % 250).save(folder / name)
 
 
 def opened(folder):
@@ -37,9 +25,9 @@ def submission(competition, dataset, labels):
 
 
 def test_class_folders_in_the_test_part(folder):
-    save(folder, *(f"seg_train/{name}/{name}{n}.png" for name in ("cat", "dog") for n in range(5)))
-    save(folder, *(f"seg_test/seg_test/{name}/{name}{n}.png" for name in ("cat", "dog") for n in range(50, 54)))
-    save(folder, "seg_pred/1.png", "seg_pred/2.png")
+    save_greys(folder, *(f"seg_train/{name}/{name}{n}.png" for name in ("cat", "dog") for n in range(5)))
+    save_greys(folder, *(f"seg_test/seg_test/{name}/{name}{n}.png" for name in ("cat", "dog") for n in range(50, 54)))
+    save_greys(folder, "seg_pred/1.png", "seg_pred/2.png")
     competition, dataset = opened(folder)
     assert competition.solution == "seg_test"
     right = ["cat" if "cat" in name else "dog" for name in dataset.test_ids]
@@ -49,8 +37,8 @@ def test_class_folders_in_the_test_part(folder):
 
 
 def test_the_sample_spells_the_ids(folder):
-    save(folder, *(f"train/{name}/{name}{n}.png" for name in ("cat", "dog") for n in range(5)))
-    save(folder, "test/cat/901.png", "test/dog/902.png", "test/dog/903.png")
+    save_greys(folder, *(f"train/{name}/{name}{n}.png" for name in ("cat", "dog") for n in range(5)))
+    save_greys(folder, "test/cat/901.png", "test/dog/902.png", "test/dog/903.png")
     (folder / "sample_submission.csv").write_text("id,label\n903,cat\n901,cat\n902,cat\n")
     competition, dataset = opened(folder)
     assert dataset.test_ids.tolist() == ["903", "901", "902"]
@@ -60,7 +48,7 @@ def test_the_sample_spells_the_ids(folder):
 
 def test_a_csv_of_the_test_images(folder):
     """As GTSRB: Train.csv and Test.csv, with Path and ClassId."""
-    save(folder, *(f"Train/{n}.png" for n in range(12)), *(f"Test/{n:05}.png" for n in range(6)))
+    save_greys(folder, *(f"Train/{n}.png" for n in range(12)), *(f"Test/{n:05}.png" for n in range(6)))
     (folder / "Train.csv").write_text("Width,ClassId,Path\n" + "".join(f"9,{n % 3},Train/{n}.png\n" for n in range(12)))
     (folder / "Test.csv").write_text("Width,ClassId,Path\n" + "".join(f"9,{n % 3},Test/{n:05}.png\n" for n in range(6)))
     competition, dataset = opened(folder)
@@ -80,7 +68,7 @@ def test_rows_with_another_usage(folder):
 
 
 def test_numbers_too(folder):
-    save(folder, *(f"train/{n}.png" for n in range(10)), *(f"test/{n}.png" for n in range(90, 94)))
+    save_greys(folder, *(f"train/{n}.png" for n in range(10)), *(f"test/{n}.png" for n in range(90, 94)))
     (folder / "train.csv").write_text("id,age\n" + "".join(f"{n},{n}.5\n" for n in range(10)))
     (folder / "test_with_age.csv").write_text("id,age\n" + "".join(f"{n},{n}\n" for n in range(90, 94)))
     competition, dataset = opened(folder)
@@ -90,7 +78,7 @@ def test_numbers_too(folder):
 
 
 def test_a_test_part_without_labels_has_no_solution(folder):
-    save(folder, *(f"train/{name}/{name}{n}.png" for name in ("cat", "dog") for n in range(5)), "test/1.png")
+    save_greys(folder, *(f"train/{name}/{name}{n}.png" for name in ("cat", "dog") for n in range(5)), "test/1.png")
     competition, dataset = opened(folder)
     assert competition.solution == ""
     with pytest.raises(KcnnError, match="has no solution here"):

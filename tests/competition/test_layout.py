@@ -20,14 +20,6 @@ def guess(folder, metric_words="", **choices):
     return recognise.guess(folder, metric_words, recognise.Choices(**choices)).fields
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """The folder of the competition x in a workspace."""
-    path = tmp_path / "data" / "x"
-    path.mkdir(parents=True)
-    return path
-
-
 def tree(folder, *paths, **texts):
     for name in paths:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

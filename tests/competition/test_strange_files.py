@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from conftest import save_greys
 from PIL import Image
 
 from kaggle_cnn.competition.competition import Competition
@@ -27,19 +28,6 @@ HEIC = (  # 16x12 pixels of (200, 40, 40), written by libheif 1.19
     "aQAAAAADCAgIAAAAGGlwbWEAAAAAAAAAAQABBYECAwWEAAAAPG1kYXQAAAAwKAGvCchZmNA5I1d//89rH/8oZ6H7xW7Vn8Tr+uxl"
     "OspDn0Sxk847vgyAh4O4Xstw"
 )
-
-
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "data" / "x"
-    path.mkdir(parents=True)
-    return path
-
-
-def save(folder, *names):
-    for number, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (12, 12), (number % 250, 80, 90)).save(folder / name)
 
 
 def opened(folder):
@@ -145,19 +133,21 @@ def test_a_picture_beside_csvs_of_pixels(folder):
     (folder / "train.csv").write_text(
         f"label,{head}\n" + "".join(f"{n % 2},{','.join(['9'] * 36)}\n" for n in range(12))
     )
-    save(folder, "american_sign_language.png", "amer_sign2.png")
+    save_greys(folder, "american_sign_language.png", "amer_sign2.png")
     assert opened(folder).competition.layout == "pixels"
 
 
 def test_one_image_beside_the_class_folders(folder):
-    save(folder, *(f"pets/{name}/{n}.png" for name in ("cat", "dog") for n in range(3)), "banner.png", "pets/x.png")
+    save_greys(
+        folder, *(f"pets/{name}/{n}.png" for name in ("cat", "dog") for n in range(3)), "banner.png", "pets/x.png"
+    )
     dataset = opened(folder)
     assert dataset.competition.classes == ("cat", "dog")
     assert dataset.notes[0] == "2 images not used: outside the class folders and the test folder"
 
 
 def test_a_row_with_too_many_cells_is_counted_and_named(folder):
-    save(folder, *(f"train/{n}.png" for n in range(10)))
+    save_greys(folder, *(f"train/{n}.png" for n in range(10)))
     rows = [f"{n},{'cat' if n % 2 else 'dog'}" for n in range(10)]
     rows[4] += ",oh,no"
     (folder / "train.csv").write_text("id,label\n" + "\n".join(rows) + "\n")
@@ -167,7 +157,7 @@ def test_a_row_with_too_many_cells_is_counted_and_named(folder):
 
 
 def test_what_is_not_read_is_named(folder):
-    save(folder, *(f"images/{n}.png" for n in range(12)))
+    save_greys(folder, *(f"images/{n}.png" for n in range(12)))
     columns = ",".join(f"margin{n}" for n in range(192))
     rows = "".join(f"{n},{'ab'[n % 2]}{',0.5' * 192}\n" for n in range(12))
     (folder / "train.csv").write_text(f"id,species,{columns}\n{rows}")
