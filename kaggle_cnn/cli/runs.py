@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json
+from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json, say
 from kaggle_cnn.workspace import Workspace
 
 
@@ -23,6 +23,8 @@ def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> 
             [{"id": run.id, "status": run.status, "seconds": run.seconds, "scores": score_run(run, task), **run.record}
              for run in listed]
         )  # fmt: skip
+    if not listed:
+        return say(f"there is no run of '{found.name}' yet: kcnn train resnet")
     rows = []
     for run in listed:
         tta, scores = best_scores(run, task)

@@ -130,22 +130,23 @@ def labels_table(found: dict[str, Any]) -> Table:
 
 def images_table(found: dict[str, Any]) -> Table:
     """Return counts and sizes of the training images and of the test images."""
-    counts, sizes = ["images", "grey", "colour", "corrupt", "duplicates"], ["width", "height"]
+    counts = ["images", "grey", "colour", "corrupt", "duplicates"]
+    sizes = {"width (median)": "width", "height (median)": "height"}
     rows = []
     for part in ("train", "test"):
         numbers = found[part]
         if numbers["images"]:
-            shapes = [describe_spread(numbers[name]) for name in sizes]
+            shapes = [describe_spread(numbers[name]) for name in sizes.values()]
             rows.append([part, *(f"{numbers[name]:,}" for name in counts), *shapes])
-    return plain_table(["part", *counts, *sizes], rows, right=[*counts, *sizes])
+    return plain_table(["part", *counts, *sizes], rows, right=[*counts, *sizes], gap=1)
 
 
 def describe_spread(sides: tuple[int, int, int] | None) -> str:
-    """Return the smallest, the median and the largest of widths or heights as text, as "32, 64 to 128"."""
+    """Return the smallest, the largest and the median of widths or heights as text, as "32 to 128 (64)"."""
     if not sides:
         return ""
     low, middle, high = sides
-    return f"{low}" if low == high else f"{low} to {high}, median {middle}"
+    return f"{low}" if low == high else f"{low} to {high} ({middle})"
 
 
 def duplicate_lines(same: dict[str, Any]) -> list[str]:

@@ -57,8 +57,11 @@ def test_what_is_said_of_another_competition_names_it(colours, kcnn, refused):
     assert "-c" not in kcnn("leaderboard", cwd=colours, code=1).stderr
 
 
-def test_nothing_submitted_yet(kcnn, work, make_images, tmp_path):
+def test_nothing_trained_or_submitted_yet(kcnn, work, make_images, tmp_path):
     kcnn("fetch", make_images(tmp_path / "colours"), cwd=work)
+    done = kcnn("runs", cwd=work)
+    assert (done.stdout, done.stderr) == ("", "there is no run of 'colours' yet: kcnn train resnet\n")
+    assert json.loads(kcnn("runs", "--json", cwd=work).stdout) == []
     done = kcnn("submissions", cwd=work)
     assert done.stdout == ""
     assert done.stderr == "nothing has been submitted to 'colours' yet: kcnn submit\n"

@@ -241,7 +241,7 @@ def overview(**changed):
 def test_overview_shows_classes_images_and_duplicates():
     lines = [line for part in tables.overview_tables(overview()) for line in drawn(part, 100)]
     assert lines[2].split() == ["cat", "3", "75.0%"]
-    assert "train       4     1       2        1           3  8 to 64, median 9       9" in lines
+    assert "train      4    1      2       1          3    8 to 64 (9)               9" in lines
     assert not any(line.startswith("test ") for line in lines)
     assert "layout folders, kind multiclass, folds 5" in lines
     assert "groups of duplicates: 1, of these 1 across parts, 1 with different labels" in lines
