@@ -70,6 +70,12 @@ def natural(text: str) -> list[tuple[Any, ...]]:
     return [(int(part), part) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
 
 
+def common_start(texts: list[str]) -> str:
+    """Return the longest text that all begin with."""
+    least, most = min(texts), max(texts)
+    return least[: next((place for place, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), len(least))]
+
+
 def split_words(name: str) -> list[str]:
     """Return the words of a name in small letters: `seg_Train2`, `SegTrain` and `seg train` are seg and train. A name
     with other than Latin letters is one word."""

@@ -13,6 +13,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.layouts.label_table import split_ids
 from kaggle_cnn.competition.layouts.labels import are_numbered, is_fraction
+from kaggle_cnn.competition.listing import common_start
 from kaggle_cnn.errors import KcnnError
 
 AreImages = Callable[[list[str]], bool]  # whether these are ids of images
@@ -158,12 +159,6 @@ def match_classes(columns: list[str], classes: list[str], label_values: list[str
         f"{', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''}",
         "expected an id and a column for each class, or an id and one column",
     )
-
-
-def common_start(texts: list[str]) -> str:
-    """Return the longest text that all begin with."""
-    least, most = min(texts), max(texts)
-    return least[: next((place for place, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), len(least))]
 
 
 def refuse_other_tasks(

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kaggle_cnn.competition.layouts.folder_words import HELD_OUT, meanings, says, says_held_out
-from kaggle_cnn.competition.listing import is_left_out, natural, split_words
+from kaggle_cnn.competition.listing import common_start, is_left_out, natural, split_words
 
 MASK_NAME = re.compile(r"(.+?)([-_ ]+(?:mask|segmentation|annotation|gt)s?)[-_ ]?\d*", re.IGNORECASE)
 FEW_STRAY, MOST_STRAY = 3, 0.05  # so many images beside the folders, or a smaller share of all, do not count
@@ -67,12 +67,13 @@ def read_tree(images: list[str]) -> Reading:
         said = meanings(node.folders)
         if copies := nested_copies(node):
             leave_out(found, node, copies)
-            found.doubts.append(f"{name_folders(found, copies)} repeats the folders beside it and is left out")
+            found.doubts.append(f"left out, as a copy of the folders beside: {name_folders(found, copies)}")
         elif forms := other_forms(node, said):
             leave_out(found, node, forms)
-            found.doubts.append(f"{name_folders(found, forms)}: other forms of the images beside, left out")
+            found.doubts.append(f"left out, as other forms of the images beside: {name_folders(found, forms)}")
         elif trains := train_folders(node, said):
             find_test(found, node, said)
+            note_other_trains(found, said, trains)
             node = enter(found, node, trains)
         elif held_out := held_out_folders(said):
             find_test(found, node, said)
@@ -149,12 +150,6 @@ def name_folders(found: Reading, names: Iterable[str]) -> str:
     return f"the folder{'s' if len(quoted) > 1 else ''} {', '.join(quoted[:4])}{', ...' if len(quoted) > 4 else ''}"
 
 
-def common_start(texts: list[str]) -> str:
-    """Return the longest text that all begin with."""
-    least, most = min(texts), max(texts)
-    return least[: next((place for place, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), len(least))]
-
-
 def nested_copies(node: Node) -> list[str]:
     """Return the folders that hold folders of the names of those beside them."""
     copies = []
@@ -196,6 +191,13 @@ def train_folders(node: Node, said: dict[str, str]) -> list[str]:
     more = [name for name in trains if name == largest or set(classes) & set(node.folders[name].folders)]
     again = repetition(pairs(unwrapped(node.folders[name]), classes) for name in more)
     return [largest] if again >= REPEATED else more
+
+
+def note_other_trains(found: Reading, said: dict[str, str], trains: list[str]) -> None:
+    """Say which folders are called so for training, and are not used."""
+    if others := [name for name, meaning in said.items() if meaning == "train" and name not in trains]:
+        chosen = join(found.train, trains[0])
+        found.doubts.append(f"trained on '{chosen}', not on {name_folders(found, others)}; to choose: --train FOLDER")
 
 
 def held_out_folders(said: dict[str, str]) -> list[str]:
