@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -39,11 +39,13 @@ def list_tables(folder: Path) -> list[str]:
 
 def count_unread(folder: Path, known: Collection[str]) -> Counter[str]:
     """Return ending -> number of the files below `folder` that kcnn cannot read. `known` are files that it has read."""
+    read = {*IMAGE_SUFFIXES, *SIDE_FILES}
     endings: Counter[str] = Counter()
-    for name in list_files(folder):
-        ending = PurePosixPath(name).suffix.lower()
-        if ending and ending not in {*IMAGE_SUFFIXES, *SIDE_FILES} and name not in known:
-            endings[ending] += 1
+    for place, names in walk(folder):
+        for name in names:
+            ending = os.path.splitext(name)[1].lower()
+            if ending and ending not in read and (place / name).as_posix() not in known:
+                endings[ending] += 1
     return endings
 
 
@@ -52,17 +54,20 @@ def list_files(folder: Path) -> list[str]:
 
     Raises KcnnError where the name of a file is not UTF-8.
     """
-    found: list[str] = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        below = Path(place).relative_to(folder)
-        found += [(below / name).as_posix() for name in files if not name.startswith(".")]
+    found = [(place / name).as_posix() for place, names in walk(folder) for name in names]
     if odd := [name for name in found if re.search("[\ud800-\udfff]", name)]:  # os.walk gives these for other bytes
         shown = odd[0].encode(errors="replace").decode()
         raise KcnnError(
             f"expected file names in UTF-8, found {len(odd)} others, the first is '{shown}'", "rename these files"
         )
     return sorted(found, key=natural)
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder at or below `folder`, relative to it, and its files; without hidden ones."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        yield Path(place).relative_to(folder), [name for name in files if not name.startswith(".")]
 
 
 def natural(text: str) -> list[tuple[Any, ...]]:
