@@ -181,8 +181,10 @@ def other_forms(node: Node, said: dict[str, str]) -> list[str]:
 
 def train_folders(node: Node, said: dict[str, str]) -> list[str]:
     """Return the folders of a node that are the training part of the data: several where they share class folders, and
-    hold different images."""
+    hold different images. Of parts without a training part, that for validation is."""
     trains = [name for name, meaning in said.items() if meaning == "train"]
+    if set(said.values()) == {"validation", "test"}:
+        trains = [name for name, meaning in said.items() if meaning == "validation"]
     deep = [name for name in trains if len(unwrapped(node.folders[name]).folders) > 1]
     if not trains or (not deep and list(said.values()).count("") > 1):
         return []
