@@ -74,7 +74,7 @@ def review(
     folder = workspace.submissions(found.name)
     ledger.read(folder)  # a ledger that cannot be read should be fixed before something is sent
     connection = connect(progress) if found.host == "kaggle" else None
-    left = kaggle.require_open(connection, found.name) if connection else None
+    left = kaggle.require_open(connection, found.slug) if connection else None
     before = ledger.last_sent(folder)
     changed = None if before is None else submission.changed_rows(found, before, table)
     origin = origin_of(path)
@@ -112,7 +112,7 @@ def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progr
         return Outcome(None, f"{score:.4f}")
     content = as_csv(reviewed.table)  # exactly what was checked
     name, text = reviewed.path.name, message or (entry.get("run") or reviewed.path.stem)
-    ref = kaggle.submit(reviewed.connection, found.name, name, content, text)
+    ref = kaggle.submit(reviewed.connection, found.slug, name, content, text)
     ledger.enter(reviewed.folder, ref=ref, **entry, status="pending")
     ledger.keep_sent(reviewed.folder, reviewed.table)
     return wait_for_outcome(reviewed, ref, progress) if wait else Outcome(ref)
@@ -123,7 +123,7 @@ def wait_for_outcome(reviewed: Review, ref: int, progress: Progress) -> Outcome:
     found, connection = reviewed.competition, reviewed.connection
     try:
         with progress.wait(f"submitted as {ref}, waiting for the score (Ctrl-C stops waiting, not scoring)"):
-            verdict = kaggle.wait_for_score(connection, found.name, ref, time.sleep, LONGEST_WAIT_SECONDS)
+            verdict = kaggle.wait_for_score(connection, found.slug, ref, time.sleep, LONGEST_WAIT_SECONDS)
     except KeyboardInterrupt:
         progress.say(f"submitted as {ref}; kcnn submissions shows its score, once there is one")
         raise
@@ -140,11 +140,11 @@ def wait_for_outcome(reviewed: Review, ref: int, progress: Progress) -> Outcome:
             progress.say(line)
         raise KcnnError(
             f"Kaggle could not score it: {verdict.reason or 'it gives no reason'}",
-            f"see {competition_url(found.name)}/submissions",
+            f"see {competition_url(found.slug)}/submissions",
         )
     score = kaggle.number(verdict.public)
     try:
-        board = kaggle.leaderboard(connection, found.name) if score is not None else []
+        board = kaggle.leaderboard(connection, found.slug) if score is not None else []
     except KcnnError as error:  # the score is what was asked for
         progress.say(f"note: {error.message}")
         board = []

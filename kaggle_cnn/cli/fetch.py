@@ -58,7 +58,7 @@ def fetch(
     what = "number" if fetched.kind == "regression" else "class"
     images = f"{count_of(len(dataset.ids), 'training image')} of {count_of(len(fetched.classes), what)}"
     typer.echo(f"{fetched.name}: {images}, {tests}")
-    typer.echo(f"{what}{'es' if what == 'class' else 's'}: {dataset.name_classes(most=8)}")
+    typer.echo(f"{what}{'es' if what == 'class' else 's'}: {dataset.list_classes(most=8)}")
     form = SUBMISSION_FORMATS[fetched.submission_format]
     wanted = f"a submission holds {form}" if len(dataset.test_ids) else "nothing to submit"
     typer.echo(f"layout {fetched.layout}, {fetched.kind}, metric {fetched.task.metric.title}; {wanted}")

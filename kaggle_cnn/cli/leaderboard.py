@@ -28,8 +28,8 @@ def leaderboard(
         )
     with progress() as shown:
         connection = connect(shown)
-        board = kaggle.leaderboard(connection, found.name)
-        own = kaggle.submissions(connection, found.name)
+        board = kaggle.leaderboard(connection, found.slug)
+        own = kaggle.submissions(connection, found.slug)
     teams = {each.team for each in own}
     best = kaggle.best_place(board, own)
     rows = [

@@ -22,7 +22,7 @@ def submissions(competition: CompetitionOption = None, as_json: JsonOption = Fal
     if found.host == "kaggle":
         with progress() as shown:
             try:
-                listed = kaggle.submissions(connect(shown), found.name)
+                listed = kaggle.submissions(connect(shown), found.slug)
             except KcnnError as error:
                 say(f"note: these are the scores that were seen last: {error.message}")
     entries = ledger.update(workspace.submissions(found.name), listed)

@@ -6,6 +6,7 @@ import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -132,10 +133,9 @@ def say(text: str = "") -> None:
 
 def name_competition(text: str) -> str:
     """Return a hint with -c NAME in the commands that it names, where this command was given it."""
-    for place, given in enumerate(sys.argv[1:-1], 1):
-        if given in ("-c", "--competition"):
-            return COMMANDS.sub(rf"\g<0> -c {sys.argv[place + 1]}", text)
-    return text
+    pairs = zip(sys.argv[1:], sys.argv[2:], strict=False)
+    name = next((name for option, name in pairs if option in ("-c", "--competition")), "")
+    return COMMANDS.sub(lambda command: f"{command[0]} -c {quote(name)}", text) if name else text
 
 
 def say_notes(notes: list[str]) -> None:
@@ -150,12 +150,12 @@ def print_json(value: Any) -> None:
 
 def print_evaluation(numbers: dict[str, Any]) -> None:
     """Print the tables of an evaluation; `numbers` as api.evaluate returns them."""
-    from kaggle_cnn.insight.evaluation import measures, members_table
+    from kaggle_cnn.insight.evaluation import measures, scores_table
 
     screen = console()
     tables = measures(numbers["tta"], numbers["classes"], screen.width, numbers["metric"], numbers["primary"])
     parts: list[Any] = ["", tables, ""]
     if len(numbers["members"]) > 1:
         mean = numbers["tta"][numbers["primary"]]["scores"]
-        parts += [members_table({**numbers["members"], "their mean": mean}, numbers["metric"]), ""]
+        parts += [scores_table("run", {**numbers["members"], "their mean": mean}, numbers["metric"]), ""]
     screen.print(*parts, sep="\n")

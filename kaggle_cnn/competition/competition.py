@@ -87,6 +87,11 @@ class Competition:
     include: str = about("the pattern of the files that were fetched, where not all were", "")
 
     @property
+    def slug(self) -> str:
+        """Its name on Kaggle, the end of its address; `name` is that of the folder here."""
+        return self.source.rstrip("/").rpartition("/")[2]
+
+    @property
     def task(self) -> Task:
         usual = usual_metric(self.kind, self.submission_format, self.top_k)
         return Task(self.kind, self.classes, find_metric(self.metric or usual))

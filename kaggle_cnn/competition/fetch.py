@@ -53,14 +53,15 @@ def fetch(
             f"--name should be letters, digits, dots, dashes and underscores, got '{name}'", "for example: pets"
         )
     folder = workspace.data(name)
-    if (folder / "competition.toml").is_file() and not is_draft(folder):
-        competition = find_classes(Competition.read(folder))
-        if (competition.source, competition.include) != (source, include):
-            was = f"{competition.source}{f' --include {competition.include}' if competition.include else ''}"
+    if (folder / "competition.toml").is_file() and not is_draft(folder, source):
+        kept = read_toml(folder / "competition.toml")
+        if (kept.get("source"), kept.get("include", "")) != (source, include):
+            was = f"{kept.get('source')}{f' --include {pattern}' if (pattern := kept.get('include')) else ''}"
             raise KcnnError(
                 f"there is already a competition '{name}', fetched from {was}",
                 f"to fetch it under another name: --name NAME; to fetch it anew, remove {folder} first",
             )
+        competition = find_classes(Competition.read(folder))
         return (read_again(competition, workspace, progress, choices) if choices != NO_CHOICES else competition), False
     if slug:
         with one_at_a_time(folder):
@@ -87,7 +88,7 @@ def fetch_from_disk(source: str, folder: Path, name: str, progress: Progress, ch
     Raises KcnnError where they are not an image competition; where there are images, they stay in `folder`, with a
     competition.toml to fill in.
     """
-    if is_draft(folder):
+    if is_draft(folder, source):
         shutil.rmtree(folder)
     if folder.exists():
         raise KcnnError(f"{folder} exists, but is not a competition", "move it to another place, then fetch again")
@@ -107,10 +108,11 @@ def fetch_from_disk(source: str, folder: Path, name: str, progress: Progress, ch
     return Competition.read(folder)
 
 
-def is_draft(folder: Path) -> bool:
-    """Return whether competition.toml was written after a refusal, and nobody has said yet how to read the files."""
+def is_draft(folder: Path, source: str) -> bool:
+    """Return whether competition.toml was written when `source` was refused, and nobody has said yet how to read it."""
     path = folder / "competition.toml"
-    return path.is_file() and read_toml(path).get("layout") == ""
+    content = read_toml(path) if path.is_file() else {}
+    return (content.get("layout"), content.get("source")) == ("", source)
 
 
 def write_draft(known: dict[str, Any]) -> None:

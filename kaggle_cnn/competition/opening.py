@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.layouts.labels import name_classes
-from kaggle_cnn.competition.layouts.recognise import read
+from kaggle_cnn.competition.layouts.recognise import find_class_names, read
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace
 
@@ -30,11 +29,8 @@ def find_classes(competition: Competition) -> Competition:
     """
     if competition.classes:
         return competition
-    classes, label_values = list(competition.label_columns), list[str]()
-    if competition.kind != "regression":
-        several = len(competition.label_columns) > 1
-        values = [competition.label_columns] if several else read(competition)[1]
-        classes, label_values = name_classes(competition.folder, values)
+    columns = competition.label_columns
+    classes, label_values = find_class_names(competition.folder, competition.kind, columns, read(competition)[1])
     found = replace(
         competition,
         classes=tuple(classes),

@@ -63,9 +63,7 @@ def header_options(path: Path) -> dict[str, Any]:
 
 def name_pixels(path: Path) -> list[str]:
     """Return names for the columns of a CSV of pixels that has no header, or []."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        first = next(csv.reader(stream), [])
-    numbers = [cell.strip() for cell in first]
+    numbers = [cell.strip() for cell in read_first_row(path)]
     if len(numbers) < FEWEST_PIXELS or not all(number.isdecimal() for number in numbers):
         return []
     first_number = int(numbers[0])
@@ -83,8 +81,10 @@ def makes_square(count: int) -> bool:
 
 def read_header(path: Path) -> list[str]:
     """Return the names of a CSV's columns, or [] where the file is empty."""
-    if names := name_pixels(path):
-        return names
+    return name_pixels(path) or read_first_row(path)
+
+
+def read_first_row(path: Path) -> list[str]:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         return next(csv.reader(stream), [])
 

@@ -53,7 +53,7 @@ class Dataset:
             return [", ".join(f"{value:g}" for value in row) for row in self.targets]
         return [", ".join(self.task.classes[place] for place in np.flatnonzero(row)) for row in self.targets]
 
-    def name_classes(self, most: int) -> str:
+    def list_classes(self, most: int) -> str:
         """Return the names of the first `most` classes, with how many images each has; of a regression the names of
         the values."""
         names = list(self.task.classes)

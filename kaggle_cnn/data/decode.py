@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.pixel_tables import read_rows, split_row
@@ -70,11 +70,17 @@ def decode_whole(path: Path, least: int | None = None) -> Array:
         return np.asarray(convert_mode(ImageOps.exif_transpose(image), 3))
 
 
-def open_image(content: bytes) -> Image.Image:
-    """Return what Pillow opens; HEIC by libheif. Raises what they raise for a file that is not an image."""
-    if content[4:8] == b"ftyp" and content[8:12] not in (b"avif", b"avis"):
+def open_image(source: Path | bytes) -> Image.Image:
+    """Return a file, or its bytes, as Pillow opens it, the pixels not read yet where the format allows.
+
+    libheif is asked where Pillow alone knows no format, whatever the file is called. Raises what they raise for a file
+    that is not an image.
+    """
+    try:
+        return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+    except UnidentifiedImageError:
         register_heif()
-    return Image.open(BytesIO(content))
+        return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
 
 
 @cache
@@ -174,16 +180,9 @@ def convert_mode(image: Image.Image, channels: int) -> Image.Image:
     return image.convert("L" if channels == 1 else "RGB")
 
 
-def open_header(path: Path) -> Image.Image:
-    """Return a file opened by Pillow, its pixels not read yet where the format allows."""
-    if path.suffix.lower() in (".heic", ".heif"):
-        register_heif()
-    return Image.open(path)
-
-
 def read_header(path: Path) -> tuple[int, int, str]:
     """Return width, height and Pillow mode of a file or a row of a CSV, with the EXIF orientation applied."""
     row = split_row(path)
-    with Image.fromarray(read_rows(row[0])[row[1]]) if row else open_header(path) as image:
+    with Image.fromarray(read_rows(row[0])[row[1]]) if row else open_image(path) as image:
         sideways = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
         return (image.height, image.width, image.mode) if sideways else (image.width, image.height, image.mode)

@@ -198,12 +198,8 @@ def summary_table(by_policy: dict[str, Numbers], metric_name: str) -> Table:
     return scores_table("tta", {policy: numbers["scores"] for policy, numbers in by_policy.items()}, metric_name)
 
 
-def members_table(scores: dict[str, dict[str, float]], metric_name: str) -> Table:
-    """Return the scores of each run and of their mean, as `summary_table` does."""
-    return scores_table("run", scores, metric_name)
-
-
 def scores_table(first: str, scores: dict[str, dict[str, float]], metric_name: str) -> Table:
+    """Return a row for each name of `scores`, below the heading `first`; the metrics as in `summary_table`."""
     names = dict.fromkeys([metric_name, *chain.from_iterable(scores.values())])
     shown = [name for name in names if all(name in each for each in scores.values())]
     table = make_table(first, [find_metric(name).title for name in shown])

@@ -65,7 +65,7 @@ class FoldPlan:
 @dataclass(frozen=True)
 class Compiled:
     """A compiled network: `trained` is what is fitted, in `steps` a fold; `start` has the variables as they were before
-    any training."""
+    any training, for the folds that follow; empty where none can use it."""
 
     network: Network
     trained: keras.Model
@@ -80,7 +80,7 @@ def plan_fold(
     than an epoch. Raises KcnnError where the recipe does not fit the images or the task."""
     chosen = training_set(dataset, images, fold, recipe.class_weight)
     sample = sample_images(recipe, images.pixels, chosen.rows)
-    if compiled and is_same_for_all_folds(recipe, dataset) and compiled.steps == count_steps(recipe, chosen):
+    if compiled and compiled.start and compiled.steps == count_steps(recipe, chosen):
         return FoldPlan(compiled.network, chosen, sample)
     network = build_network(recipe, images.pixels.shape[3], dataset.task, sample, chosen.targets)
     return FoldPlan(network, chosen, sample)
@@ -107,7 +107,8 @@ def compile_network(training: Training, plan: FoldPlan, compiled: Compiled | Non
     trained = prepare_model(recipe, plan, training.images.pixels, training.device)
     trained.compile(build_optimizer(recipe, steps), make_loss(recipe, task), metrics=make_metrics(task))
     trained.optimizer.build(trained.trainable_variables)
-    return Compiled(plan.network, trained, steps, copy_values(training_state(trained)))
+    again = len(training.run.folds) > 1 and is_same_for_all_folds(recipe, training.dataset)
+    return Compiled(plan.network, trained, steps, copy_values(training_state(trained)) if again else {})
 
 
 def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled | None = None) -> Compiled:

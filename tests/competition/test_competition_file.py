@@ -69,6 +69,23 @@ def make_marks(folder):
     (folder / "train.csv").write_text(f"id,cat,dog,owl\n{rows}")
 
 
+def test_joined_labels_are_found_again(folder, tmp_path):
+    """As bengaliai-cv19: several columns of more than 0 and 1 make one class together."""
+    save_greys(folder, *(f"train/Train_{n}.png" for n in range(12)), "test/Test_0.png")
+    rows = "".join(f"Train_{n},{n % 3},{n % 2}\n" for n in range(12))
+    (folder / "train.csv").write_text(f"image_id,root,vowel\n{rows}")
+    (folder / "sample_submission.csv").write_text("row_id,target\nTest_0_vowel,0\nTest_0_root,0\n")
+    Competition(
+        folder, "x", "local", "x", "table", (), train="train", test="test", labels="train.csv", label_id="image_id",
+        label_columns=("root", "vowel"), sample="sample_submission.csv", id_column="row_id",
+        prediction_columns=("target",), submission_format="long", class_columns=("root", "vowel"),
+    ).write()  # fmt: skip
+    workspace = Workspace(tmp_path)
+    found = open_competition(workspace, "x")
+    assert found.classes == ("0|0", "0|1", "1|0", "1|1", "2|0", "2|1")
+    assert load_dataset(workspace, found, Silent()).targets.sum(axis=0).tolist() == [2] * 6
+
+
 @pytest.mark.parametrize("make", [make_folders, make_names, make_table, make_marks])
 def test_no_classes_means_find_them(folder, make):
     make(folder)
@@ -107,6 +124,9 @@ def test_a_refused_folder_leaves_a_file_to_fill_in(kcnn, refused, work, tmp_path
     assert 'layout = ""' in text
     assert "layout should be one of folders, table" in refused("look", "-c", "odd", cwd=work)
     assert "expected at least two class folders" in refused("fetch", source, cwd=work)  # nothing was filled in
+    other = save_greys(tmp_path / "other", "a/1.png", "b/2.png")
+    assert "there is already a competition 'odd'" in refused("fetch", other, "--name", "odd", cwd=work)
+    assert path.read_text() == text
     rows = "".join(f"{n}.png,{'yes' if n % 2 else 'no'}\n" for n in range(12))
     (path.parent / "right.csv").write_text(f"image,answer\n{rows}")
     for field in ('layout = "table"', 'labels = "right.csv"', 'label_id = "image"', 'label_columns = ["answer"]'):

@@ -13,7 +13,7 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.recognise import guess
 from kaggle_cnn.competition.local_host import score
 from kaggle_cnn.data.dataset import load_dataset
-from kaggle_cnn.data.decode import decode_square
+from kaggle_cnn.data.decode import decode_square, read_header
 from kaggle_cnn.data.image_cache import load_images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Silent
@@ -54,6 +54,15 @@ def test_jfif_avif_and_heic_are_images(folder):
     images = load_images(folder, dataset.ids.tolist(), 8, None, dataset.cache, Silent())
     assert images.problems == {}
     assert images.pixels.shape == (4, 8, 8, 3)
+
+
+def test_heic_under_another_name(folder):
+    """As phones send it on: its header and its pixels are read, whatever the file is called."""
+    for name in ("a/1.jpg", "b/2.jpg"):
+        (folder / name).parent.mkdir()
+        (folder / name).write_bytes(base64.b64decode(HEIC))
+    assert read_header(folder / "a" / "1.jpg")[:2] == (16, 12)
+    assert decode_square(folder / "b" / "2.jpg", 8, 3)[4, 4] == pytest.approx([200, 40, 40], abs=4)
 
 
 def idx(path, values, pack=False):

@@ -20,6 +20,15 @@ def test_a_malformed_file_never_leaves(kaggle, online, submission):
     assert dict(kaggle.seen) == before
 
 
+def test_a_competition_under_another_name(kaggle, online, submission):
+    """The name here is the user's; Kaggle knows its own."""
+    online("fetch", "colours", "--name", "mine")
+    assert "public score" in online("submit", submission, "--yes").stdout
+    assert kaggle.seen["CreateSubmission"] == 1
+    assert "mine.csv" in online("submissions", "-c", "mine").stdout
+    assert "place" in online("leaderboard", "-c", "mine").stdout
+
+
 def test_the_upload_is_tried_again_the_submission_is_not(kaggle, online, submission):
     kaggle.faults["PUT"] = [503, 503]
     kaggle.faults["StartSubmissionUpload"] = [500]

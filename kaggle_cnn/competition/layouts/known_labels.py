@@ -9,17 +9,18 @@ from typing import Any
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.label_table import find_ids
 from kaggle_cnn.competition.layouts.pixel_rows import read_usage, unused_rows
-from kaggle_cnn.competition.listing import Spellings, is_below, list_images, list_tables
+from kaggle_cnn.competition.listing import Spellings, is_below, is_left_out, list_tables
 from kaggle_cnn.competition.table import read_header, read_table
 
 ENOUGH = 0.9  # share of the test images whose labels must be there
 
 
-def find_solution(folder: Path, fields: Mapping[str, Any], sample: str) -> str:
+def find_solution(folder: Path, images: list[str], fields: Mapping[str, Any], sample: str) -> str:
     """Return what holds the labels of the test images, for `Competition.solution`; "" where nothing does.
 
-    `fields` are those of a Competition: that is the test folder, where its images lie in class folders; the CSV itself,
-    where its rows have a Usage; or a CSV other than `labels` and `sample` with the same column of labels.
+    `images` are all in `folder`, `fields` those of a Competition. It is the test folder, where its images lie in class
+    folders; the CSV itself, where its rows have a Usage; or a CSV other than `labels` and `sample` with the same column
+    of labels.
     """
     layout, test, columns = fields["layout"], fields["test"], fields.get("label_columns", ())
     if layout == "pixels" and test == fields["train"]:
@@ -27,7 +28,8 @@ def find_solution(folder: Path, fields: Mapping[str, Any], sample: str) -> str:
         return test if (cells[~training] != "").mean() >= ENOUGH else ""
     if not test or layout in ("pixels", "arrays"):
         return str(fields.get("solution", ""))
-    images = [image for image in list_images(folder, fields.get("ignore", ())) if is_below(image, test)]
+    ignore = fields.get("ignore", ())
+    images = [image for image in images if is_below(image, test) and not is_left_out(image, ignore)]
     if layout == "folders":
         labelled = [image for image in images if class_above(image, fields["classes"])]
         return str(test) if images and len(labelled) >= ENOUGH * len(images) and "*" not in test else ""

@@ -67,9 +67,11 @@ def find_table(
     train = first_folder(labelled, TRAIN_FOLDER)
     spellings = Spellings(labelled, train)
     readable = [name for name in tables if len(read_header(folder / name)) <= MOST_COLUMNS]
-    read = [(name, read_table(folder / name, bad_rows=[])) for name in readable]
-    considered = [consider(name, table, spellings, sample, sure, chosen_column) for name, table in read]
-    candidates = [candidate for candidate in considered if candidate]
+    candidates = []
+    for name in readable:
+        table = read_table(folder / name, bad_rows=[])
+        if candidate := consider(name, table, spellings, sample, sure, chosen_column):
+            candidates.append(candidate)
     if chosen_column and not candidates:
         raise KcnnError(
             f"no CSV has the column '{chosen_column}' and ids of images",
@@ -254,7 +256,7 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     spellings = Spellings(images, competition.train)
     cells = table[columns].itertuples(index=False, name=None)
     numbers = competition.kind == "regression"
-    marked = not numbers and set(columns) <= set(competition.classes)
+    marked = not numbers and is_marked(table, columns, competition.classes)
     trained: dict[str, tuple[str, ...]] = {}
     lacking: list[str] = []
     repeated, empty = 0, 0
@@ -272,10 +274,11 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     notes = []
     if bad:
         notes.append(f"{count_of(len(bad), 'row')} of {competition.labels} left out, with too many cells: {bad[0]}")
-    unused = [name for name in others if name not in (ids, *columns, "")]
-    numeric = sum(bool(pd.to_numeric(table[name], errors="coerce").notna().all()) for name in unused if name in table)
-    if numeric >= MANY_COLUMNS:
-        notes.append(f"{numeric:,} columns of numbers in {competition.labels} are not used, only the images")
+    unused = [name for name in others if name in table and name not in (ids, *columns, "")]
+    if len(unused) >= MANY_COLUMNS:
+        numeric = sum(bool(pd.to_numeric(table[name], errors="coerce").notna().all()) for name in unused)
+        if numeric >= MANY_COLUMNS:
+            notes.append(f"{numeric:,} columns of numbers in {competition.labels} are not used, only the images")
     if lacking:
         ids = count_of(len(lacking), "id")
         notes.append(f"{ids} without an image in {competition.labels}, the first is '{lacking[0]}'")
@@ -286,6 +289,14 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     if repeated:
         notes.append(f"{count_of(repeated, 'image')} with a second label in {competition.labels}; the first counts")
     return trained, notes
+
+
+def is_marked(table: pd.DataFrame, columns: list[str], classes: tuple[str, ...]) -> bool:
+    """Return whether columns are a class each, and 1 in them marks an image; where the classes are not known, by the
+    cells."""
+    if classes:
+        return set(columns) <= set(classes)
+    return len(columns) > 1 and all(set(table[name]) <= {*YES, *NO, ""} for name in columns)
 
 
 def read_column(competition: Competition, images: list[str], column: str) -> dict[str, str]:

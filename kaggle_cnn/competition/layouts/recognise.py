@@ -82,17 +82,14 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
     Raises KcnnError where there are no images, no labels, fewer than two classes, or a task that kcnn does not have;
     and where one of the `choices` is not there.
     """
-    require_there(folder, choices)
+    images = list_images(folder)
+    require_there(folder, images, choices)
     sample_name = find_sample(folder)
     sample = read_table(folder / sample_name) if sample_name else None
-    found, doubts = find_labels(folder, sample, sample_name, choices)
-    columns = found.fields.get("label_columns", ())
+    found, doubts = find_labels(folder, images, sample, sample_name, choices)
     kind = find_kind(found, sample, metric_words)
-    joined = len(columns) > 1 and not {name for value in found.values for name in value} <= set(columns)
-    marked = len(columns) > 1 and not joined  # a column for each class, also for one that no image has
-    values = [tuple(columns)] if marked else found.values
-    classes, label_values = name_classes(folder, values, joined) if kind != "regression" else (list(columns), [])
-    spellings = Spellings(list_images(folder))
+    classes, label_values = find_class_names(folder, kind, found.fields.get("label_columns", ()), found.values)
+    spellings = Spellings(images)
     rows = found.fields["layout"] in ROW_LAYOUTS
 
     def are_images(ids: list[str]) -> bool:
@@ -110,12 +107,24 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
         metric = usual_metric(kind, asked["submission_format"], asked.get("top_k", 0))
     names = {"classes": tuple(classes), "label_values": tuple(label_values), "sample": sample_name}
     fields = {**found.fields, **names, **asked, "kind": kind, "metric": metric}
-    return Guessed({**fields, "solution": find_solution(folder, fields, sample_name)}, doubts)
+    return Guessed({**fields, "solution": find_solution(folder, images, fields, sample_name)}, doubts)
 
 
-def require_there(folder: Path, choices: Choices) -> None:
+def find_class_names(
+    folder: Path, kind: str, columns: tuple[str, ...], values: list[tuple[str, ...]]
+) -> tuple[list[str], list[str]]:
+    """Return the classes and their label values, see `name_classes`, for labels `values` from `columns` of a table.
+
+    Columns that mark a class each are all classes, also those that no image has.
+    """
+    if kind == "regression":
+        return list(columns), []
+    joined = len(columns) > 1 and not {name for value in values for name in value} <= set(columns)
+    return name_classes(folder, [columns] if len(columns) > 1 and not joined else values, joined)
+
+
+def require_there(folder: Path, images: list[str], choices: Choices) -> None:
     """Raise KcnnError where a folder or a CSV that the user names is not among the files."""
-    images = list_images(folder)
     for option, place in (("--train", choices.train), ("--test", choices.test)):
         if place and place not in (".", "*") and not any(is_below(image, place) for image in images):
             tops = sorted({PurePosixPath(image).parts[0] for image in images if "/" in image})
@@ -164,16 +173,15 @@ def find_sample(folder: Path) -> str:
 
 
 def find_labels(
-    folder: Path, sample: pd.DataFrame | None, sample_name: str, choices: Choices
+    folder: Path, images: list[str], sample: pd.DataFrame | None, sample_name: str, choices: Choices
 ) -> tuple[Found, list[str]]:
-    """Return the layout of the files below `folder` and their labels; and what else they may mean.
+    """Return the layout of the files below `folder` and the labels of its `images`; and what else the files may mean.
 
     Raises KcnnError where there are no images, no labels, fewer than two classes, or a cell that should be a number.
     """
-    images = list_images(folder)
     tables, broken = open_tables(folder, [choices.labels] if choices.labels else list_tables(folder), sample_name)
-    tree = Reading(choices.train.removesuffix("/.")) if choices.train else read_tree(images)
-    train = "" if tree.train == "." else tree.train
+    tree = Reading(choices.train if choices.train != "." else "") if choices.train else read_tree(images)
+    train = tree.train
     outside = [image for image in images if not is_below(image, train)] if train else images
     test = choices.test or tree.test or first_folder(outside, TEST_FOLDER)
     labelled = [image for image in images if not test or not is_below(image, test)]
@@ -188,14 +196,13 @@ def find_labels(
         from_table = choices.labels or choices.label_column or not choices.train
         table = find_table(folder, lists, labelled, test, sample, sure, choices.label_column) if from_table else None
         if by_folder and (table is None or (sure and same_classes(table.found, by_folder, sample is None))):
-            by_folder.fields["ignore"] = tuple(tree.ignore)
             found, doubts = by_folder, tree.doubts
         elif table:
             found, doubts = table
         else:
-            found = find_names(trained, test, choices.train)
-            if found:
-                found.fields["ignore"] = tuple(tree.ignore)
+            found = find_names(trained, test, train if choices.train else "")
+        if found and found is not (table and table.found):  # read off paths
+            found.fields["ignore"] = tuple(tree.ignore)
     found = found or find_pixels(folder, tables, choices.label_column) or find_arrays(folder)
     if found is None:
         raise broken[0] if broken else no_labels(folder, labelled, train)
