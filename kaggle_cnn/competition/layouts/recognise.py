@@ -22,7 +22,7 @@ from kaggle_cnn.competition.layouts.class_folders import (
     in_class_folder,
     same_classes,
 )
-from kaggle_cnn.competition.layouts.folder_tree import Reading, read_tree
+from kaggle_cnn.competition.layouts.folder_reading import Reading, read_tree
 from kaggle_cnn.competition.layouts.folder_words import meanings
 from kaggle_cnn.competition.layouts.known_labels import find_solution
 from kaggle_cnn.competition.layouts.label_table import find_table, read_labels
@@ -201,7 +201,7 @@ def find_labels(
             found, doubts = table
         else:
             found = find_names(trained, test, train if choices.train else "")
-        if found and found is not (table and table.found):  # read off paths
+        if found and found.fields["layout"] != "table":
             found.fields["ignore"] = tuple(tree.ignore)
     found = found or find_pixels(folder, tables, choices.label_column) or find_arrays(folder)
     if found is None:
