@@ -23,6 +23,7 @@ FUNCTIONS = ("model", "augment", "optimizer")
 GIVEN = ("images", "mirror", "seed")  # parameters of a recipe's functions that kcnn fills, where they are there
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 CLASS_WEIGHTS = ("none", "balanced")
+FITS = ("crop", "pad", "squash")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Recipe:
     model: `model(shape, outputs, **settings)` returns an uncompiled keras.Model from uint8 (height, width, channels) to
         logits (outputs,): its last layer has no activation. Rescaling is the model's own first layer.
     size, margin: the network sees size x size pixels, cut out of images that are kept at size + margin.
+    fit: how an image that is not a square becomes one. "crop" cuts the square out of the centre, so a long image loses
+        its ends; "pad" keeps the whole image, between bars of its border's colour; "squash" changes width and height.
     augment: `augment(size, **settings)` returns an Albumentations pipeline from (size + margin) squares to size x size,
         or a Keras layer that does the same to a batch on the device (layers.AugmentOnDevice); None cuts the centre.
     mirror: whether training and prediction may mirror images left and right. False where a mirror image is another
@@ -65,6 +68,7 @@ class Recipe:
     model: Callable[..., Any]
     size: int = 64
     margin: int = 0
+    fit: str = "crop"
     augment: Callable[..., Any] | None = None
     mirror: bool = True
     optimizer: Callable[..., Any] | None = None
@@ -95,6 +99,7 @@ class Recipe:
         for name in ("margin", "mixup", "cutmix", "plateau"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         self._require("class_weight", self.class_weight in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}")
+        self._require("fit", self.fit in FITS, f"one of {', '.join(FITS)}")
         self._require("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         require_policy(self.tta, self.margin)
 

@@ -3,10 +3,12 @@
 from typing import Any
 
 from kaggle_cnn.competition.task import Task, are_characters
+from kaggle_cnn.plural import count_of
 
 FEWEST_PIXELS = 16  # that resnet takes
 SMALL, GREY_FACES, PHOTOGRAPH = 40, range(40, 65), 160  # pixels of the shorter side
 MUCH_LARGER = 10  # times the images of another class
+MUCH_LOST, MANY = 0.25, 0.1  # the share of an image that the central square leaves out; of the images
 MIRRORLESS = (
     "the classes are digits or letters, so nothing is mirrored; where their mirror images are fine: --set mirror=true"
 )
@@ -18,6 +20,7 @@ def advise(task: Task, train: dict[str, Any], classes: dict[str, dict[str, float
     if train["width"] and train["height"]:
         side = min(train["width"][1], train["height"][1])
         advice.append(advise_recipe(side, train["grey"] > train["colour"]))
+        advice += advise_fit(train["cut"], train["grey"] + train["colour"])
     counts = sorted(numbers["train"] for numbers in classes.values())
     if task.kind == "multiclass" and counts and counts[-1] >= MUCH_LARGER * max(counts[0], 1):
         times = counts[-1] / max(counts[0], 1)
@@ -41,3 +44,14 @@ def advise_recipe(side: int, grey: bool) -> str:
             "resnet --set size=128"
         )
     return f"pictures of {side} pixels: kcnn train resnet first"
+
+
+def advise_fit(cut: dict[str, float], images: int) -> list[str]:
+    """Return a sentence where the central square leaves out much of the images; `cut` is that of describe_part."""
+    if cut["median"] < MUCH_LOST and cut["much"] < MANY * images:
+        return []
+    return [
+        f"the central square leaves out {cut['median']:.0%} of the median image, and a quarter or more of "
+        f"{count_of(int(cut['much']), 'image')}: --set fit=pad or fit=squash keeps the whole image; kcnn look "
+        "--pictures draws what each does"
+    ]

@@ -33,23 +33,23 @@ TURNS = {  # EXIF orientation -> number of quarter turns to the left, and whethe
 }
 
 
-def decode_square(path: Path, size: int, channels: int) -> Array:
+def decode_square(path: Path, size: int, channels: int, fit: str = "crop") -> Array:
     """Return one file, or one row of a CSV, as uint8 (size, size, channels).
 
-    The shorter side is resized to `size`, then the centre is cut out. The EXIF orientation is applied. Transparent
-    pixels become white. 16-bit and float grey values are scaled to 8 bits. Of an animation, the first frame is used.
+    `fit` is how the image becomes a square, one of recipe.FITS. The EXIF orientation is applied. Transparent pixels
+    become white. 16-bit and float grey values are scaled to 8 bits. Of an animation, the first frame is used.
     Raises whatever Pillow raises for a file that is empty, truncated or not an image.
     """
     if row := split_row(path):
-        return convert_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels)
+        return convert_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels, fit)
     content = read_content(path)
     if content.startswith(JPEG):
         try:
-            return decode_jpeg_square(content, size, channels)
+            return decode_jpeg_square(content, size, channels, fit)
         except ValueError:
             pass  # a CMYK JPEG or a damaged one: Pillow decides
     with open_image(content) as image:
-        return convert_square(image, size, channels)
+        return convert_square(image, size, channels, fit)
 
 
 def decode_whole(path: Path, least: int | None = None) -> Array:
@@ -97,12 +97,13 @@ def read_content(path: Path) -> bytes:
     raise ValueError("the file is empty")
 
 
-def decode_jpeg_square(content: bytes, size: int, channels: int) -> Array:
+def decode_jpeg_square(content: bytes, size: int, channels: int, fit: str) -> Array:
     """Return a JPEG as uint8 (size, size, channels). Raises ValueError as `decode_scaled` does."""
     pixels = decode_scaled(content, size, channels)
     if pixels.shape[:2] != (size, size):
-        pixels = crop_centre(pixels, size).reshape(size, size, channels)
-    return apply_orientation(pixels, content)
+        whole = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        pixels = crop_centre(pixels, size) if fit == "crop" else fit_whole(whole, size, fit)
+    return apply_orientation(pixels.reshape(size, size, channels), content)
 
 
 def decode_scaled(content: bytes, size: int, channels: int) -> Array:
@@ -159,11 +160,30 @@ def crop_centre(pixels: Array, size: int) -> Array:
     return resized[top : top + size, left : left + size]
 
 
-def convert_square(image: Image.Image, size: int, channels: int) -> Array:
-    """Return a Pillow image as uint8 (size, size, channels): shorter side resized to `size`, centre cut out."""
+def convert_square(image: Image.Image, size: int, channels: int, fit: str) -> Array:
+    """Return a Pillow image as uint8 (size, size, channels); `fit` is one of recipe.FITS."""
     image = convert_mode(ImageOps.exif_transpose(image), channels)
-    image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(size, size, channels)
+    if fit == "crop":
+        pixels = np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
+    else:
+        pixels = fit_whole(image, size, fit)
+    return pixels.reshape(size, size, channels)
+
+
+def fit_whole(image: Image.Image, size: int, fit: str) -> Array:
+    """Return the whole of an image of mode "L" or "RGB" as a square, uint8 (size, size) or (size, size, 3).
+
+    `fit` "squash" resizes each side by itself. "pad" resizes both by the same factor, and fills up the shorter side
+    with the median colour of the border: black beside a scan on black, white beside a leaf on paper.
+    """
+    width, height = (size if fit == "squash" else max(1, round(side * size / max(image.size))) for side in image.size)
+    pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    top, left = (size - pixels.shape[0]) // 2, (size - pixels.shape[1]) // 2
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    square = np.empty((size, size, *pixels.shape[2:]), np.uint8)
+    square[:] = np.median(border, axis=0)
+    square[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    return square
 
 
 def convert_mode(image: Image.Image, channels: int) -> Image.Image:

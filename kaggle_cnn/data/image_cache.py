@@ -44,33 +44,39 @@ class Images:
 
 
 def load_images(
-    folder: Path, names: Sequence[str], size: int, channels: int | None, cache: Path, progress: Progress
+    folder: Path,
+    names: Sequence[str],
+    size: int,
+    channels: int | None,
+    cache: Path,
+    progress: Progress,
+    fit: str = "crop",
 ) -> Images:
     """Return the images `names` as squares of `size` pixels, from the cache or decoded now.
 
     `names` are paths relative to `folder`, or rows such as `train.csv#17`. `cache` is the folder of the cache, see
-    `fingerprint` for its keys. `channels` is 1 or 3. None means 1 if every file is grey, else 3. See
-    `decode.decode_square` for how a file is decoded.
+    `fingerprint` for its keys. `channels` is 1 or 3. None means 1 if every file is grey, else 3. `fit`
+    is one of `recipe.FITS`. See `decode.decode_square` for how a file is decoded.
     """
-    target = cache / f"{fingerprint(folder, names, size, channels)}.npy"
+    target = cache / f"{fingerprint(folder, names, size, channels, fit)}.npy"
     listed = target.with_suffix(".json")
     if not target.is_file():
         files = [folder / name for name in names]
         with ignore_warnings():
             if channels is None:
                 channels = 1 if all_grey(files) else 3
-            problems = write_pixels(target, listed, files, size, channels, progress)
+            problems = write_pixels(target, listed, files, size, channels, fit, progress)
     else:
         problems = {int(row): reason for row, reason in json.loads(listed.read_text(encoding="utf-8")).items()}
     return Images(np.load(target, mmap_mode="r"), problems)
 
 
-def fingerprint(folder: Path, names: Sequence[str], size: int, channels: int | None) -> str:
-    """Return the key of a cache: a hash of `size`, `channels`, and the name, size and modification time of each file.
+def fingerprint(folder: Path, names: Sequence[str], size: int, channels: int | None, fit: str = "crop") -> str:
+    """Return the key of a cache: a hash of `size`, `channels`, `fit`, and each file's name, size and time of change.
 
     A name is relative to `folder`, so a moved or renamed folder keeps its cache.
     """
-    digest = hashlib.blake2b(f"{CACHE_VERSION} {size} {channels}".encode(), digest_size=12)
+    digest = hashlib.blake2b(f"{CACHE_VERSION} {size} {channels} {fit}".encode(), digest_size=12)
     files = [find_file(folder / name) for name in names]
     statuses = {file: file.stat() for file in set(files)}
     for name, file in zip(names, files, strict=True):
@@ -80,7 +86,7 @@ def fingerprint(folder: Path, names: Sequence[str], size: int, channels: int | N
 
 
 def write_pixels(
-    target: Path, listed: Path, files: Sequence[Path], size: int, channels: int, progress: Progress
+    target: Path, listed: Path, files: Sequence[Path], size: int, channels: int, fit: str, progress: Progress
 ) -> dict[int, str]:
     """Decode `files` into `target` (.npy) and `listed` (.json), and return the problems as in Images.
 
@@ -98,7 +104,7 @@ def write_pixels(
             local.block = np.empty((PORTION, *shape[1:]), np.uint8)
         block, reasons = local.block[: len(rows)], []
         for place, row in enumerate(rows):
-            pixels, reason = attempt(partial(decode_square, files[row], size, channels))
+            pixels, reason = attempt(partial(decode_square, files[row], size, channels, fit))
             block[place] = 0 if pixels is None else pixels
             reasons.append(reason)
         with temporary.open("r+b") as stream:

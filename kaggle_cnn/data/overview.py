@@ -12,7 +12,7 @@ from kaggle_cnn.competition.layouts.pixel_rows import unused_rows
 from kaggle_cnn.competition.listing import list_images
 from kaggle_cnn.competition.local_host import read_solution
 from kaggle_cnn.competition.submission import read_sample
-from kaggle_cnn.data.advice import advise
+from kaggle_cnn.data.advice import MUCH_LOST, advise
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.duplicates import inspect, near_pairs, perceptual_hashes, same_pixels
 from kaggle_cnn.progress import Progress
@@ -197,15 +197,23 @@ def spread(pixels: "pd.Series[int]") -> tuple[int, int, int] | None:
     return (int(pixels.min()), int(pixels.median()), int(pixels.max())) if len(pixels) else None
 
 
+def measure_cut(readable: pd.DataFrame) -> "pd.Series[float]":
+    """Return the share of each image that its central square leaves out, from 0 to below 1."""
+    sides = readable[["width", "height"]]
+    return 1 - sides.min(axis=1) / sides.max(axis=1)
+
+
 def describe_part(images: pd.DataFrame, repeated: pd.Series) -> dict[str, Any]:
     """Return the counts, sizes and problems of some rows of the table of `every_image`.
 
     Counts: `images`, `grey`, `colour`, `corrupt`, and `duplicates`, the number of true values in `repeated`. `width`
-    and `height`: the smallest, the median and the largest in pixels, or None where no image can be read. `problems`
+    and `height`: the smallest, the median and the largest in pixels, or None where no image can be read. `cut`: the
+    share of the `median` image that its central square leaves out, and of how many images that is `much`. `problems`
     maps each corrupt file to the reason why it cannot be read.
     """
     readable = images[images["reason"] == ""]
     corrupt = images[images["reason"] != ""]
+    lost = measure_cut(readable)
     return {
         "images": len(images),
         "grey": int(readable["grey"].sum()),
@@ -213,5 +221,6 @@ def describe_part(images: pd.DataFrame, repeated: pd.Series) -> dict[str, Any]:
         "corrupt": len(corrupt),
         "duplicates": int(repeated.sum()),
         **{side: spread(readable[side]) for side in ("width", "height")},
+        "cut": {"median": float(lost.median()) if len(lost) else 0.0, "much": int((lost >= MUCH_LOST).sum())},
         "problems": dict(zip(corrupt["file"], corrupt["reason"], strict=True)),
     }

@@ -18,6 +18,7 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.files import whole_file
 
 DPI = 144  # a point is two pixels
+PAGE = 2400  # pixels: how high and how wide a picture of many classes may be, to be read on a screen
 BLUE, ORANGE, GREEN, RED, GREY = "#2563eb", "#d97706", "#15803d", "#b91c1c", "#6b7280"
 SERIES = (BLUE, ORANGE, GREEN, "#9333ea", "#0891b2", "#be185d", "#4d7c0f", "#78350f")
 # Fonts for names in scripts other than Latin, Greek, Cyrillic, Arabic and Hebrew. Only the installed ones are used.

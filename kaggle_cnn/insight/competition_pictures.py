@@ -1,4 +1,4 @@
-"""Pictures of a competition: its classes and image sizes, duplicates, label conflicts and near-duplicates."""
+"""Pictures of a competition: its classes and image sizes, what a square leaves of long images, and duplicates."""
 
 from pathlib import Path
 from typing import Any
@@ -7,21 +7,27 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.data.decode import decode_square
+from kaggle_cnn.data.overview import measure_cut
 from kaggle_cnn.insight import charts, sheets
 from kaggle_cnn.insight.canvas import save
+from kaggle_cnn.recipe import FITS
 
 MOST_PAIRS = 24
+MOST_FITS, FIT_SIDE, LEAST_CUT = 8, 128, 0.05  # images; pixels; the share that the central square leaves out
 Image = dict[str, Any]  # file, part, label, and where there is one a note
 
 
 def draw(competition: Competition, images: pd.DataFrame, found: dict[str, Any], folder: Path) -> list[Path]:
     """Write pictures into `folder` and return their paths.
 
-    classes.png, or values.png for a regression; and, if there are such images, same.png (duplicates), labels.png
-    (duplicates with different labels) and near.png (near-duplicates). `images` is the table of
+    classes.png, or values.png for a regression; and, if there are such images, fits.png (what each `fit` makes of the
+    most elongated images), same.png (duplicates), labels.png (duplicates with different labels) and near.png
+    (near-duplicates). `images` is the table of
     data.overview.every_image; `found` is the result of data.overview.summarise with the key `near` added.
     """
-    drawn = draw_classes(competition, images, found)
+    drawn = {**draw_classes(competition, images, found), **draw_fits(competition, images)}
     groups = sorted(found["same"]["members"], key=lambda group: len({each["part"] for each in group}) == 1)
     same = [[group[0], choose_second(group)] for group in groups]
     conflicts = [pair for group in groups if (pair := find_conflict(group))]
@@ -48,6 +54,23 @@ def draw_classes(competition: Competition, images: pd.DataFrame, found: dict[str
         return {"values": charts.ranges(found["values"], sizes, title)}
     counts = {name: numbers["train"] for name, numbers in found["classes"].items()}
     return {"classes": charts.balance(counts, sizes, title)}
+
+
+def draw_fits(competition: Competition, images: pd.DataFrame) -> dict[str, Figure]:
+    """Draw what each `fit` makes of the most elongated training images; nothing where all are nearly squares."""
+    train = images[(images["part"] == "train") & (images["reason"] == "")]
+    train = train.assign(lost=measure_cut(train)).sort_values("lost", ascending=False, kind="stable")
+    rows: list[tuple[str, str, list[Array]]] = []
+    for each in train[train["lost"] >= LEAST_CUT][:MOST_FITS].to_dict("records"):
+        path = competition.folder / each["file"]
+        line = f"{each['width']}x{each['height']}, crop leaves out {each['lost']:.0%}"
+        squares = [decode_square(path, FIT_SIDE, 3, fit) for fit in FITS]
+        rows.append((path.name, line, [sheets.pixels_of(path), *squares]))
+    if not rows:
+        return {}
+    heads = ("the whole image", *(f"fit={fit}" for fit in FITS))
+    title = f"{competition.name}: what fit makes of the {len(rows)} most elongated training images"
+    return {"fits": sheets.contact(rows, FIT_SIDE, title, heads)}
 
 
 def choose_second(group: list[Image]) -> Image:

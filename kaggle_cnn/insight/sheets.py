@@ -15,6 +15,7 @@ from kaggle_cnn.insight.canvas import (
     BLUE,
     GREEN,
     GREY,
+    PAGE,
     RED,
     Line,
     Sheet,
@@ -27,6 +28,7 @@ from kaggle_cnn.insight.canvas import (
 
 MOST_CHANNELS = 16  # maps of a layer in `activations`
 MOST_FILTERS = 64  # rows and columns of a grid of filters
+SMALL_SIDE, MOST_ROWS = 64, 396  # of `contact`: pixels of an image among many; 12 columns of 33 rows
 Entry = dict[str, Any]  # an image and its texts; each function names the keys
 
 
@@ -173,21 +175,34 @@ def predictions(entries: list[Entry], title: str) -> Figure:
     return sheet.finish()
 
 
-def contact(rows: list[tuple[str, str, list[Array]]], side: int, title: str) -> Figure:
-    """Draw a contact sheet. Each of `rows` has a name, a line of text below it, and images."""
-    gap, edge = 6, 20
+def contact(rows: list[tuple[str, str, list[Array]]], side: int, title: str, heads: tuple[str, ...] = ()) -> Figure:
+    """Draw a contact sheet. Each of `rows` has a name, a line of text below it, and images; `heads` stand above these.
+
+    Rows that need more than a page of PAGE x PAGE pixels stand in several columns of small images, as many of each row
+    as have room. At most MOST_ROWS rows fit.
+    """
+    gap, edge, top = 6, 20, 48 + (24 if heads else 0)
+    most = (PAGE - top - edge) // (side + gap)
+    if len(rows) > most:
+        side, most = SMALL_SIDE, (PAGE - top - edge) // (SMALL_SIDE + gap)
+    blocks = max(1, -(-len(rows) // most))
     longest = max([measure_text(text, 8, "bold") for name, line, _ in rows for text in (name, line)], default=0)
-    label = int(min(longest, 300)) + 20
+    label = int(min(longest, 300 if blocks == 1 else 110 if blocks > 4 else 180)) + 20
     columns = max((len(images) for *_, images in rows), default=1)
-    whole = max(2 * edge + label + columns * (side + gap), 640)
-    sheet = Sheet(whole, 48 + len(rows) * (side + gap) + edge)
+    if blocks > 1:
+        columns = max(1, min(columns, ((PAGE - 2 * edge) // blocks - label) // (side + gap)))
+    across, down = label + columns * (side + gap), -(-len(rows) // blocks)
+    whole = max(2 * edge + blocks * across, 640)
+    sheet = Sheet(whole, top + down * (side + gap) + edge)
     sheet.write(edge, 12, title, whole - 2 * edge, size=9, weight="bold")
+    for place, head in enumerate(heads):
+        sheet.write(edge + label + place * (side + gap), 44, head, side, 7, GREY)
     for number, (name, line, images) in enumerate(rows):
-        high = 48 + number * (side + gap)
-        sheet.write(edge, high + 4, name, label - 12, weight="bold")
-        sheet.write(edge, high + 28, line, label - 12, 7, GREY)
-        for place, pixels in enumerate(images):
-            sheet.draw_image(edge + label + place * (side + gap), high, thumbnail(pixels, side))
+        left, high = edge + (number // down) * across, top + (number % down) * (side + gap)
+        sheet.write(left, high + 4, name, label - 12, weight="bold")
+        sheet.write(left, high + 28, line, label - 12, 7, GREY)
+        for place, pixels in enumerate(images[:columns]):
+            sheet.draw_image(left + label + place * (side + gap), high, thumbnail(pixels, side))
     return sheet.finish()
 
 

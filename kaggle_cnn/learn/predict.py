@@ -144,16 +144,16 @@ def predict_test(
     return Predictions(dataset.test_ids, logits, views, crop)
 
 
-def load_train_images(dataset: Dataset, stored_size: int, progress: Progress) -> Images:
-    """Return all training images as squares of `stored_size` pixels."""
+def load_train_images(dataset: Dataset, stored_size: int, fit: str, progress: Progress) -> Images:
+    """Return all training images as squares of `stored_size` pixels; `fit` is one of recipe.FITS."""
     folder = dataset.competition.folder
-    return load_images(folder, dataset.ids.tolist(), stored_size, None, dataset.cache, progress)
+    return load_images(folder, dataset.ids.tolist(), stored_size, None, dataset.cache, progress, fit)
 
 
-def load_test_images(dataset: Dataset, stored_size: int, channels: int, progress: Progress) -> Images:
+def load_test_images(dataset: Dataset, stored_size: int, fit: str, channels: int, progress: Progress) -> Images:
     """Return the test images that have a file, and say which of them cannot be read."""
     files = [name for name in dataset.test_files.tolist() if name]
-    images = load_images(dataset.competition.folder, files, stored_size, channels, dataset.cache, progress)
+    images = load_images(dataset.competition.folder, files, stored_size, channels, dataset.cache, progress, fit)
     for row, reason in images.problems.items():
         progress.say(f"note: {files[row]} cannot be read ({reason}): it gets the class priors")
     return images
@@ -177,9 +177,9 @@ def complete_predictions(
         most = f"{run.stored_size}, the size of the kept images"
         raise KcnnError(f"--crop should be at most {most}, got {crop}", "choose a smaller one")
     images = (
-        load_train_images(dataset, run.stored_size, progress)
+        load_train_images(dataset, run.stored_size, run.fit, progress)
         if part == "oof"
-        else load_test_images(dataset, run.stored_size, run.record["channels"], progress)
+        else load_test_images(dataset, run.stored_size, run.fit, run.record["channels"], progress)
     )
     parts = []
     for fold, model_path in zip(run.folds, run.models, strict=True):

@@ -28,7 +28,7 @@ def read_centre(run: Run, path: Path) -> Array:
     Raises KcnnError where it cannot be read.
     """
     try:
-        square = decode_square(path, run.stored_size, run.record["channels"])
+        square = decode_square(path, run.stored_size, run.record["channels"], run.fit)
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise KcnnError(f"{path} cannot be read: {error}", "expected an image file") from None
     return centres(square[None], np.array([0]), run.size)
@@ -53,7 +53,7 @@ def training_features(run: Run, model: Model, fold: int, dataset: Dataset, progr
         with np.load(path) as kept:
             if str(kept["key"]) == key:
                 return kept["rows"], kept["features"]
-    images = load_train_images(dataset, run.stored_size, progress)
+    images = load_train_images(dataset, run.stored_size, run.fit, progress)
     rows = readable(np.arange(len(dataset.ids)), images)
     inner = last_features(model)
     description = f"features of {len(rows):,} training images"
@@ -67,7 +67,7 @@ def training_features(run: Run, model: Model, fold: int, dataset: Dataset, progr
 def features_key(run: Run, fold: int, dataset: Dataset) -> str:
     """Return what changes when the model of a fold, an image or the list of images does."""
     status = (run.fold_folder(fold) / "model.keras").stat()
-    images = fingerprint(dataset.competition.folder, dataset.ids.tolist(), run.stored_size, None)
+    images = fingerprint(dataset.competition.folder, dataset.ids.tolist(), run.stored_size, None, run.fit)
     return blake2b(f"{status.st_size} {status.st_mtime_ns} {images}".encode(), digest_size=16).hexdigest()
 
 

@@ -50,7 +50,7 @@ def train(
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
     """
     progress = progress or Silent()
-    images = load_train_images(dataset, recipe.stored_size, progress)
+    images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
     report_unreadable(dataset, images, progress)
     for fold in folds:
         require_both_parts(dataset, images, fold)
@@ -109,7 +109,7 @@ def predict_fold(training: Training, fold: int, model: keras.Model) -> None:
     made = predict_validation(model, dataset, training.images, fold, views, recipe.size, progress)
     require_numbers(made, run)
     made.write(folder / "oof.npz")
-    tested = load_test_images(dataset, recipe.stored_size, run.record["channels"], progress)
+    tested = load_test_images(dataset, recipe.stored_size, recipe.fit, run.record["channels"], progress)
     predict_test(model, dataset, tested, views, recipe.size, progress).write(folder / "test.npz")
     gc.collect()
 

@@ -24,7 +24,7 @@ def draw(
     from kaggle_cnn.learn.predict import load_train_images
     from kaggle_cnn.learn.single_images import augment_images
 
-    images = load_train_images(dataset, recipe.stored_size, progress)
+    images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
     whole = readable(np.arange(len(dataset.ids)), images)
     rows = whole[np.linspace(0, len(whole) - 1, min(count, len(whole))).astype(int)]
     made = augment_images(recipe, images.pixels, rows, VERSIONS)

@@ -51,6 +51,11 @@ class Run:
         return self.size + int(self.record["settings"]["margin"])
 
     @property
+    def fit(self) -> str:
+        """How its images become squares, one of recipe.FITS."""
+        return str(self.record["settings"].get("fit", "crop"))  # runs of before had no such setting
+
+    @property
     def policy(self) -> str:
         """The TTA policy of its predictions."""
         return str(self.record["tta"])

@@ -15,7 +15,8 @@ def task(*classes, kind="multiclass"):
 
 
 def part(width, height, grey=False):
-    return {"width": (8, width, 900), "height": (8, height, 900), "grey": 9 * grey, "colour": 9 * (not grey)}
+    sides = {"width": (8, width, 900), "height": (8, height, 900), "cut": {"median": 0.1, "much": 0}}
+    return {**sides, "grey": 9 * grey, "colour": 9 * (not grey)}
 
 
 def counts(**images):
@@ -35,6 +36,13 @@ def counts(**images):
 def test_the_recipe_follows_size_and_colours(found, line):
     [said] = advise(task("cat", "dog"), found, counts(cat=5, dog=5))
     assert line in said
+
+
+def test_cutting_that_loses_much():
+    """Half of the images in the middle, or a quarter of one image in ten."""
+    for cut, said in (((0.3, 0), True), ((0.1, 1), True), ((0.24, 0), False)):
+        found = {**part(90, 90), "cut": dict(zip(("median", "much"), cut, strict=True))}
+        assert any("fit=pad" in line for line in advise(task("cat", "dog"), found, counts(cat=5, dog=5))) == said
 
 
 def test_much_larger_classes(keras):

@@ -204,9 +204,9 @@ def decoded(monkeypatch):
     """Give a list of the paths that `load_images` decodes."""
     paths = []
 
-    def decode(path, size, channels):
+    def decode(path, size, channels, fit):
         paths.append(path)
-        return decode_square(path, size, channels)
+        return decode_square(path, size, channels, fit)
 
     monkeypatch.setattr(image_cache, "decode_square", decode)
     return paths

@@ -84,7 +84,7 @@ def test_near_images_are_found_once(tmp_path):
     assert not any({"a.png", "a again.png"} == each for each in named)
     found = {**summarise(dataset, images), "near": pairs}
     paths = draw(dataset.competition, images, found, tmp_path / "pictures")
-    assert [path.name for path in paths] == ["classes.png", "same.png", "labels.png", "near.png"]
+    assert [path.name for path in paths] == ["classes.png", "fits.png", "same.png", "labels.png", "near.png"]
     assert all(min(Image.open(path).size) > 200 for path in paths)
 
 

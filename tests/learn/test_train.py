@@ -89,7 +89,7 @@ def test_the_saved_model_gives_probabilities_to_plain_keras(train_tiny, tiny_wor
 
     run = train_tiny(epochs=1)
     dataset, oof = dataset_in(tiny_workspace), predictions_of(run)
-    images = load_train_images(dataset, run.stored_size, Recorder())
+    images = load_train_images(dataset, run.stored_size, run.fit, Recorder())
     row = {name: number for number, name in enumerate(dataset.ids)}
     np.save(tmp_path / "images.npy", centres(images.pixels, np.array([row[name] for name in oof.ids]), run.size))
     paths = [run.fold_folder(0) / "model.keras", tmp_path / "images.npy", tmp_path / "given.npy"]
