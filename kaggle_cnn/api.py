@@ -22,7 +22,8 @@ from kaggle_cnn.competition.metrics import metrics_of
 from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.competition.task import Task, are_characters
 from kaggle_cnn.data.advice import MIRRORLESS
-from kaggle_cnn.data.dataset import Dataset, load_dataset
+from kaggle_cnn.data.dataset import Dataset, folds_in_name, load_dataset
+from kaggle_cnn.data.folds import FOLDS
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import apply_settings, compile_recipe, find_recipe, load_recipe, require_same
@@ -41,6 +42,7 @@ def fetch(
     keep_archive: bool = False,
     folds: int = 0,
     group: str = "",
+    keep_together: str = "",
     choices: Choices = NO_CHOICES,
     name: str = "",
     workspace: Workspace | None = None,
@@ -50,8 +52,9 @@ def fetch(
 
     `given` is "demo", a folder or zip, or a competition's name or address on Kaggle. `include` is a pattern of the
     files to download, such as "*.csv"; `keep_archive` keeps the zip that Kaggle sent. `folds` draws so many folds in
-    place of five; `group` names a column of the labels whose images with one value stay in one fold. `choices` are what
-    you know of the files: the folders, the CSV and the column with the labels. `name` is the competition's here.
+    place of five; `group` names a column of the labels whose images with one value stay in one fold; `keep_together`
+    "near" keeps near-duplicates in one too. `choices` are what you know of the files: the folders, the CSV and the
+    column with the labels. `name` is the competition's here.
     Returns the dataset, and whether files were fetched: a second fetch finds them there. The competition becomes the
     current one.
     """
@@ -60,11 +63,14 @@ def fetch(
     workspace, progress = workspace or Workspace.find(), progress or Silent()
     competition, new = fetching.fetch(given, workspace, progress, include, keep_archive, choices, name)
     workspace.make_current(competition.name)
-    if folds or group:
+    if folds or group or keep_together:
         if folds == 1 or folds < 0:
             raise KcnnError(f"--folds should be 2 or more, got {folds}", "for example: --folds 5")
-        name = f"folds{f'-{folds}' if folds else ''}{f'-{as_file_name(group)}' if group else ''}.csv"
-        competition = replace(competition, folds=name, group=group or competition.group)
+        group, kept = group or competition.group, keep_together or competition.keep_together
+        folds = folds or folds_in_name(competition.folds)
+        words = ["" if folds == FOLDS else str(folds), as_file_name(group), "" if kept == "same" else kept]
+        name = f"{'-'.join(['folds', *filter(None, words)])}.csv"
+        competition = replace(competition, folds=name, group=group, keep_together=kept)
         dataset = load_dataset(workspace, competition, progress)
         competition.write()  # only when the folds could be drawn
         return dataset, new

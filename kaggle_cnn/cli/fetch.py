@@ -1,5 +1,6 @@
 """fetch: from a name to files that are understood."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,11 @@ import typer
 from kaggle_cnn.cli.terminal import app, progress, say, say_notes
 from kaggle_cnn.plural import count_of
 from kaggle_cnn.workspace import Workspace
+
+
+class Kept(StrEnum):
+    same = "same"
+    near = "near"
 
 
 @app.command()
@@ -28,6 +34,9 @@ def fetch(
         str,
         typer.Option(help="Keep images with one value in this column of the labels in one fold.", metavar="COLUMN"),
     ] = "",
+    keep_together: Annotated[
+        Kept | None, typer.Option(help="Keep near-duplicates in one fold, or only images of the same pixels.")
+    ] = None,
     train: Annotated[
         str, typer.Option(help="Its folders are the classes, or it has the training images.", metavar="FOLDER")
     ] = "",
@@ -49,7 +58,10 @@ def fetch(
         competition = open_competition(workspace, current).source if current else "demo"
     with progress() as shown:
         choices = Choices(train.rstrip("/"), test.rstrip("/"), labels, label_column)
-        dataset, new = api.fetch(competition, include, keep_archive, folds, group, choices, name, workspace, shown)
+        kept = keep_together or ""
+        dataset, new = api.fetch(
+            competition, include, keep_archive, folds, group, kept, choices, name, workspace, shown
+        )
     fetched = dataset.competition
     if not new:
         say(f"{fetched.name} is here already, nothing was downloaded")

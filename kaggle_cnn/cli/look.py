@@ -16,23 +16,22 @@ def look(
     competition: CompetitionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show classes, sizes, corrupt images and duplicates."""
+    """Show classes, sizes, corrupt images, duplicates and near-duplicates."""
     from rich.text import Text
 
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.data.dataset import load_dataset
-    from kaggle_cnn.data.overview import every_image, near, summarise
+    from kaggle_cnn.data.overview import every_image, summarise
     from kaggle_cnn.insight import tables
 
     workspace = Workspace.find()
     with progress() as shown:
         dataset = load_dataset(workspace, open_competition(workspace, competition), shown)
         images = every_image(dataset, shown)
-        found = summarise(dataset, images)
+        found = summarise(dataset, images, shown)
         if pictures:
             from kaggle_cnn.insight.competition_pictures import draw
 
-            found["near"] = near(dataset, images, shown)
             folder = workspace.runs(dataset.competition.name) / "pictures"
             found["pictures"] = [str(path) for path in draw(dataset.competition, images, found, folder)]
     if as_json:

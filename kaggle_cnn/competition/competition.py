@@ -21,6 +21,7 @@ SUBMISSION_FORMATS = {
     "long": "a row for each image and class",
     "value": "numbers",
 }
+KEPT = ("same", "near")
 NAMED_COLUMNS = ("probability_columns", "value")  # formats with a column for each class or value
 IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
@@ -67,6 +68,9 @@ class Competition:
     )
     folds: str = about("the file with the folds, below runs/<name>/", "folds.csv")
     group: str = about("table: a column of `labels`; images with the same value there stay in one fold", "")
+    keep_together: str = about(
+        'which training images stay in one fold: "same", those of the same pixels; "near", near-duplicates too', "same"
+    )
     sample: str = about("the sample submission", "")
     id_column: str = about("the submission's column with the id", "id")
     prediction_columns: tuple[str, ...] = about(
@@ -157,6 +161,7 @@ class Competition:
             self.require("class_columns", fits, "one of classes for each of prediction_columns")
         if self.submission_format == "probability" and self.classes:
             self.require("positive", self.positive in self.classes, "one of the classes")
+        self.require("keep_together", self.keep_together in KEPT, f"one of {', '.join(KEPT)}")
         self.require("top_k", self.top_k > 0, "at least 1")
         if self.submission_format == "long":
             self.require("class_columns", len(self.class_columns) > 0, "the endings of the row ids")

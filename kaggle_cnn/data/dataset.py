@@ -16,7 +16,8 @@ from kaggle_cnn.competition.listing import count_unread
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.duplicates import inspect, same_pixels
-from kaggle_cnn.data.folds import FOLDS, Folds, draw_folds, join_groups, read_folds, write_folds
+from kaggle_cnn.data.folds import FOLDS, Folds, draw_folds, join_groups, join_pairs, read_folds, write_folds
+from kaggle_cnn.data.near_duplicates import find_looks, near_pairs
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
 from kaggle_cnn.progress import Progress, Silent
@@ -105,13 +106,20 @@ def folds_in_name(name: str) -> int:
 
 def group_images(competition: Competition, images: list[str], cache: Path, progress: Progress) -> Array:
     """Return a group for each image, int (N,): those of the same pixels, and of the same value in the column `group`
-    of the labels, are in one."""
-    copies = same_pixels(inspect(competition.folder, images, cache, progress))
+    of the labels, are in one; with `keep_together` "near" near-duplicates too."""
+    groups = same_pixels(inspect(competition.folder, images, cache, progress))
+    if competition.keep_together == "near":
+        pairs = near_pairs(find_looks(competition.folder, images, cache, progress), groups)
+        ones, others = (np.array([pair[place] for pair in pairs], int) for place in (1, 2))
+        near = join_pairs(len(images), ones, others)
+        held = int((np.bincount(near)[near] > 1).sum())
+        progress.say(f"near-duplicates: {held:,} of {count_of(len(images), 'image')} stay in the fold of another one")
+        groups = join_groups(groups, near)
     if not competition.group:
-        return copies
+        return groups
     values = read_column(competition, images, competition.group)
     named = [values.get(image) or f"\0{row}" for row, image in enumerate(images)]  # one without a value is alone
-    return join_groups(copies, pd.factorize(np.array(named, dtype=object))[0])
+    return join_groups(groups, pd.factorize(np.array(named, dtype=object))[0])
 
 
 def mark_classes(competition: Competition, raw: list[tuple[str, ...]]) -> Array:

@@ -1,4 +1,4 @@
-"""Open every image once: find its size, whether it can be read, its duplicates and its near-duplicates."""
+"""Open every image once: find its size, whether it can be read, and its duplicates."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.decode import GREY_MODES, decode_whole, read_header
@@ -18,10 +17,6 @@ from kaggle_cnn.data.image_cache import attempt, fingerprint, ignore_warnings, i
 from kaggle_cnn.data.pixel_tables import read_tables
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.progress import Progress
-
-NEAR = 4  # of 64 bits: the largest distance of near-duplicates
-FLAT = 2.0  # an image whose pixels (0 to 255) have a standard deviation up to this has nothing to compare
-LEAST = 64  # pixels of the shorter side, enough for a perceptual hash
 
 Result = TypeVar("Result")
 Results = list[tuple[Result | None, str]]  # for each file what `attempt` returns
@@ -57,23 +52,6 @@ def tabulate(results: Results[tuple[int, int, bool, int]]) -> dict[str, Array]:
         "pixels": np.array([row[3] for row in rows], np.uint64),
         "reason": np.array([reason for _, reason in results], dtype=str),
     }
-
-
-def perceptual_hashes(folder: Path, names: Sequence[str], cache: Path, progress: Progress) -> Array:
-    """Return a perceptual hash of each image, uint64 (N,): ImageHash's phash, 64 bits of the lowest frequencies.
-
-    It is 0 for an image that cannot be read or has only one colour. The hashes are kept as `inspect` keeps its table.
-    """
-    import imagehash  # it imports SciPy, which most commands do not need
-
-    def hash_image(path: Path) -> int:
-        pixels = decode_whole(path, LEAST)
-        return int(str(imagehash.phash(Image.fromarray(pixels))), 16) if pixels.std(axis=(0, 1)).max() > FLAT else 0
-
-    def collect(results: Results[int]) -> dict[str, Array]:
-        return {"hashes": np.array([found or 0 for found, _ in results], np.uint64)}
-
-    return compute_once("hashes", folder, names, cache, hash_image, collect, progress, "comparing the images")["hashes"]
 
 
 def compute_once(
@@ -115,22 +93,3 @@ def same_pixels(inspected: pd.DataFrame) -> Array:
     rows = np.arange(len(inspected))
     first = inspected.assign(row=rows).groupby("pixels")["row"].transform("min").to_numpy()
     return np.where(inspected["reason"] == "", first, rows)
-
-
-def near_pairs(hashes: Array, groups: Array, most: int = NEAR) -> list[tuple[int, int, int]]:
-    """Return (distance, row, row) for pairs of near-duplicates, the nearest first.
-
-    Two images are near-duplicates if at most `most` of the 64 bits of their `hashes`, uint64 (N,), differ. A hash of 0
-    is near to no other. `groups`, int (N,), are those of `same_pixels`: only the first image of a group is compared.
-    Images with equal hashes are paired only with the first of them, so a thousand of them give 999 pairs.
-    """
-    rows = np.flatnonzero((groups == np.arange(len(groups))) & (hashes != 0))
-    distinct, first, which = np.unique(hashes[rows], return_index=True, return_inverse=True)
-    found = [(0, int(one), int(row)) for one, row in zip(rows[first[which]], rows, strict=True) if one != row]
-    for start in range(0, len(distinct), 256):
-        distances = np.bitwise_count(distinct[start : start + 256, None] ^ distinct[None, start:])
-        for one, other in np.argwhere(distances <= most):
-            if other > one:
-                earlier, later = sorted((int(rows[first[start + one]]), int(rows[first[start + other]])))
-                found.append((int(distances[one, other]), earlier, later))
-    return sorted(found)

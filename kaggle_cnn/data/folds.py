@@ -122,11 +122,15 @@ def to_bins(values: Array, folds: int) -> Array:
 
 def join_groups(*groups: Array) -> Array:
     """Return groups that hold together what any of `groups`, int (N,) each, holds together."""
+    count = len(groups[0])
+    first = [pd.Series(np.arange(count)).groupby(each).transform("min").to_numpy() for each in groups]
+    return join_pairs(count, np.tile(np.arange(count), len(groups)), np.concatenate(first))
+
+
+def join_pairs(count: int, ones: Array, others: Array) -> Array:
+    """Return groups, int (count,), that hold together each row of `ones`, int (n,), with that of `others`."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    count = len(groups[0])
-    first = [pd.Series(np.arange(count)).groupby(each).transform("min").to_numpy() for each in groups]
-    rows, columns = np.tile(np.arange(count), len(groups)), np.concatenate(first)
-    links = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
+    links = coo_matrix((np.ones(len(ones)), (ones, others)), shape=(count, count))
     return np.asarray(connected_components(links, directed=False)[1])

@@ -14,16 +14,18 @@ from kaggle_cnn.competition.local_host import read_solution
 from kaggle_cnn.competition.submission import read_sample
 from kaggle_cnn.data.advice import MUCH_LOST, advise
 from kaggle_cnn.data.dataset import Dataset
-from kaggle_cnn.data.duplicates import inspect, near_pairs, perceptual_hashes, same_pixels
-from kaggle_cnn.progress import Progress
+from kaggle_cnn.data.duplicates import inspect, same_pixels
+from kaggle_cnn.data.near_duplicates import find_looks, join_looks, near_pairs
+from kaggle_cnn.progress import Progress, Silent
 
 
-def summarise(dataset: Dataset, images: pd.DataFrame) -> dict[str, Any]:
+def summarise(dataset: Dataset, images: pd.DataFrame, progress: Progress | None = None) -> dict[str, Any]:
     """Return a summary of the competition as plain values. `images` is the table of `every_image`.
 
-    See `count_classes`, `describe_values`, `describe_part` and `describe_duplicates` for the keys `classes`, `values`,
-    `train` and `test`, and `same`. For `train` and `test`, an image is a duplicate if an earlier one has the same
-    pixels. Training images come before test images. `advice` says which recipe and settings fit; see `advise`.
+    See `count_classes`, `describe_values`, `describe_part`, `describe_duplicates` and `find_near` for the keys
+    `classes`, `values`, `train` and `test`, `same`, and `near`. For `train` and `test`, an image is a duplicate if an
+    earlier one has the same pixels. Training images come before test images. `advice` says which recipe and settings
+    fit; see `advise`.
     """
     competition = dataset.competition
     repeated = images["group"] != images.index
@@ -44,6 +46,8 @@ def summarise(dataset: Dataset, images: pd.DataFrame) -> dict[str, Any]:
         "train": described,
         "test": describe_part(images[test], repeated[test]),
         "same": describe_duplicates(images),
+        "near": find_near(dataset, images, progress or Silent()),
+        "kept_together": competition.keep_together,
         "submission": describe_submission(competition, read_sample(competition), len(dataset.test_ids)),
         "notes": notes,
         "advice": advise(dataset.task, described, classes),
@@ -170,16 +174,24 @@ def describe_duplicates(images: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def near(dataset: Dataset, images: pd.DataFrame, progress: Progress) -> list[dict[str, Any]]:
-    """Return the pairs of near-duplicates, the nearest first. `images` is the table of `every_image`.
+def find_near(dataset: Dataset, images: pd.DataFrame, progress: Progress) -> list[dict[str, Any]]:
+    """Return the pairs of near-duplicates: those of different parts or with different labels first, then the nearest.
 
-    Each pair has the `distance` of the perceptual hashes and `images`, two records of file, part and label. See
-    `duplicates.near_pairs`.
+    `images` is the table of `every_image`. Each pair has the `distance` of the perceptual hashes, `images`, two records
+    of file, part and label, and whether it is `across` parts and `conflicting`, with different labels. See
+    `near_duplicates.near_pairs`.
     """
-    hashes = perceptual_hashes(dataset.competition.folder, images["file"].tolist(), dataset.cache, progress)
+    files, train = images["file"].tolist(), len(dataset.ids)
+    folder, cache = dataset.competition.folder, dataset.cache
+    parts = [find_looks(folder, some, cache, progress) for some in (files[:train], files[train:])]
     records = images[["file", "part", "label"]].to_dict("records")
-    pairs = near_pairs(hashes, images["group"].to_numpy())
-    return [{"distance": distance, "images": [records[one], records[other]]} for distance, one, other in pairs]
+    pairs = []
+    for distance, *rows in near_pairs(join_looks(parts), images["group"].to_numpy()):
+        both = [records[row] for row in rows]
+        across = both[0]["part"] != both[1]["part"]
+        conflicting = len({each["label"] for each in both} - {""}) > 1
+        pairs.append({"distance": distance, "images": both, "across": across, "conflicting": conflicting})
+    return sorted(pairs, key=lambda pair: not (pair["across"] or pair["conflicting"]))
 
 
 def describe_submission(competition: Competition, sample: pd.DataFrame | None, images: int) -> str:

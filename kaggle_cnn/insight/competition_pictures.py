@@ -25,7 +25,7 @@ def draw(competition: Competition, images: pd.DataFrame, found: dict[str, Any], 
     classes.png, or values.png for a regression; and, if there are such images, fits.png (what each `fit` makes of the
     most elongated images), same.png (duplicates), labels.png (duplicates with different labels) and near.png
     (near-duplicates). `images` is the table of
-    data.overview.every_image; `found` is the result of data.overview.summarise with the key `near` added.
+    data.overview.every_image; `found` is the result of data.overview.summarise.
     """
     drawn = {**draw_classes(competition, images, found), **draw_fits(competition, images)}
     groups = sorted(found["same"]["members"], key=lambda group: len({each["part"] for each in group}) == 1)

@@ -105,6 +105,7 @@ def overview_tables(found: dict[str, Any]) -> list[RenderableType]:
         f"submission: {found['submission']}",
         *found["notes"],
         *duplicate_lines(found["same"]),
+        *near_lines(found["near"], found["kept_together"]),
         *(f"advice: {line}" for line in found["advice"]),
     ]
     for part in ("train", "test"):
@@ -162,6 +163,23 @@ def duplicate_lines(same: dict[str, Any]) -> list[str]:
         first = next(each for each in members if each["label"])
         other = next(each for each in members if each["label"] not in ("", first["label"]))
         lines.append(f"  {first['file']} ({first['label']}) = {other['file']} ({other['label']})")
+    return lines
+
+
+def near_lines(pairs: list[dict[str, Any]], kept_together: str) -> list[str]:
+    """Return how many pairs of near-duplicates there are, and a few of different parts or with different labels."""
+    if not pairs:
+        return []
+    across, conflicting = (sum(pair[name] for pair in pairs) for name in ("across", "conflicting"))
+    lines = [
+        f"pairs of near-duplicates: {len(pairs):,}, of these {across:,} across parts, {conflicting:,} with different "
+        "labels; --pictures draws them, --json lists them"
+    ]
+    for pair in [pair for pair in pairs if pair["across"] or pair["conflicting"]][:5]:
+        one, other = (f"{each['file']} ({each['label'] or each['part']})" for each in pair["images"])
+        lines.append(f"  {one} ~ {other}")
+    if kept_together != "near" and any({each["part"] for each in pair["images"]} == {"train"} for pair in pairs):
+        lines.append("  kcnn fetch --keep-together near draws folds in which those of the training set stay together")
     return lines
 
 

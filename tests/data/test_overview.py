@@ -11,8 +11,9 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.fetch import fetch
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.data.decode import decode_whole
-from kaggle_cnn.data.duplicates import inspect, near_pairs, perceptual_hashes, same_pixels
-from kaggle_cnn.data.overview import every_image, near, spell_label, summarise
+from kaggle_cnn.data.duplicates import inspect, same_pixels
+from kaggle_cnn.data.near_duplicates import Looks, find_looks, near_pairs
+from kaggle_cnn.data.overview import every_image, spell_label, summarise
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight.competition_pictures import draw
 from kaggle_cnn.progress import Silent
@@ -77,12 +78,12 @@ def test_same_pixels_share_a_fold_and_are_counted(tmp_path):
 def test_near_images_are_found_once(tmp_path):
     dataset = fetch_dataset(tmp_path, write_faces(tmp_path / "faces"))
     images = every_image(dataset, Silent())
-    pairs = near(dataset, images, Silent())
+    found = summarise(dataset, images)
+    pairs = found["near"]
     named = [{image["file"].rpartition("/")[2] for image in pair["images"]} for pair in pairs]
     assert {"a.png", "b.png"} in named or {"a again.png", "b.png"} in named
     assert pairs[0]["distance"] <= 4
     assert not any({"a.png", "a again.png"} == each for each in named)
-    found = {**summarise(dataset, images), "near": pairs}
     paths = draw(dataset.competition, images, found, tmp_path / "pictures")
     assert [path.name for path in paths] == ["classes.png", "fits.png", "same.png", "labels.png", "near.png"]
     assert all(min(Image.open(path).size) > 200 for path in paths)
@@ -104,7 +105,8 @@ def test_rows_of_another_usage_are_parts_of_their_own(tmp_path):
 
 def test_a_thousand_equal_hashes_do_not_make_a_million_pairs():
     hashes = np.array([5] * 1000 + [0] * 1000 + [7, 2**64 - 1], np.uint64)
-    pairs = near_pairs(hashes, np.arange(len(hashes)))
+    looks = Looks(hashes, np.zeros(len(hashes), bool), np.zeros((len(hashes), 256), np.uint8))
+    pairs = near_pairs(looks, np.arange(len(hashes)))
     assert len(pairs) == 1000
     assert pairs[0] == (0, 0, 1)
     assert pairs[-1] == (1, 0, 2000)
@@ -114,8 +116,8 @@ def test_one_colour_is_like_no_other(tmp_path):
     colours = ("red", "white", "navy")
     for colour in colours:
         Image.new("RGB", (40, 40), colour).save(tmp_path / f"{colour}.png")
-    hashes = perceptual_hashes(tmp_path, [f"{colour}.png" for colour in colours], tmp_path / "cache", Silent())
-    assert near_pairs(hashes, np.arange(3)) == []
+    looks = find_looks(tmp_path, [f"{colour}.png" for colour in colours], tmp_path / "cache", Silent())
+    assert near_pairs(looks, np.arange(3)) == []
 
 
 def test_a_large_jpeg_is_found_as_a_png(tmp_path):
