@@ -82,7 +82,7 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     before = [np.array(each) for each in trained.get_weights()]
     precision = keras.config.dtype_policy().name
     steps = 8 if precision == "mixed_float16" else 2  # the first may be skipped, until the loss's scale fits
-    losses = [float(trained.train_on_batch(*makers[0](step))[0]) for step in range(steps)]
+    losses = [float(np.ravel(trained.train_on_batch(*makers[0](step)))[0]) for step in range(steps)]
     assert np.isfinite(losses).all(), losses
     assert any((one != two).any() for one, two in zip(before, trained.get_weights(), strict=True))
 

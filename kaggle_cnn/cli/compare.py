@@ -38,8 +38,7 @@ def compare(
     names = [run.id for run in runs]
     ids, targets, scores, decisions = comparing.shared_predictions(runs, found.task)
     numbers = comparing.compare(found.task, targets, scores, decisions)
-    one_class = found.kind in ("multiclass", "ordinal")
-    entries = disagreements.find(found, ids, targets, scores, decisions) if one_class else []
+    entries = disagreements.find(found, ids, targets, scores, decisions) if found.kind != "regression" else []
     if as_json:
         return print_json({"runs": names, **numbers, "disagreements": entries})
     console().print(tables.comparison(names, numbers, entries))

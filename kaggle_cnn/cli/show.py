@@ -78,13 +78,15 @@ def confusion(
 @show.command()
 def mistakes(
     run: RunArgument = None,
-    true: Annotated[str | None, typer.Option(help="Show only images of this class.")] = None,
-    predicted: Annotated[str | None, typer.Option(help="Show only images predicted as this class.")] = None,
+    true: Annotated[str | None, typer.Option(help="Show only images of this class, or that miss this label.")] = None,
+    predicted: Annotated[
+        str | None, typer.Option(help="Show only images predicted as this class, or wrongly as this label.")
+    ] = None,
     count: CountOption = 24,
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:
-    """Show the errors of which the network is surest."""
+    """Show the mistakes of which the network is surest."""
     workspace, found, chosen, known = open_validated(competition, run)
     from kaggle_cnn.pictures import mistakes
 
@@ -101,7 +103,7 @@ def predictions(
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:
-    """Show images with their five most probable classes."""
+    """Show images with their five most probable classes or labels."""
     workspace, found, chosen, known = open_validated(competition, run)
     from kaggle_cnn.data.dataset import find_image
     from kaggle_cnn.pictures import predictions
@@ -167,13 +169,17 @@ def neighbours(
 
 @show.command()
 def gradcam(
-    image: ImageArgument, run: RunArgument = None, svg: SvgOption = False, competition: CompetitionOption = None
+    image: ImageArgument,
+    run: RunArgument = None,
+    layer: Annotated[str | None, typer.Option(help="Look at the map of this layer.")] = None,
+    svg: SvgOption = False,
+    competition: CompetitionOption = None,
 ) -> None:
     """Show where the network looks, by Grad-CAM."""
     workspace, dataset, chosen, found = open_image(competition, run, image)
     from kaggle_cnn.pictures import gradcam
 
-    present(gradcam.draw(workspace, dataset, chosen, found), svg)
+    present(gradcam.draw(workspace, dataset, chosen, found, layer), svg)
 
 
 @show.command()

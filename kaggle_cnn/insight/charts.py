@@ -14,11 +14,26 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.insight.canvas import BLUE, GREY, ORANGE, SERIES, Sheet, figure, measure_text, shorten
+from kaggle_cnn.insight.canvas import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PAGE,
+    RED,
+    SERIES,
+    Sheet,
+    figure,
+    measure_text,
+    shorten,
+)
 from kaggle_cnn.insight.tables import column_title, find_best_row
 
 LONGEST_NAME = 320  # pixels
 SIZES = 460  # pixels, the side of the chart of image sizes
+MOST_BARS = 576  # six columns of 96
+LIGHT = "#dbeafe"
+Bar = tuple[str, list[tuple[float, str]], str]  # a name, the parts of its bar as (length, colour), a text
 
 
 def curves(histories: dict[str, list[pd.DataFrame]], by: str, higher_is_better: bool) -> Figure:
@@ -121,45 +136,87 @@ def confusion(counts: Array, classes: list[str], title: str) -> Figure:
     return drawn
 
 
-def balance(counts: dict[str, int], sizes: Array, title: str) -> Figure:
-    """Draw the number of images of each class as bars, and the image sizes, (n, 2) width and height in pixels."""
-    most = max([*counts.values(), 1])
-    rows = [(name, max(520 * count / most, 1), f"{count:,}") for name, count in counts.items()]
-    return bars_and_sizes(rows, sizes, title)
+def balance(counts: dict[str, int], sizes: Array, title: str) -> Figure | None:
+    """Draw the number of images of each class as bars, and the image sizes, (n, 2) width and height in pixels.
+
+    Equal bars are not drawn, and one size is not: a sentence says it; with nothing else to draw, None.
+    """
+    values = set(counts.values())
+    rows: list[Bar] = [(name, [(count, BLUE)], f"{count:,}") for name, count in counts.items()]
+    if len(values) == 1:
+        return draw_bars([], f"{title}; each of {len(counts):,} classes has {values.pop():,}", sizes)
+    return draw_bars(rows, title, sizes)
 
 
-def ranges(values: dict[str, dict[str, float]], sizes: Array, title: str) -> Figure:
+def ranges(values: dict[str, dict[str, float]], sizes: Array, title: str) -> Figure | None:
     """Draw what `balance` draws, for a regression: its bars show the mean between minimum and maximum of each value.
 
     `values` maps a name to its count, min, mean and max.
     """
-    rows = []
+    rows: list[Bar] = []
     for name, found in values.items():
         low, mean, high = found["min"], found["mean"], found["max"]
         share = (mean - low) / (high - low) if high > low else 1
         text = f"mean {mean:.4g} of {low:.4g} to {high:.4g}, {int(found['count']):,} images"
-        rows.append((name, max(520 * share, 1), text))
-    return bars_and_sizes(rows, sizes, title)
+        rows.append((name, [(share, BLUE), (1 - share, LIGHT)], text))
+    return draw_bars(rows, title, sizes)
 
 
-def bars_and_sizes(rows: list[tuple[str, float, str]], sizes: Array, title: str) -> Figure:
-    """Draw a bar for each of `rows`, (name, length in pixels, text), and beside them the image sizes."""
-    row, bars = 24, 520
-    names = [shorten(name, LONGEST_NAME, 8) for name, *_ in rows]
-    left = max([measure_text(name, 8) for name in names], default=0) + 40
-    widest = max([measure_text(text, 8) for *_, text in rows], default=0)
-    height = max(90 + row * len(rows), SIZES + 170)
-    sheet = Sheet(int(left + bars + widest + SIZES + 190), int(height))
+def outcomes(counts: dict[str, dict[str, int]], title: str) -> Figure:
+    """Draw for each label, as one bar, on how many images it is right, missed and false; see measures.count_labels."""
+    colours = {"right": GREEN, "missed": ORANGE, "false": RED}
+    rows: list[Bar] = [
+        (name, [(found[kind], colour) for kind, colour in colours.items()], ", ".join(
+            f"{found[kind]:,} {kind}" for kind in colours if found[kind]) or "on no image")
+        for name, found in counts.items()
+    ]  # fmt: skip
+    drawn = draw_bars(rows, f"{title}; green right, orange missed, red false", np.zeros((0, 2), int))
+    assert drawn is not None  # there is a row for each label
+    return drawn
+
+
+def draw_bars(rows: list[Bar], title: str, sizes: Array) -> Figure | None:
+    """Draw a bar for each of `rows`, (name, parts, text), the parts being (length, colour) in any unit, and beside them
+    the image sizes where there are several. None where there is nothing to draw.
+
+    Rows that do not fit on a page of PAGE pixels stand in several columns; beyond MOST_BARS an even choice of them.
+    """
+    row, top = 24, 60
+    even = np.linspace(0, len(rows) - 1, min(len(rows), MOST_BARS)).astype(int)
+    shown = [rows[place] for place in even]
+    title += f"; {len(shown):,} of {len(rows):,} are shown" if len(shown) < len(rows) else ""
+    scatter = len(np.unique(sizes, axis=0)) > 1
+    if len(sizes) and not scatter:
+        title += f"; every image has {sizes[0][0]}x{sizes[0][1]} pixels"
+    if not shown and not scatter:
+        return None
+    aside = SIZES + 150 if scatter else 40
+    blocks = max(1, -(-len(shown) // ((PAGE - top - 20) // row)))
+    down = -(-len(shown) // blocks)
+    texts = max([measure_text(text, 8) for *_, text in shown], default=0)
+    names = min(max([measure_text(name, 8) for name, *_ in shown], default=0), LONGEST_NAME if blocks == 1 else 150)
+    room = (PAGE - aside) / blocks - names - texts - 50
+    bars = min(520, room) if blocks > 1 else 520
+    across = names + max(bars, 24) + texts + 50 if shown else 0
+    height = max(top + row * down + 20, SIZES + 170 if scatter else 0)
+    width = max(blocks * across + aside, measure_text(title, 9, "bold") + 60)
+    sheet = Sheet(int(width), int(height))
     sheet.write(20, 14, title, sheet.pixels.shape[1] - 40, size=9, weight="bold")
-    for number, (name, (_, length, text)) in enumerate(zip(names, rows, strict=True)):
-        top = 60 + row * number
-        sheet.write(20, top, name, LONGEST_NAME + 1)
-        sheet.fill_box(left, top, length, row - 8, BLUE)
-        sheet.write(left + length + 10, top, text, widest + 8, colour=GREY)
+    most = max([sum(length for length, _ in parts) for _, parts, _ in shown], default=1) or 1
+    for number, (name, parts, text) in enumerate(shown):
+        left, high = 20 + (number // down) * across, top + row * (number % down)
+        sheet.write(left, high, name, names + 1)
+        left += names + 12
+        for length, colour in [part for part in parts if part[0]]:
+            pixels = max(max(bars, 24) * length / most, 1)
+            sheet.fill_box(left, high, pixels, row - 8, colour)
+            left += pixels
+        sheet.write(left + 10, high, text, texts + 8, colour=GREY)
     drawn = sheet.finish()
-    height, width = sheet.pixels.shape[:2]
-    place = ((width - SIZES - 30) / width, 1 - (SIZES + 70) / height, SIZES / width, SIZES / height)
-    plot_sizes(drawn.add_axes(place), sizes)
+    if scatter:
+        height, width = sheet.pixels.shape[:2]
+        place = ((width - SIZES - 30) / width, 1 - (SIZES + 70) / height, SIZES / width, SIZES / height)
+        plot_sizes(drawn.add_axes(place), sizes)
     return drawn
 
 
@@ -170,8 +227,7 @@ def plot_sizes(axes: Axes, sizes: Array) -> None:
     axes.scatter(distinct[:, 0], distinct[:, 1], s=areas, color=ORANGE, alpha=0.5, linewidth=0)
     end = sizes.max(initial=1) * 1.08
     axes.set(xlim=(0, end), ylim=(0, end), xlabel="width, pixels", ylabel="height, pixels")
-    one = len(distinct) == 1
-    axes.set_title(f"one size: {distinct[0][0]}x{distinct[0][1]}" if one else f"{len(distinct):,} sizes", loc="left")
+    axes.set_title(f"{len(distinct):,} sizes", loc="left")
 
 
 def graph(rows: list[dict[str, Any]], title: str) -> Figure:

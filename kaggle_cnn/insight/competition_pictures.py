@@ -46,14 +46,16 @@ def draw(competition: Competition, images: pd.DataFrame, found: dict[str, Any], 
 
 def draw_classes(competition: Competition, images: pd.DataFrame, found: dict[str, Any]) -> dict[str, Figure]:
     """Draw the classes, or the values of a regression, and the image sizes; return the name of the file and the
-    figure."""
+    figure; nothing where all classes and sizes are equal."""
     sizes = images.loc[images["reason"] == "", ["width", "height"]].to_numpy()
     training, test = (f"{found[part]['images']:,}" for part in ("train", "test"))
     title = f"{competition.name}: {training} training images, {test} test images"
     if found["values"]:
-        return {"values": charts.ranges(found["values"], sizes, title)}
-    counts = {name: numbers["train"] for name, numbers in found["classes"].items()}
-    return {"classes": charts.balance(counts, sizes, title)}
+        name, drawn = "values", charts.ranges(found["values"], sizes, title)
+    else:
+        counts = {name: numbers["train"] for name, numbers in found["classes"].items()}
+        name, drawn = "classes", charts.balance(counts, sizes, title)
+    return {name: drawn} if drawn else {}
 
 
 def draw_fits(competition: Competition, images: pd.DataFrame) -> dict[str, Figure]:

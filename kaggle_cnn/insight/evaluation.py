@@ -37,8 +37,10 @@ def measures(
         parts += [Text("confusion matrix: rows are true classes, columns are predicted classes"), ""]
         parts.append(confusion_table(numbers["confusion"], classes, width))
     else:
-        rule = f"a label is predicted from a probability of {numbers['threshold']:.2f}"
-        parts.append(Text(f"several labels for each image; {rule}"))
+        always = ", the most probable one always" if numbers["always"] else ""
+        parts.append(
+            Text(f"several labels: each is predicted from a probability of {numbers['threshold']:.2f}{always}")
+        )
     return Group(*parts, "", class_table(numbers, width), "", summary_table(by_policy, metric_name))
 
 
@@ -168,15 +170,33 @@ def confused_pairs(confusion: list[list[int]], most: int = 5) -> list[tuple[int,
     return [(int(true), int(given), int(wrong[true, given])) for true, given in pairs if wrong[true, given]]
 
 
-def class_table(numbers: Numbers, width: int) -> Table:
-    """Return precision, recall, F1 and support of each class, then their averages."""
-    table = make_table("class", ["precision", "recall", "f1", "support"], max(width - 40, 12))
+def class_table(numbers: Numbers, width: int) -> RenderableType:
+    """Return precision, recall, F1 and support of each class, then their averages; of several labels also how many
+    images miss a label and how many have it wrongly, and which labels stand in the place of which."""
+    outcomes = numbers.get("outcomes", {})
+    counts = ["missed", "false"] if outcomes else []
+    table = make_table(
+        "label" if outcomes else "class", ["precision", "recall", "f1", "support", *counts], max(width - 54, 12)
+    )
     rows = list(numbers["per_class"].items())
     for number, (name, scores) in enumerate(rows, 1):
-        table.add_row(Text(name), *format_scores(scores), end_section=number == len(rows))
+        wrong = [f"{outcomes[name][count]:,}" for count in counts]
+        table.add_row(Text(name), *format_scores(scores), *wrong, end_section=number == len(rows))
     for name, scores in numbers["averages"].items():
         table.add_row(Text(f"{name} average", style="bold"), *format_scores(scores))
-    return table
+    return Group(table, *exchange_lines(numbers)) if outcomes else table
+
+
+def exchange_lines(numbers: Numbers) -> list[Text]:
+    """Return in words the labels that are most often missed where another one is wrongly predicted."""
+    outcomes = numbers["outcomes"]
+    labels = [truncate(name, 30) for name in outcomes]
+    supports = [counts["right"] + counts["missed"] for counts in outcomes.values()]
+    lines = [
+        Text(f"  {count} of {supports[missed]} {labels[missed]} missed, with {labels[false]} in its place")
+        for missed, false, count in confused_pairs(numbers["exchanged"])
+    ]
+    return [Text("\nmost exchanged", style="bold"), *lines] if lines else []
 
 
 def format_scores(scores: dict[str, float]) -> list[str]:

@@ -15,9 +15,10 @@ def measure(task: Task, targets: Array, scores: Array, decision: Decision) -> di
 
     `targets` and `scores` as in competition/metrics.py. images: how many; scores: metric -> value, the task's first.
     Of one class an image: confusion (rows: true class, columns: predicted), per_class (class -> precision, recall, f1,
-    support) and the averages macro and weighted of the same four. Of several labels: the threshold, per_class and
-    averages. Of a regression: per_value (name -> rmse, mae, r2, support). A ratio whose denominator is 0 counts as 0,
-    and a class without images is in no average over classes.
+    support) and the averages macro and weighted of the same four. Of several labels: threshold and always, of the
+    decision rule, per_class and averages, and what `count_labels` returns. Of a regression: per_value (name -> rmse,
+    mae, r2, support). A ratio whose denominator is 0 counts as 0, and a class without images is in no average over
+    classes.
     """
     metrics = metrics_of(task.kind, task.metric.name, task.outputs)
     found: dict[str, Any] = {"images": len(targets), "scores": score(task, targets, scores, decision, metrics)}
@@ -28,7 +29,12 @@ def measure(task: Task, targets: Array, scores: Array, decision: Decision) -> di
     decided = decision.decide(scores)
     found |= measure_classes(task, targets, decided)
     if task.kind == "multilabel":
-        return {**found, "threshold": decision.threshold}
+        return {
+            **found,
+            "threshold": decision.threshold,
+            "always": decision.always,
+            **count_labels(task, targets, decided),
+        }
     return {**found, "confusion": confusion_matrix(targets, decided, labels=range(task.outputs)).tolist()}
 
 
@@ -49,6 +55,23 @@ def measure_classes(task: Task, targets: Array, decided: Array) -> dict[str, Any
         for number, name in enumerate(task.classes)
     }
     return {"per_class": per_class, "averages": averages}
+
+
+def count_labels(task: Task, targets: Array, decided: Array) -> dict[str, Any]:
+    """Return outcomes and exchanged, for images of several labels.
+
+    outcomes: label -> of how many images it is right (there and predicted), missed (there, not predicted), false
+    (predicted, not there) and absent. exchanged: in how many images one label is missed, the row, and another one is
+    false, the column.
+    """
+    true, given = targets.astype(bool), decided.astype(bool)
+    missed, false = true & ~given, given & ~true
+    columns = {"right": true & given, "missed": missed, "false": false, "absent": ~true & ~given}
+    counts = {name: column.sum(axis=0) for name, column in columns.items()}
+    outcomes = {
+        label: {name: int(count[place]) for name, count in counts.items()} for place, label in enumerate(task.classes)
+    }
+    return {"outcomes": outcomes, "exchanged": (missed.T.astype(int) @ false.astype(int)).tolist()}
 
 
 def name_scores(values: Any, support: int) -> dict[str, float]:
@@ -79,6 +102,21 @@ def find_mistakes(targets: Array, scores: Array, true: int | None = None, predic
         wrong &= given == predicted
     rows = np.flatnonzero(wrong)
     return np.asarray(rows[np.argsort(-scores[rows].max(axis=1), kind="stable")])
+
+
+def find_label_mistakes(
+    targets: Array, scores: Array, decided: Array, missed: int | None = None, false: int | None = None
+) -> Array:
+    """Return the rows with a wrong label, those first of which the prediction of such a label is surest; only images
+    that miss the label `missed`, or have the label `false` wrongly, where these are given. For several labels."""
+    wrong = decided != targets
+    chosen = wrong.any(axis=1)
+    for label, wanted in ((missed, 0), (false, 1)):
+        if label is not None:
+            chosen &= wrong[:, label] & (decided[:, label] == wanted)
+    sure = np.where(wrong, np.where(decided == 1, scores, 1 - scores), 0).max(axis=1)
+    rows = np.flatnonzero(chosen)
+    return np.asarray(rows[np.argsort(-sure[rows], kind="stable")])
 
 
 def points_gained(targets: Array, one: Array, other: Array) -> tuple[float, float]:

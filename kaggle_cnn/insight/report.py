@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.metrics import Array, find_metric
+from kaggle_cnn.competition.metrics import Array, as_columns, find_metric
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.decode import decode_whole
 from kaggle_cnn.data.image_cache import attempt, in_parallel
 from kaggle_cnn.insight import charts, sheets
 from kaggle_cnn.insight.canvas import shrink
 from kaggle_cnn.insight.evaluation import most_errors
-from kaggle_cnn.insight.measures import find_mistakes, measure, points_gained
+from kaggle_cnn.insight.measures import find_label_mistakes, find_mistakes, measure, points_gained
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.recipe import read_outline
 from kaggle_cnn.runs.predictions import Predictions
@@ -30,6 +30,7 @@ from kaggle_cnn.runs.scores import decision_of
 
 SIDE, ROOM = 80, 3_200_000  # of a thumbnail, pixels; of all of them, bytes as base64
 SURE = 24
+FEW_CLASSES = 30  # up to these the matrix has the order of the classes
 MOST_CLASSES = 100  # in the matrix: a browser takes its time with more cells
 
 
@@ -50,8 +51,10 @@ def report(
     shown: list[list[Any]] = []
     sure: list[dict[str, Any]] = []
     if confusion:
-        matrix = most_errors(confusion, min(task.outputs, MOST_CLASSES))
-        shown, sure = thumbnails(competition, predictions, scores, progress)
+        matrix = arrange_matrix(confusion)
+    if task.kind != "regression":
+        decided = decision_of(run, task, predictions, run.policy).decide(scores)
+        shown, sure = thumbnails(competition, predictions, scores, decided, progress)
     outline, _ = read_outline(run.folder / "recipe.py")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
     template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
@@ -76,13 +79,15 @@ def report(
         totals=[sum(row) for row in confusion],
         matrix=matrix,
         kept=f"{len(shown):,}",
-        left_out=bool(confusion) and len(shown) < numbers["images"],
+        left_out=task.kind != "regression" and len(shown) < numbers["images"],
         per_class=list(numbers.get("per_class", {}).items()),
+        outcomes=list(numbers.get("outcomes", {}).items()),
         per_value=list(numbers.get("per_value", {}).items()),
         policies=compare_policies(task, predictions, by_policy),
         mistakes=sure,
         filters=data_address("png", png_of(sheets.filters(*kernel))) if kernel else "",
-        data={"classes": list(task.classes), "images": shown},
+        few=FEW_CLASSES,
+        data={"classes": list(task.classes), "several": task.kind == "multilabel", "images": shown},
     )
 
 
@@ -140,15 +145,29 @@ def compare_policies(task: Task, predictions: Predictions, by_policy: dict[str, 
     return rows
 
 
+def arrange_matrix(confusion: list[list[int]]) -> list[int]:
+    """Return the classes of the matrix in their order: of many those with the most errors, the ones that are confused
+    with each other side by side."""
+    matrix = most_errors(confusion, min(len(confusion), MOST_CLASSES))
+    if len(confusion) <= FEW_CLASSES:
+        return matrix
+    return [matrix[place] for place in charts.cluster_order(np.array(confusion)[np.ix_(matrix, matrix)])]
+
+
 def thumbnails(
-    competition: Competition, predictions: Predictions, scores: Array, progress: Progress
+    competition: Competition, predictions: Predictions, scores: Array, decided: Array, progress: Progress
 ) -> tuple[list[list[Any]], list[dict[str, Any]]]:
     """Return as many of the validation images as have room, the surest mistakes first and then what is right, the least
-    sure first: [id, true, predicted, probability, address] each; and those of the surest mistakes by name."""
-    folder, classes, targets = competition.folder, competition.classes, predictions.true
-    given, sure = scores.argmax(axis=1), scores.max(axis=1)
-    wrong = find_mistakes(targets, scores)
-    right = np.flatnonzero(given == targets)
+    sure first: [id, true, predicted, probability, address] each, the second and the third the numbers of classes or
+    labels; and those of the surest mistakes by name. The probability is that of the class; of several labels that of
+    the least sure decision."""
+    folder, targets = competition.folder, predictions.true
+    if targets.ndim == 2:
+        wrong, right = find_label_mistakes(targets, scores, decided), np.flatnonzero((decided == targets).all(axis=1))
+        sure = np.where(decided == 1, scores, 1 - scores).min(axis=1)
+    else:
+        wrong, right = find_mistakes(targets, scores), np.flatnonzero(scores.argmax(axis=1) == targets)
+        sure, decided = scores.max(axis=1), scores.argmax(axis=1)
     order = np.concatenate([wrong, right[np.argsort(sure[right], kind="stable")]])[: ROOM // 400]
 
     def addresses(rows: range) -> list[str]:
@@ -160,13 +179,24 @@ def thumbnails(
     for row, address in zip(order, made, strict=True):
         room -= len(address) + 6 * len(str(predictions.ids[row])) + 60  # at worst a letter is written as six signs
         if room >= 0:
-            label = int(targets[row])
-            shown.append([str(predictions.ids[row]), label, int(given[row]), round(float(sure[row]), 4), address])
+            labels = [as_columns(each[[row]], scores.shape[1])[0] for each in (targets, decided)]
+            numbers = [np.flatnonzero(each).tolist() for each in labels]
+            shown.append([str(predictions.ids[row]), *numbers, round(float(sure[row]), 4), address])
     of_mistakes = [
-        {"name": name, "true": classes[true], "predicted": classes[said], "probability": share, "thumbnail": address}
+        {
+            "name": name,
+            "true": name_all(competition, true),
+            "predicted": name_all(competition, said),
+            "probability": share if targets.ndim == 1 else None,
+            "thumbnail": address,
+        }
         for name, true, said, share, address in shown[: min(SURE, len(wrong))]
     ]
     return shown, of_mistakes
+
+
+def name_all(competition: Competition, numbers: list[int]) -> str:
+    return ", ".join(competition.classes[number] for number in numbers) or "no label"
 
 
 def address_of(path: Path) -> str:

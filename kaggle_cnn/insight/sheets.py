@@ -112,16 +112,8 @@ def activations(image: Array, name: str, walk: list[tuple[str, str, Array]]) -> 
 
 
 def mistakes(entries: list[Entry], title: str) -> Figure:
-    """Draw wrongly predicted images. Keys: pixels, name, true and predicted (classes), probability of the latter."""
-    cells = [
-        (
-            each["pixels"],
-            each["name"],
-            [(f"true {each['true']}", GREEN), (f"{each['probability']:.0%} {each['predicted']}", RED)],
-        )
-        for each in entries
-    ]
-    return caption_grid(cells, 6, 180, title)
+    """Draw wrongly predicted images. Keys: pixels, name, and lines, each a text and its colour."""
+    return caption_grid([(each["pixels"], each["name"], each["lines"]) for each in entries], 6, 180, title)
 
 
 def neighbours(image: Array, name: str, near: list[Entry], title: str) -> Figure:
@@ -150,7 +142,8 @@ def gradcam(image: Array, name: str, looks: list[tuple[str, str, Array]]) -> Fig
 def predictions(entries: list[Entry], title: str) -> Figure:
     """Draw images with their most probable classes as bars.
 
-    Keys: pixels, name, true (a class or None), and best, the most probable classes as (class, probability).
+    Keys: pixels, name, true (names of classes or labels), predicted (the same), and best, the most probable ones as
+    (class, probability).
     """
     side, gap, line, bars, edge = 150, 24, 27, 300, 20
     columns = min(3, max(1, len(entries)))
@@ -165,13 +158,13 @@ def predictions(entries: list[Entry], title: str) -> Figure:
         sheet.draw_image(left, high, thumbnail(each["pixels"], side))
         sheet.write(left, high + side + 4, each["name"], side, 7, GREY, keep_end=True)
         for place, (name, probability) in enumerate(each["best"]):
-            top, correct = high + place * (side // 5), name == each["true"]
-            sheet.write(right, top, f"{probability:.0%} {name}", bars - 4, 7, GREEN if correct else "black")
+            top, correct = high + place * (side // 5), name in each["true"]
+            colour, weight = GREEN if correct else "black", "bold" if name in each["predicted"] else "normal"
+            sheet.write(right, top, f"{probability:.0%} {name}", bars - 4, 7, colour, weight)
             sheet.fill_box(right, top + 19, max(bars * probability, 1), 6, GREEN if correct else "#9ca3af")
-        if each["true"] is not None:
-            missing = each["true"] not in dict(each["best"])
-            words = f"true: {each['true']}" + (", not among these" if missing else "")
-            sheet.write(right, high + side + 4, words, bars - 4, 7, RED if missing else GREEN)
+        missing = not set(each["true"]) <= set(dict(each["best"]))
+        words = f"true: {', '.join(each['true']) or 'no label'}" + (", not all among these" if missing else "")
+        sheet.write(right, high + side + 4, words, bars - 4, 7, RED if missing else GREEN)
     return sheet.finish()
 
 

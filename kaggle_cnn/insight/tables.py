@@ -249,8 +249,8 @@ def comparison(
 ) -> RenderableType:
     """Return the comparison of two runs. `numbers` is the result of runs.compare.compare.
 
-    `entries` are the images that only one run predicts correctly, with the keys name, true and said: the (class,
-    probability) that each run predicts.
+    `entries` are the images that only one run predicts correctly, or better, with the keys name, true and said: the
+    (class, probability), or (labels, F1), of each run.
     """
     rows = []
     for metric, scores in numbers["scores"].items():
@@ -266,8 +266,10 @@ def comparison(
         "",
     ]
     if "p" in numbers:
-        counts = f"correct only in {names[0]}: {numbers['only_one']:,}, only in {names[1]}: {numbers['only_other']:,}"
-        parts.append(Text(f"{counts}; McNemar's test: p {numbers['p']:.3g}"))
+        several = numbers["kind"] == "multilabel"
+        what, test = ("better labels", "sign test") if several else ("correct", "McNemar's test")
+        counts = f"{what} only in {names[0]}: {numbers['only_one']:,}, only in {names[1]}: {numbers['only_other']:,}"
+        parts.append(Text(f"{counts}; {test}: p {numbers['p']:.3g}"))
     better = numbers["better"]
     beyond = numbers["beyond_noise"] and better is not None
     title = find_metric(numbers["metric"]).title
@@ -278,6 +280,7 @@ def comparison(
             [each["name"], each["true"], *(f"{predicted} {share:.0%}" for predicted, share in each["said"])]
             for each in entries[:most]
         ]
-        parts.append(Text(f"\nlargest disagreements, {len(cells)} of {len(entries):,}"))
+        unit = "; percent are the F1 of the labels" if numbers["kind"] == "multilabel" else ""
+        parts.append(Text(f"\nlargest disagreements, {len(cells)} of {len(entries):,}{unit}"))
         parts.append(plain_table(["image", "true", *names], cells))
     return Group(*parts)

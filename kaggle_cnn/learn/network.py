@@ -13,6 +13,7 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.model import activation_name
 
+LEAST_MAP = 7  # places of a map's side: with fewer, Grad-CAM shows blots and not what it is that counts
 PASSING = ("Pooling", "Dropout", "Flatten", "Reshape", "Permute", "View")
 
 
@@ -123,16 +124,17 @@ def last_features(model: keras.Model) -> keras.Model:
     return keras.Model(whole.input, ops.mean(features, axis=(1, 2)) if len(features.shape) == 4 else features)
 
 
-def grad_cam(logits: keras.Model, images: Array, output: int) -> Array:
+def grad_cam(logits: keras.Model, images: Array, output: int, layer: str | None = None) -> Array:
     """Return where a network sees `output` in the first of `images` (n, height, width, channels) uint8: float32
     (height, width) in [0, 1], all 0 where nothing speaks for it.
 
     `logits` is the network up to its logits: at a probability of 1 a softmax has no gradient. Selvaraju et al. 2017
-    (arXiv:1610.02391): the maps of the last convolution, weighted by the mean gradient of the class's logit. Raises
-    KcnnError where there is no convolution, or no map is all that the output depends on.
+    (arXiv:1610.02391): the maps of `layer`, else of the last one with at least LEAST_MAP x LEAST_MAP places, weighted
+    by the mean gradient of the class's logit. Raises KcnnError where there is no convolution, or no map is all that the
+    output depends on.
     """
     whole, found = list_steps(logits)
-    before, after = cut_at_last_map(whole.input, found, whole.output)
+    before, after = cut_at_map(whole.input, found, whole.output, layer)
     features = before(images[:1], training=False)
     gradient = gradient_at(after, features, output)
     maps = ops.convert_to_numpy(ops.cast(features, "float32"))[0]
@@ -142,21 +144,34 @@ def grad_cam(logits: keras.Model, images: Array, output: int) -> Array:
     return np.asarray(heat / max(float(heat.max()), 1e-12))
 
 
-def cut_at_last_map(images: Any, found: list[Step], output: Any) -> tuple[keras.Model, keras.Model]:
-    """Return the model up to the last map (height, width, channels), from a convolution on, that is all the rest needs,
-    and that rest, up to `output`."""
+def cut_at_map(images: Any, found: list[Step], output: Any, layer: str | None) -> tuple[keras.Model, keras.Model]:
+    """Return the model up to the map (height, width, channels) of `layer`, and the rest, up to `output`, which must
+    need nothing else. Without a name it is the last such map, from a convolution on, of at least LEAST_MAP x LEAST_MAP,
+    or the last of any size."""
     first = next((place for place, step in enumerate(found) if is_convolution(step.layer)), None)
     if first is None:
         raise KcnnError("this network has no convolution", "kcnn show model shows its layers")
     maps = [step for step in found[first:] if len(step.output.shape) == 4 and math.prod(step.output.shape[1:3]) > 1]
-    for passing in (False, True):  # a map that was pooled only where there is no other
-        for step in reversed(maps):
-            if passing == any(word in type(step.layer).__name__ for word in PASSING):
-                try:
-                    return keras.Model(images, step.output), keras.Model(step.output, output)
-                except ValueError:  # the rest needs more
-                    continue
-    raise KcnnError("this network has no feature map that its whole output depends on", "kcnn show model shows it")
+    large = [step for step in maps if min(step.output.shape[1:3]) >= LEAST_MAP]
+    # A map that was pooled only where there is no other of its size.
+    tried = [
+        step
+        for some in (large, maps)
+        for passing in (False, True)
+        for step in reversed(some)
+        if passing == any(word in type(step.layer).__name__ for word in PASSING)
+    ]
+    for step in tried if layer is None else [step for step in maps if step.layer.name == layer]:
+        try:
+            return keras.Model(images, step.output), keras.Model(step.output, output)
+        except ValueError:  # the rest needs more
+            continue
+    if layer is None:
+        raise KcnnError("this network has no feature map that its whole output depends on", "kcnn show model shows it")
+    raise KcnnError(
+        f"'{layer}' is not a layer with a feature map that the whole output depends on",
+        f"the layers with a map are: {', '.join(dict.fromkeys(step.layer.name for step in maps))}",
+    )
 
 
 def gradient_at(after: keras.Model, features: Any, output: int) -> Array:

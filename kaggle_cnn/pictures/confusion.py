@@ -1,27 +1,39 @@
-"""The confusion matrix of a run's validation images."""
+"""The confusion matrix of a run's validation images; of several labels what is right, missed and false of each."""
 
 import numpy as np
 
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.insight import charts
-from kaggle_cnn.insight.evaluation import confusion_table
+from kaggle_cnn.insight.evaluation import class_table, confusion_table
 from kaggle_cnn.insight.measures import measure
-from kaggle_cnn.pictures.picture import Picture, picture_path, require_one_class_each
+from kaggle_cnn.pictures.picture import Picture, picture_path, require_classes
 from kaggle_cnn.runs.join import Validated
 from kaggle_cnn.runs.run import Run
 from kaggle_cnn.workspace import Workspace
 
 
 def draw(workspace: Workspace, competition: Competition, run: Run, known: Validated, cluster: bool = False) -> Picture:
-    """Draw the matrix; with `cluster`, classes that are confused with each other side by side."""
-    require_one_class_each(competition, "confusion matrices")
-    counts = np.array(measure(competition.task, known.targets, known.scores, known.decision)["confusion"])
-    classes = list(competition.classes)
+    """Draw the matrix; with `cluster`, classes that are confused with each other side by side. Of several labels, draw
+    a bar for each."""
+    require_classes(competition, "confusion matrices")
+    numbers = measure(competition.task, known.targets, known.scores, known.decision)
+    path = picture_path(workspace, competition, run, f"confusion{'-cluster' if cluster else ''}")
+    if competition.kind == "multilabel":
+        metric = competition.task.metric
+        score = f"{metric.title} {numbers['scores'][metric.name]:.4f}"
+        title = f"{run.id}: {score} on {numbers['images']:,} validation images, tta {run.policy}"
+        return Picture(charts.outcomes(numbers["outcomes"], title), path, lambda width: class_table(numbers, width))
+    counts, classes = np.array(numbers["confusion"]), list(competition.classes)
     if cluster:
-        places = charts.cluster_order(counts)
-        counts, classes = counts[np.ix_(places, places)], [classes[place] for place in places]
+        counts, classes = order_by_confusion(counts, classes)
     right = np.trace(counts) / counts.sum()
     title = f"{run.id}: {right:.2%} of {counts.sum():,} validation images right, tta {run.policy}"
-    path = picture_path(workspace, competition, run, f"confusion{'-cluster' if cluster else ''}")
     figure = charts.confusion(counts, classes, title)
     return Picture(figure, path, lambda width: confusion_table(counts.tolist(), classes, width))
+
+
+def order_by_confusion(counts: Array, classes: list[str]) -> tuple[Array, list[str]]:
+    """Return the matrix and the classes in an order that puts confused classes side by side."""
+    places = charts.cluster_order(counts)
+    return counts[np.ix_(places, places)], [classes[place] for place in places]

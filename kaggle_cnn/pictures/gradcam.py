@@ -1,17 +1,21 @@
 """Where a network looks, by Grad-CAM."""
 
-import numpy as np
-
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.dataset import Dataset, FoundImage
 from kaggle_cnn.insight import sheets
-from kaggle_cnn.insight.canvas import BLUE, GREEN, RED
+from kaggle_cnn.insight.canvas import BLUE, GREEN, GREY, RED
 from kaggle_cnn.pictures.picture import Picture, as_file_name, picture_path
+from kaggle_cnn.runs.decision import Decision
 from kaggle_cnn.runs.run import Run
 from kaggle_cnn.workspace import Workspace
 
+Wanted = dict[int, tuple[str, str]]  # an output: what it is, and the colour of its text
 
-def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage) -> Picture:
-    """Draw what speaks for the predicted class of `image`, and for its true ones. Keras must be running."""
+
+def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage, layer: str | None = None) -> Picture:
+    """Draw what speaks for the predicted class of `image`, or for all labels that reach the threshold, and for its true
+    ones, at the map of `layer` or of the last layer that will do. Keras must be running."""
     from kaggle_cnn.learn.model import cut_head
     from kaggle_cnn.learn.network import grad_cam
     from kaggle_cnn.learn.predict import run_batch
@@ -21,19 +25,38 @@ def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage) ->
     given = read_centre(run, image.path)
     logits = cut_head(open_model_for(run, dataset, image)[0], task)
     [scores] = task.activate(run_batch(logits, given))
-    if task.kind == "regression":
-        wanted = dict.fromkeys(range(task.outputs), ("value", BLUE))
-    else:
-        best = int(scores.argmax())
-        true = None if image.row is None else np.flatnonzero(dataset.targets[image.row]).tolist()
-        wanted = {best: ("predicted", BLUE if true is None else GREEN if best in true else RED)}
-        for number in true or []:
-            wanted.setdefault(number, ("true", GREEN))
+    marks = None if image.row is None else dataset.targets[image.row]
+    threshold = Decision.read(run.folder / "decision.json").threshold if task.kind == "multilabel" else 0.0
     shown = "{:.4g}" if task.kind == "regression" else "{:.0%}"
-    looks = [
-        (f"{what}: {task.classes[number]} {shown.format(scores[number])}", colour, grad_cam(logits, given, number))
-        for number, (what, colour) in wanted.items()
-    ]
+    looks = []
+    for number, (what, colour) in choose_outputs(task, scores, marks, threshold).items():
+        heat = grad_cam(logits, given, number, layer)
+        nothing = "" if heat.any() else "; nothing in the image speaks for it"
+        words = f"{what}: {task.classes[number]} {shown.format(scores[number])}{nothing}"
+        looks.append((words, colour if heat.any() else GREY, heat))
     text = "\n".join(words for words, *_ in looks)
-    path = picture_path(workspace, dataset.competition, run, f"gradcam-{as_file_name(image.name)}")
+    if task.kind == "multilabel" and not (scores >= threshold).any():
+        text = f"no label reaches the threshold of {threshold:.0%}\n{text}"
+    name = f"gradcam-{as_file_name(image.name)}{f'-{as_file_name(layer)}' if layer else ''}"
+    path = picture_path(workspace, dataset.competition, run, name)
     return Picture(sheets.gradcam(given[0], image.name, looks), path, lambda width: text)
+
+
+def choose_outputs(task: Task, scores: Array, marks: Array | None, threshold: float) -> Wanted:
+    """Return the outputs to draw, those of the highest score first: of a regression all; else the predicted class, or
+    of several labels those from `threshold` on, or where none reaches it the most probable; and the true ones, which
+    `marks`, (classes,), has with 1."""
+    if task.kind == "regression":
+        return dict.fromkeys(range(task.outputs), ("value", BLUE))
+    order = (-scores).argsort(kind="stable").tolist()
+    predicted = [number for number in order if scores[number] >= threshold] if threshold else order[:1]
+    wanted: Wanted = {}
+    for number in predicted:
+        right = marks is not None and marks[number]
+        wanted[number] = ("predicted", BLUE if marks is None else GREEN if right else RED)
+    if not predicted:
+        wanted[order[0]] = ("below the threshold", GREY)
+    for number in order:
+        if marks is not None and marks[number] and number not in predicted:
+            wanted[number] = ("true, not predicted", RED) if threshold else ("true", GREEN)
+    return wanted

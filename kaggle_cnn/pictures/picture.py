@@ -7,10 +7,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 
 from kaggle_cnn.competition.competition import IMAGE_SUFFIXES, Competition
+from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight.sheets import pixels_of
 from kaggle_cnn.runs.run import Run
@@ -54,9 +56,12 @@ def entry_of(competition: Competition, image: str) -> dict[str, Any]:
     return {"name": short_id(competition, image), "pixels": pixels_of(competition.folder / image)}
 
 
-def require_one_class_each(competition: Competition, what: str) -> None:
-    """Raise KcnnError where images have several labels, or numbers."""
-    if competition.kind not in ("multiclass", "ordinal"):
-        raise KcnnError(
-            f"{what} need images of one class each, and this task is {competition.kind}", "kcnn evaluate has its scores"
-        )
+def require_classes(competition: Competition, what: str) -> None:
+    """Raise KcnnError where images have numbers in place of classes or labels."""
+    if competition.kind == "regression":
+        raise KcnnError(f"{what} need classes, and this task is a regression", "kcnn evaluate has its scores")
+
+
+def name_labels(competition: Competition, marks: Array) -> list[str]:
+    """Return the names of the labels that are marked with 1 in `marks`, (classes,)."""
+    return [competition.classes[place] for place in np.flatnonzero(marks)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_cnn.competition.metrics import Array, Metric, metrics_of
+from kaggle_cnn.competition.metrics import Array, Metric, metrics_of, right_each, samples_f_each
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.predictions import Predictions
@@ -36,13 +36,14 @@ def shared_predictions(runs: list[Run], task: Task) -> tuple[Array, Array, list[
 def compare(task: Task, targets: Array, scores: list[Array], decisions: list[Array], seed: int = 0) -> dict[str, Any]:
     """Return how the second of two predictions differs from the first, on the same images, as plain values.
 
-    images; metric, the name of the task's; scores: metric -> one, other, difference, interval, which is that of 95 % by
-    a paired bootstrap (Efron 1979) over the images, its percentiles; better: 0 or 1, or None where they are equal;
-    beyond_noise: whether the interval of the task's metric leaves out 0. For images of one class each also only_one and
-    only_other, how many images just that one has right, and p, of McNemar's exact test (1947) that such images are as
-    likely one way as the other; beyond_noise then needs p below 0.05 too where the metric is accuracy.
+    images; kind, of the task; metric, the name of the task's; scores: metric -> one, other, difference, interval, which
+    is that of 95 % by a paired bootstrap (Efron 1979) over the images, its percentiles; better: 0 or 1, or None where
+    they are equal; beyond_noise: whether the interval of the task's metric leaves out 0. Of classes and labels also
+    only_one and only_other, how many images just that one has right, or has better labels of by their F1; and p, of
+    McNemar's exact test (1947), for labels the sign test, that such images are as likely one way as the other;
+    beyond_noise then needs p below 0.05 too where the metric is accuracy.
     """
-    found: dict[str, Any] = {"images": len(targets), "metric": task.metric.name, "scores": {}}
+    found: dict[str, Any] = {"images": len(targets), "kind": task.kind, "metric": task.metric.name, "scores": {}}
     metrics = metrics_of(task.kind, task.metric.name, task.outputs)[:3]
     for metric in metrics:
         whole = [metric.score(targets, scores[n], decisions[n], None) for n in (0, 1)]
@@ -59,7 +60,7 @@ def compare(task: Task, targets: Array, scores: list[Array], decisions: list[Arr
     found["better"] = None if merits[0] == merits[1] else int(np.argmax(merits))
     low, high = primary["interval"]
     found["beyond_noise"] = bool(low > 0 or high < 0)
-    if targets.ndim == 1:
+    if task.kind != "regression":
         found |= test_counts(targets, decisions)
         if task.metric.name == "accuracy":
             found["beyond_noise"] = found["beyond_noise"] and found["p"] < 0.05
@@ -70,10 +71,17 @@ def test_counts(targets: Array, decisions: list[Array]) -> dict[str, Any]:
     """Return only_one, only_other and p; see `compare`."""
     from scipy.stats import binomtest
 
-    right = [each == targets for each in decisions]
-    only_one, only_other = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    one, other = (rate_each(targets, each) for each in decisions)
+    only_one, only_other = int((one > other).sum()), int((other > one).sum())
     p = float(binomtest(only_one, only_one + only_other).pvalue) if only_one + only_other else 1.0
     return {"only_one": only_one, "only_other": only_other, "p": p}
+
+
+def rate_each(targets: Array, decisions: Array) -> Array:
+    """Return how good each decision is, float (N,): 1 for the right class, else 0; of labels their F1."""
+    if targets.ndim == 1:
+        return right_each(targets, None, decisions)
+    return samples_f_each(targets, None, decisions, beta=1)
 
 
 def bootstrap(
@@ -125,8 +133,11 @@ def macro_f1(sums: Array) -> Array:
 
 
 def disagreements(targets: Array, scores: list[Array], decisions: list[Array]) -> Array:
-    """Return the rows that just one of two has right, those first on which they differ most by the true class's
-    probability. For images of one class each."""
-    rows = np.flatnonzero((decisions[0] == targets) != (decisions[1] == targets))
-    apart = np.abs(scores[0][rows, targets[rows]] - scores[1][rows, targets[rows]])
-    return rows[np.argsort(-apart, kind="stable")]
+    """Return the rows that just one of two has right, or has better labels of, those first on which they differ most:
+    by the true class's probability, or by the F1 of the labels."""
+    one, other = (rate_each(targets, each) for each in decisions)
+    rows = np.flatnonzero(one != other)
+    if targets.ndim == 1:
+        one, other = (each[np.arange(len(targets)), targets] for each in scores)
+    apart = np.abs(one - other)[rows]
+    return np.asarray(rows[np.argsort(-apart, kind="stable")])

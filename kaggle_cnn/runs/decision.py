@@ -14,11 +14,13 @@ from kaggle_cnn.files import whole_file
 
 @dataclass(frozen=True)
 class Decision:
-    """rule: "argmax", the most probable class; "threshold", every label from `threshold` on, and the most probable one
-    always; "rounding", the grade that is nearest to the expected one; "value", the numbers of a regression."""
+    """rule: "argmax", the most probable class; "threshold", every label from `threshold` on, and with `always` the
+    most probable one whatever its probability; "rounding", the grade that is nearest to the expected one; "value", the
+    numbers of a regression."""
 
     rule: str
     threshold: float = 0.5
+    always: bool = True
 
     def decide(self, scores: Array) -> Array:
         """Return decisions for `scores` (N, outputs), in the form of the targets; see metrics."""
@@ -29,7 +31,8 @@ class Decision:
             return np.asarray(np.floor(expected + 0.5).astype(int))
         if self.rule == "threshold":
             chosen = (scores >= self.threshold).astype(np.uint8)
-            chosen[np.arange(len(chosen)), scores.argmax(axis=1)] = 1
+            if self.always:
+                chosen[np.arange(len(chosen)), scores.argmax(axis=1)] = 1
             return chosen
         return np.asarray(scores.argmax(axis=1))
 
@@ -50,7 +53,8 @@ def fit_decision(task: Task, targets: Array, scores: Array) -> Decision:
     """Return the decision rule for a task, fitted on the out-of-fold `scores` (N, outputs) and their `targets`.
 
     Of several labels the threshold is the one of 0.05, 0.10 ... 0.95 at which the task's metric is best, the nearest to
-    0.5 among equals; where the metric reads probabilities, at which the mean F1 of an image is best.
+    0.5 among equals; where the metric reads probabilities, at which the mean F1 of an image is best. Where some images
+    have no label, predicting none is tried too.
     """
     if task.kind == "regression":
         return Decision("value")
@@ -59,6 +63,8 @@ def fit_decision(task: Task, targets: Array, scores: Array) -> Decision:
     if task.kind == "multiclass":
         return Decision("argmax")
     metric = task.metric if task.metric.needs == "decisions" else find_metric("samples_f1")
-    rules = [Decision("threshold", float(each)) for each in sorted(np.arange(1, 20) / 20, key=lambda t: abs(t - 0.5))]
+    thresholds = sorted((np.arange(1, 20) / 20).tolist(), key=lambda threshold: abs(threshold - 0.5))
+    always = [True] if (targets.sum(axis=1) > 0).all() else [True, False]
+    rules = [Decision("threshold", threshold, each) for each in always for threshold in thresholds]
     merits = [metric.merit(metric.score(targets, scores, rule.decide(scores), None)) for rule in rules]
     return rules[int(np.argmax(merits))]

@@ -151,7 +151,7 @@ def test_an_evaluation_of_several_labels():
     numbers = measure(task, targets, scores, fit_decision(task, targets, scores))
     lines = drawn(measures({"flip": numbers}, task.classes, 80, "samples_f1", "flip"), 80)
     assert lines[0] == "samples F1 1.0000 on 4 validation images, tta flip"
-    assert any("a label is predicted from a probability of 0.50" in line for line in lines)
+    assert any("several labels: each is predicted from a probability of 0.50, the most" in line for line in lines)
     assert sum(line.startswith(("red ", "round ")) for line in lines) == 2
 
 
@@ -233,7 +233,7 @@ def overview(**changed):
         "advice": ["kcnn train resnet"],
         "classes": {"cat": {"train": 3, "share": 0.75}, "dog": {"train": 1, "share": 0.25}}, "values": {},
         "train": part, "test": {**part, "images": 0, "problems": {}},
-        "same": {"groups": 1, "across": 1, "conflicting": 1, "members": members},
+        "near": [], "kept_together": "same", "same": {"groups": 1, "across": 1, "conflicting": 1, "members": members},
     }  # fmt: skip
     return {**found, **changed}
 
@@ -307,7 +307,7 @@ def test_progress_without_a_terminal_is_lines():
 
 def test_progress_on_a_terminal_removes_its_bars():
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
-    row = {"epoch": 1, "loss": 1.0, "label_accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.75}
+    row = {"epoch": 1, "loss": 1.0, "top_accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.75}
     with contextlib.suppress(KeyboardInterrupt), ConsoleProgress(console) as progress:
         progress.fold(0, 100, 10, 2, 0)
         progress.step(0, 5, row)
@@ -319,7 +319,7 @@ def test_progress_on_a_terminal_removes_its_bars():
         raise KeyboardInterrupt
     assert not progress.bar.live.is_started
     written = console.file.getvalue()
-    assert "label accuracy 0.5000" in written
+    assert "top accuracy 0.5000" in written
     assert "\x1b[1;32mvalidation accuracy 0.7500" in written
     assert {"[red]", "[blue]"} <= set(re.findall(r"\[[a-z]+\]", written))
     assert written.count("\x1b[?25l") == written.count("\x1b[?25h")  # the cursor is shown again

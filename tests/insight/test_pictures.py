@@ -91,12 +91,14 @@ def test_grids_are_legible(count):
             "distance": 0.123456,
             "part": "train",
             "note": "train, distance 3",
+            "lines": [(f"true {name}", "green"), (f"100% {name}", "red")],
             "best": [(other, 0.2) for other in classes_of(5)],
         }
         for number, name in enumerate(classes_of(count))
     ]
     require_legible(sheets.mistakes(entries, "mistakes " * 30))
-    require_legible(sheets.predictions(entries, "the five most probable"))
+    ranked = [{**each, "true": [each["true"]], "predicted": [NAMES[0]]} for each in entries]
+    require_legible(sheets.predictions(ranked, "the five most probable"))
     said = [{**each, "said": [(each["true"], 0.5), (NAMES[4], 0.25)], "right": [True, False]} for each in entries]
     require_legible(sheets.disagreements(said, ["tiny-001", "a-recipe-with-a-long-name-002"], "disagreements"))
     require_legible(sheets.neighbours(noise(), "x" * 90, entries, "neighbours"))
@@ -215,6 +217,29 @@ def test_grad_cam_lights_the_corner_that_counts(keras, form):
         assert heat.max() == 1
         assert heat[corner].sum() > 0.9 * heat.sum()
     assert (model.predict(image, verbose=0) == before).all()  # grad_cam does not change the model
+
+
+def test_grad_cam_looks_at_the_last_map_that_is_not_too_small_or_at_the_layer_that_is_named(keras):
+    from kaggle_cnn.learn.network import grad_cam
+
+    inputs = x = keras.Input((16, 16, 1), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 255)(x)
+    for number, side in enumerate((16, 8, 4, 2)):
+        weights = {"kernel_initializer": "ones", "use_bias": False, "padding": "same", "name": f"map_{side}"}
+        x = keras.layers.Conv2D(1, 2 if number else 1, strides=2 if number else 1, **weights)(x)
+    dense = keras.layers.Dense(2, kernel_initializer="ones", use_bias=False)
+    model = keras.Model(inputs, dense(keras.layers.GlobalAveragePooling2D()(x)))
+    image = np.zeros((1, 16, 16, 1), np.uint8)
+    image[0, 4, 4] = image[0, 4, 8] = 255
+    heat = {name: grad_cam(model, image, 0, name) for name in ("map_16", "map_8", "map_4")}
+    assert (heat["map_16"][4] > 0.5).sum() == 2
+    assert (heat["map_8"][4] > 0.5).sum() > 2
+    assert (heat["map_4"] != heat["map_8"]).any()
+    assert (grad_cam(model, image, 0) == grad_cam(model, image, 0, "map_8")).all()
+    with pytest.raises(KcnnError, match="'dense' is not a layer with a feature map") as caught:
+        grad_cam(model, image, 0, "dense")
+    assert caught.value.hint == "the layers with a map are: map_16, map_8, map_4, map_2"
+    assert not grad_cam(model, 0 * image, 0).any()  # nothing speaks for it
 
 
 def test_two_nested_models_may_have_layers_of_one_name(keras):

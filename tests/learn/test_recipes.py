@@ -145,7 +145,7 @@ def test_a_recipe_that_ends_in_an_activation_is_refused(keras, activation):
     task = task_of("multiclass", 3)
     ends = [
         keras.layers.Activation(activation),
-        keras.layers.Dense(3, activation=activation),
+        keras.layers.Dense(3, activation=activation, name="last"),
         getattr(keras.ops, activation),
     ]
     for end in [*ends, keras.layers.Softmax()] if activation == "softmax" else ends:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from conftest import edit_competition, in_this_process
+from scipy.stats import binomtest
 from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
 from kaggle_cnn.competition.metrics import find_metric
@@ -95,11 +96,20 @@ def test_several_labels_and_numbers_compare_too():
     decisions = [(each >= 0.5).astype(np.uint8) for each in (far, near)]
     found = compare(task_of("samples_f1", 3, "multilabel"), marks, [far, near], decisions)
     assert (found["better"], found["beyond_noise"]) == (1, True)
-    assert "p" not in found
+    rated = [
+        [f1_score(true, row, zero_division=1) for true, row in zip(marks, each, strict=True)] for each in decisions
+    ]
+    one, other = np.array(rated)
+    assert (found["only_one"], found["only_other"]) == ((one > other).sum(), (other > one).sum())
+    assert found["p"] == pytest.approx(binomtest(found["only_one"], int((one != other).sum())).pvalue)
+    rows = disagreements(marks, [far, near], decisions)
+    assert sorted(rows) == np.flatnonzero(one != other).tolist()
+    assert (np.diff(np.abs(one - other)[rows]) <= 1e-9).all()
     values = draw.normal(size=(100, 1))
     close, wide = values + draw.normal(0, 0.1, values.shape), values + draw.normal(0, 1, values.shape)
     found = compare(task_of("rmse", 1, "regression"), values, [close, wide], [close, wide])
     assert (found["better"], found["beyond_noise"]) == (0, True)
+    assert "p" not in found
 
 
 def test_a_run_beside_itself_is_within_noise():
