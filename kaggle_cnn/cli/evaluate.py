@@ -24,6 +24,9 @@ def evaluate(
         typer.Option(help="Average views by this policy: none, flip, shift or ten-crop. Repeat it for more."),
     ] = None,
     crop: CropOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every class and the confusion matrix, where there are more than 30.")
+    ] = False,
     competition: CompetitionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -33,6 +36,6 @@ def evaluate(
     with progress() as shown:
         numbers = api.evaluate(runs or [], tta or [], crop, competition, progress=shown)
     if not as_json:
-        return print_evaluation(numbers)
+        return print_evaluation(numbers, every)
     # The numbers of the run's own policy come first, so that a script need not know its name.
     return print_json({**numbers, **numbers["tta"][numbers["primary"]]})

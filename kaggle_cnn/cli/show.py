@@ -99,7 +99,7 @@ def predictions(
     image: Annotated[
         list[str] | None, typer.Option("--image", help="Show this validation image. Repeat it for more.")
     ] = None,
-    count: CountOption = 12,
+    count: FewOption = 12,
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:

@@ -148,12 +148,14 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
-def print_evaluation(numbers: dict[str, Any]) -> None:
-    """Print the tables of an evaluation; `numbers` as api.evaluate returns them."""
+def print_evaluation(numbers: dict[str, Any], whole: bool = False) -> None:
+    """Print the tables of an evaluation, of many classes the worst or the `whole`; `numbers` are those of
+    api.evaluate."""
     from kaggle_cnn.insight.evaluation import measures, scores_table
 
     screen = console()
-    tables = measures(numbers["tta"], numbers["classes"], screen.width, numbers["metric"], numbers["primary"])
+    names = (numbers["metric"], numbers["primary"])
+    tables = measures(numbers["tta"], numbers["classes"], screen.width, *names, whole)
     parts: list[Any] = ["", tables, ""]
     if len(numbers["members"]) > 1:
         mean = numbers["tta"][numbers["primary"]]["scores"]

@@ -1,7 +1,9 @@
 """Shared parts of all pictures: fonts, colours, sizes, thumbnails, and writing to a file."""
 
+import logging
 import warnings
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,15 @@ DPI = 144  # a point is two pixels
 PAGE = 2400  # pixels: how high and how wide a picture of many classes may be, to be read on a screen
 BLUE, ORANGE, GREEN, RED, GREY = "#2563eb", "#d97706", "#15803d", "#b91c1c", "#6b7280"
 SERIES = (BLUE, ORANGE, GREEN, "#9333ea", "#0891b2", "#be185d", "#4d7c0f", "#78350f")
-# Fonts for names in scripts other than Latin, Greek, Cyrillic, Arabic and Hebrew. Only the installed ones are used.
+# Fonts for names in scripts other than Latin, Greek, Cyrillic, Arabic and Hebrew, of which the installed ones are used;
+# and those that packages have for Chinese, Japanese and Korean, so that these are legible on every computer.
 OTHER_SCRIPTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo",
     "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Arial Unicode MS",
     "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Bengali", "Nirmala UI",
 )  # fmt: skip
+PACKAGED = {"zhplot": "NotoSansSC-Regular.ttf", "koreanize_matplotlib": "NanumGothic.ttf"}
+LEAST_SIDE = 90  # pixels of an image in a grid, for its text to say something
 Line = tuple[str, str]  # a text and its colour
 
 
@@ -53,9 +58,17 @@ def figure(width: float, height: float, **settings: Any) -> Figure:
 
 @lru_cache
 def find_fonts() -> list[str]:
-    """Return the default font and the installed ones of OTHER_SCRIPTS."""
+    """Return the default font, the installed ones of OTHER_SCRIPTS, and those of PACKAGED."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed)]
+    fonts = ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed)]
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it warns where a font has no bold weight
+    for package, file in PACKAGED.items():
+        found = find_spec(package)  # it is not imported: both change matplotlib's settings then
+        path = Path(found.origin).with_name("fonts") / file if found and found.origin else None
+        if path and path.is_file():
+            font_manager.fontManager.addfont(path)
+            fonts.append(font_manager.FontProperties(fname=path).get_name())
+    return fonts
 
 
 def save(drawn: Figure, path: Path, svg: bool = False) -> list[Path]:
@@ -176,11 +189,15 @@ class Sheet:
 def caption_grid(cells: list[tuple[Array, str, list[Line]]], columns: int, side: int, title: str) -> Figure:
     """Draw a grid of images with text below each.
 
-    A cell is an image, uint8 (height, width, 1 or 3), the name of its file, and lines of (text, colour).
+    A cell is an image, uint8 (height, width, 1 or 3), the name of its file, and lines of (text, colour). Where more
+    cells than fit on a page stand in `columns` of images of `side` pixels, there are more columns of smaller ones.
     """
     gap, line, head = 16, 22, 44
     lines = 1 + max((len(texts) for *_, texts in cells), default=0)
     columns = max(1, min(columns, len(cells)))
+    while head + gap + -(-len(cells) // columns) * (side + lines * line + gap) > PAGE and side > LEAST_SIDE:
+        columns += 1
+        side = min(side, (PAGE - gap) // columns - gap)
     rows = -(-len(cells) // columns)
     width = max(gap + columns * (side + gap), 480)
     sheet = Sheet(width, head + rows * (side + lines * line + gap) + gap)

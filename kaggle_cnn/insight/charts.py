@@ -27,9 +27,11 @@ from kaggle_cnn.insight.canvas import (
     measure_text,
     shorten,
 )
+from kaggle_cnn.insight.evaluation import most_errors
 from kaggle_cnn.insight.tables import column_title, find_best_row
 
 LONGEST_NAME = 320  # pixels
+MOST_CLASSES = 120  # of a confusion matrix: a page has room for their names
 SIZES = 460  # pixels, the side of the chart of image sizes
 MOST_BARS = 576  # six columns of 96
 LIGHT = "#dbeafe"
@@ -104,17 +106,23 @@ def normalise_rows(confusion: Array) -> Array:
 def confusion(counts: Array, classes: list[str], title: str) -> Figure:
     """Draw a confusion matrix: a row for each true class, a column for each predicted class.
 
-    The colour of a cell is its share of the row. Counts above 0 are written in the cells, and a cell is large enough
-    for its number. Above 150 classes there are no numbers. `title` names the run and the TTA policy.
+    The colour of a cell is its share of the row. Counts above 0 are written in the cells, where a page of PAGE x PAGE
+    pixels has room for them. Of more than MOST_CLASSES classes those with the most errors are drawn. `title` names the
+    run and the TTA policy.
     """
+    if len(classes) > MOST_CLASSES:
+        chosen = most_errors(counts.tolist(), MOST_CLASSES)
+        title += f"; the {len(chosen)} of {len(classes):,} classes with the most errors"
+        counts, classes = counts[np.ix_(chosen, chosen)], [classes[place] for place in chosen]
     number = len(classes)
     size = 8 if number <= 30 else 6 if number <= 60 else 5
-    widest = max(measure_text(f"{count}", size) for count in counts.ravel())
-    numbered = number <= 150
-    cell = max(56 if number <= 12 else 40 if number <= 30 else 26, widest + 14) if numbered else 14
-    name_size = min(8, size + 1) if numbered else 5
+    name_size = min(8, size + 1)
     names = [shorten(name, LONGEST_NAME, name_size) for name in classes]
     longest = max(measure_text(name, name_size) for name in names)
+    widest = max(measure_text(f"{count}", size) for count in np.unique(counts))
+    room = int((PAGE - longest - 140) // number)
+    cell = min(max(56 if number <= 12 else 40 if number <= 30 else 26, widest + 14), max(room, 14))
+    numbered = widest + 4 <= cell
     left, top, bottom, side = longest + 70, 60, longest + 70, cell * number
     width, height = max(left + side + 30, measure_text(title, 9, "bold") + 60), top + side + bottom
     drawn = figure(width, height)

@@ -1,7 +1,8 @@
 """Tables of an evaluation: confusion, classes, values of a regression, and TTA policies. They fit a given width."""
 
+import re
 from collections.abc import Iterable, Sequence
-from itertools import chain, product
+from itertools import chain, product, takewhile
 from typing import Any
 
 import numpy as np
@@ -14,34 +15,42 @@ from rich.text import Text
 
 from kaggle_cnn.competition.metrics import find_metric
 
+MANY = 30  # from more classes on, the worst are shown first
+WORST = 15  # confusions and classes
 Numbers = dict[str, Any]  # of one TTA policy, as measures.measure returns them
 
 
 def measures(
-    by_policy: dict[str, Numbers], classes: Sequence[str], width: int, metric_name: str, primary: str
+    by_policy: dict[str, Numbers],
+    classes: Sequence[str],
+    width: int,
+    metric_name: str,
+    primary: str,
+    whole: bool = False,
 ) -> RenderableType:
     """Return all tables of an evaluation.
 
     `by_policy` maps a TTA policy to its numbers. The tables of classes, confusion and values are those of the policy
-    `primary`. The last table has a row for each policy.
+    `primary`. The last table has a row for each policy. Of more than MANY classes the confusion matrix is left out, and
+    the WORST confusions and classes stand for all, unless the `whole` is asked for.
     """
     numbers = by_policy[primary]
     score = f"{find_metric(metric_name).title} {numbers['scores'][metric_name]:.4f}"
-    parts: list[RenderableType] = [
-        Text(f"{score} on {numbers['images']:,} validation images, tta {primary}", "bold"),
-        "",
-    ]
+    parts: list[RenderableType] = [Text(f"{score} on {numbers['images']:,} validation images, tta {primary}", "bold")]
     if "per_value" in numbers:
-        return Group(*parts, value_table(numbers, width), "", summary_table(by_policy, metric_name))
-    if "confusion" in numbers:
-        parts += [Text("confusion matrix: rows are true classes, columns are predicted classes"), ""]
+        return Group(*parts, "", value_table(numbers, width), "", summary_table(by_policy, metric_name))
+    some = len(classes) > MANY and not whole
+    if "confusion" in numbers and some:
+        parts += pair_lines(numbers["confusion"], classes)
+    elif "confusion" in numbers:
+        parts += ["", Text("confusion matrix: rows are true classes, columns are predicted classes"), ""]
         parts.append(confusion_table(numbers["confusion"], classes, width))
     else:
         always = ", the most probable one always" if numbers["always"] else ""
-        parts.append(
-            Text(f"several labels: each is predicted from a probability of {numbers['threshold']:.2f}{always}")
-        )
-    return Group(*parts, "", class_table(numbers, width), "", summary_table(by_policy, metric_name))
+        rule = f"several labels: each is predicted from a probability of {numbers['threshold']:.2f}{always}"
+        parts += ["", Text(rule)]
+    table = class_table(numbers, width, WORST if some else None)
+    return Group(*parts, "", table, "", summary_table(by_policy, metric_name))
 
 
 def confusion_table(confusion: list[list[int]], classes: Sequence[str], width: int) -> RenderableType:
@@ -138,30 +147,58 @@ def truncate(name: str, width: int) -> str:
 def abbreviations(classes: Iterable[str], length: int) -> list[str]:
     """Return a different short name for each class, at most `length` terminal cells wide.
 
-    It is the first letters of the name, or the first ones and a later one, or, if other classes have these already, a
-    number in letters and digits.
+    It is the first letters of what tells the classes apart; where classes share these, the first letters of the words
+    that they share and of the first word that they do not, or the first ones and a later one, or, if other classes have
+    these already, a number in letters and digits.
     """
-    taken: dict[str, None] = {}
-    for name in classes:
-        letters = "".join(letter for letter in name if letter.isalnum())
-        first = [letters[:length], *(letters[: length - 1] + letter for letter in letters[length:])]
+    words = find_telling_words(list(classes))
+    first = ["".join(each)[:length] for each in words]
+    taken: dict[str, int] = {}
+    order = sorted(range(len(words)), key=lambda place: first.count(first[place]) > 1)  # those that share none go first
+    for place in order:
+        rivals = [other for number, other in enumerate(words) if number != place and first[number] == first[place]]
+        shared = max((count_shared(words[place], other) for other in rivals), default=0)
+        head = "".join(word[0] for word in words[place][:shared])[: length - 1]
+        letters = "".join(words[place][shared:]) or "".join(words[place])
+        rest = length - len(head)
+        tries = [head + letters[:rest], *(head + letters[: rest - 1] + letter for letter in letters[rest:])]
         counted = map("".join, product("0123456789abcdefghijklmnopqrstuvwxyz", repeat=length))
-        fitting = (short for short in chain(first, counted) if short and cell_len(short) <= length)
-        taken[next(short for short in fitting if short not in taken)] = None
-    return list(taken)
+        fitting = (short for short in chain(tries, counted) if short and cell_len(short) <= length)
+        taken[next(short for short in fitting if short not in taken)] = place
+    return sorted(taken, key=lambda short: taken[short])
+
+
+def find_telling_words(names: list[str]) -> list[list[str]]:
+    """Return the words of each name that tell it from the others: without those that all have, and without numbers
+    where the rest is enough, as in n02085620-Chihuahua and n02085782-Japanese_spaniel."""
+    words = [re.findall(r"[^\W\d_]+|\d+", name) for name in names]
+    common = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
+    telling = [[word for word in each if word not in common] or each for each in words]
+    letters = [[word for word in each if not word.isdecimal()] for each in telling]
+    return letters if all(letters) and len(set(map(tuple, letters))) == len(set(map(tuple, telling))) else telling
+
+
+def count_shared(one: list[str], other: list[str]) -> int:
+    """Return how many words two names have in common at their beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def pair_lines(confusion: list[list[int]], classes: Sequence[str]) -> list[Text]:
-    """Return the five most confused pairs in words. A very long name of a class is truncated."""
+    """Return the most confused pairs in words, five or of many classes WORST. A very long name is truncated."""
     lines = []
-    for true, predicted, count in confused_pairs(confusion):
+    for true, predicted, count in confused_pairs(confusion, count_pairs(len(classes))):
         total = sum(confusion[true])
         names = f"{truncate(classes[true], 30)} predicted as {truncate(classes[predicted], 30)}"
         lines.append(Text(f"  {count} of {total} {names} ({count / total:.0%})"))
     return [Text("\nmost confused", style="bold"), *lines] if lines else [Text("\nno errors", style="bold")]
 
 
-def confused_pairs(confusion: list[list[int]], most: int = 5) -> list[tuple[int, int, int]]:
+def count_pairs(classes: int) -> int:
+    """Return how many confusions to show."""
+    return WORST if classes > MANY else 5
+
+
+def confused_pairs(confusion: list[list[int]], most: int) -> list[tuple[int, int, int]]:
     """Return (true class, predicted class, count) of the most frequent errors, the largest count first."""
     wrong = np.array(confusion)
     np.fill_diagonal(wrong, 0)
@@ -170,21 +207,28 @@ def confused_pairs(confusion: list[list[int]], most: int = 5) -> list[tuple[int,
     return [(int(true), int(given), int(wrong[true, given])) for true, given in pairs if wrong[true, given]]
 
 
-def class_table(numbers: Numbers, width: int) -> RenderableType:
+def class_table(numbers: Numbers, width: int, most: int | None = None) -> RenderableType:
     """Return precision, recall, F1 and support of each class, then their averages; of several labels also how many
-    images miss a label and how many have it wrongly, and which labels stand in the place of which."""
+    images miss a label and how many have it wrongly, and which labels stand in the place of which. With `most`, only
+    so many classes are shown, those of the lowest F1 first."""
     outcomes = numbers.get("outcomes", {})
     counts = ["missed", "false"] if outcomes else []
     table = make_table(
         "label" if outcomes else "class", ["precision", "recall", "f1", "support", *counts], max(width - 54, 12)
     )
     rows = list(numbers["per_class"].items())
+    parts: list[RenderableType] = [table]
+    if most and most < len(rows):
+        line = f"the {most} of {len(rows):,} classes with the lowest F1; kcnn evaluate --all shows every one"
+        parts = [Text(line), "", table]
+        present = [row for row in rows if row[1]["support"]]
+        rows = sorted(present, key=lambda row: (row[1]["f1"], -row[1]["support"]))[:most]
     for number, (name, scores) in enumerate(rows, 1):
         wrong = [f"{outcomes[name][count]:,}" for count in counts]
         table.add_row(Text(name), *format_scores(scores), *wrong, end_section=number == len(rows))
     for name, scores in numbers["averages"].items():
         table.add_row(Text(f"{name} average", style="bold"), *format_scores(scores))
-    return Group(table, *exchange_lines(numbers)) if outcomes else table
+    return Group(*parts, *exchange_lines(numbers)) if outcomes else Group(*parts)
 
 
 def exchange_lines(numbers: Numbers) -> list[Text]:
@@ -194,7 +238,7 @@ def exchange_lines(numbers: Numbers) -> list[Text]:
     supports = [counts["right"] + counts["missed"] for counts in outcomes.values()]
     lines = [
         Text(f"  {count} of {supports[missed]} {labels[missed]} missed, with {labels[false]} in its place")
-        for missed, false, count in confused_pairs(numbers["exchanged"])
+        for missed, false, count in confused_pairs(numbers["exchanged"], count_pairs(len(outcomes)))
     ]
     return [Text("\nmost exchanged", style="bold"), *lines] if lines else []
 

@@ -28,7 +28,7 @@ from kaggle_cnn.insight.canvas import (
 
 MOST_CHANNELS = 16  # maps of a layer in `activations`
 MOST_FILTERS = 64  # rows and columns of a grid of filters
-SMALL_SIDE, MOST_ROWS = 64, 396  # of `contact`: pixels of an image among many; 12 columns of 33 rows
+SMALL_SIDE, MOST_ROWS = 64, 330  # of `contact`: pixels of an image among many; 10 columns of 33 rows
 Entry = dict[str, Any]  # an image and its texts; each function names the keys
 
 
@@ -86,28 +86,36 @@ def mosaic(tiles: list[Array], columns: int, times: int, title: str) -> Figure:
 
 
 def activations(image: Array, name: str, walk: list[tuple[str, str, Array]]) -> Figure:
-    """Draw the image, uint8 (height, width, channels), and below it the first maps of each step of `walk`.
+    """Draw the image, uint8 (height, width, channels), and below it the first maps of each step of `walk`; of more
+    steps than fit on a page, of an even choice.
 
     `walk` is the result of learn.network.activations. Each map is scaled to its own range; bright is a high value.
     """
     side, gap, edge, head = 64, 4, 20, 30
     row = head + side + 16
-    width = 2 * edge + MOST_CHANNELS * (side + gap)
+    across = edge + MOST_CHANNELS * (side + gap)
     top = 48 + 160 + 24
-    sheet = Sheet(width, top + len(walk) * row + edge)
-    sheet.write(edge, 12, f"activations for {name}", width - 2 * edge, size=9, weight="bold")
+    most = (PAGE - top - edge) // row
+    shown = [walk[place] for place in np.linspace(0, len(walk) - 1, min(len(walk), 2 * most)).astype(int)]
+    blocks = 2 if len(shown) > most else 1
+    down = -(-len(shown) // blocks)
+    width = edge + blocks * across
+    sheet = Sheet(width, top + down * row + edge)
+    some = f", {len(shown)} of {len(walk)} steps" if len(shown) < len(walk) else ""
+    sheet.write(edge, 12, f"activations for {name}{some}", width - 2 * edge, size=9, weight="bold")
     sheet.draw_image(edge, 48, thumbnail(image, 160))
-    for number, (layer, what, maps) in enumerate(walk):
-        height, across, channels = maps.shape
-        shown = min(channels, MOST_CHANNELS)
-        line = f"{layer}: {what}, {height}x{across}x{channels}"
-        line += f", the first {shown}" if shown < channels else ""
-        sheet.write(edge, top + number * row, line, width - 2 * edge)
-        for channel in range(shown):
+    for number, (layer, what, maps) in enumerate(shown):
+        left, high = edge + (number // down) * across, top + (number % down) * row
+        height, wide, channels = maps.shape
+        count = min(channels, MOST_CHANNELS)
+        line = f"{layer}: {what}, {height}x{wide}x{channels}"
+        line += f", the first {count}" if count < channels else ""
+        sheet.write(left, high, line, across - 2 * edge)
+        for channel in range(count):
             values = maps[..., channel : channel + 1]
             grey = scale_values(values) if np.ptp(values) else np.zeros(values.shape, np.uint8)
-            tile = shrink(enlarge(grey, max(1, side // max(height, across))), side)
-            sheet.draw_image(edge + channel * (side + gap), top + number * row + head - 4, tile)
+            tile = shrink(enlarge(grey, max(1, side // max(height, wide))), side)
+            sheet.draw_image(left + channel * (side + gap), high + head - 4, tile)
     return sheet.finish()
 
 
@@ -146,7 +154,7 @@ def predictions(entries: list[Entry], title: str) -> Figure:
     (class, probability).
     """
     side, gap, line, bars, edge = 150, 24, 27, 300, 20
-    columns = min(3, max(1, len(entries)))
+    columns = min(3 if len(entries) <= 33 else 4, max(1, len(entries)))
     rows = -(-len(entries) // columns)
     cell = side + 12 + bars + gap
     sheet = Sheet(2 * edge + columns * cell, 48 + rows * (side + line + gap) + edge)
@@ -183,8 +191,9 @@ def contact(rows: list[tuple[str, str, list[Array]]], side: int, title: str, hea
     label = int(min(longest, 300 if blocks == 1 else 110 if blocks > 4 else 180)) + 20
     columns = max((len(images) for *_, images in rows), default=1)
     if blocks > 1:
-        columns = max(1, min(columns, ((PAGE - 2 * edge) // blocks - label) // (side + gap)))
-    across, down = label + columns * (side + gap), -(-len(rows) // blocks)
+        columns = max(1, min(columns, ((PAGE - 2 * edge) // blocks - label - edge) // (side + gap)))
+    between = edge if blocks > 1 else 0
+    across, down = label + columns * (side + gap) + between, -(-len(rows) // blocks)
     whole = max(2 * edge + blocks * across, 640)
     sheet = Sheet(whole, top + down * (side + gap) + edge)
     sheet.write(edge, 12, title, whole - 2 * edge, size=9, weight="bold")

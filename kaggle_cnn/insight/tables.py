@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich import box
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from kaggle_cnn.competition.metrics import find_metric
+from kaggle_cnn.insight.evaluation import MANY
 
 STANDARD = ("accuracy", "macro_f1", "log_loss", "rmse", "mae", "r2")  # two of these follow the competition's metric
 WIDE = 92  # columns of the terminal from which runs_table has a date
@@ -116,8 +118,8 @@ def overview_tables(found: dict[str, Any]) -> list[RenderableType]:
     return [*parts, *map(Text, lines)]
 
 
-def labels_table(found: dict[str, Any]) -> Table:
-    """Return the number of images of each class, or the range of each value of a regression."""
+def labels_table(found: dict[str, Any]) -> RenderableType:
+    """Return the number of images of each class, of many in columns, or the range of each value of a regression."""
     if found["values"]:
         columns = ["value", "images", "min", "mean", "max"]
         rows = [
@@ -126,7 +128,10 @@ def labels_table(found: dict[str, Any]) -> Table:
         ]
         return plain_table(columns, rows, right=columns[1:])
     rows = [[name, f"{counts['train']:,}", f"{counts['share']:.1%}"] for name, counts in found["classes"].items()]
-    return plain_table(["class", "images", "share"], rows, right=("images", "share"))
+    if len(rows) <= MANY:
+        return plain_table(["class", "images", "share"], rows, right=("images", "share"))
+    cells = [Text.assemble(name[:40], (f" {count}", "dim")) for name, count, _ in rows]
+    return Group(Text(f"{len(rows):,} classes and how many images each has", "bold"), Columns(cells, padding=(0, 2)))
 
 
 def images_table(found: dict[str, Any]) -> Table:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from sklearn.metrics import f1_score
 
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
@@ -67,7 +68,7 @@ def test_every_row_is_one_line_that_fits(width, count, names):
     if len(body) < count:
         assert any(f"the {len(body)} of {count} classes with the most errors" in line for line in lines)
     if count >= 5:
-        assert sum("predicted as" in line for line in lines) == 5
+        assert sum("predicted as" in line for line in lines) == (15 if count > 30 else 5)
 
 
 def is_cell(text):
@@ -113,6 +114,41 @@ def test_abbreviations_differ():
             short = abbreviations(names, length)
             assert len(set(short)) == len(names)
             assert {cell_len(name) <= length for name in short} == {True}
+
+
+def test_abbreviations_are_of_what_differs():
+    assert abbreviations(["Acer_Capillipes", "Acer_Circinatum", "Acer_Mono", "Quercus_Rubra"], 3) == [
+        *("ACa", "ACi", "AMo"),
+        "Que",
+    ]
+    assert abbreviations(["n02085620-Chihuahua", "n02085782-Japanese_spaniel", "n02085936-Maltese_dog"], 3) == [
+        *("Chi", "Jap", "Mal"),
+    ]
+    assert abbreviations([f"class_{number:03}" for number in range(3)], 3) == ["000", "001", "002"]
+    assert abbreviations(["cat", "dog"], 3) == ["cat", "dog"]
+
+
+def test_of_many_classes_the_worst_are_first_and_the_whole_on_request():
+    classes = [f"class {number}" for number in range(99)]
+    labels, probabilities = predictions(99, 10)
+    numbers = measure_classes(labels, probabilities, classes)
+    lines = drawn(measures({"none": numbers}, classes, 80, "accuracy", "none"), 80)
+    assert len(lines) < 60
+    pairs = [line for line in lines if "predicted as" in line]
+    assert len(pairs) == 15
+    counts = [int(line.split()[0]) for line in pairs]
+    confusion = np.array(numbers["confusion"])
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] == (confusion - np.diag(np.diag(confusion))).max()
+    assert "the 15 of 99 classes with the lowest F1; kcnn evaluate --all shows every one" in lines
+    rows = [line.split() for line in lines if line.startswith("class ") and len(line.split()) == 6]
+    scores = sorted(f1_score(labels, probabilities.argmax(axis=1), average=None))
+    assert [float(row[4]) for row in rows] == pytest.approx(scores[:15], abs=6e-4)
+    every = drawn(measures({"none": numbers}, classes, 80, "accuracy", "none", whole=True), 80)
+    assert sum(line.startswith("class ") and len(line.split()) == 6 for line in every) == 99
+    assert any("confusion matrix" in line for line in every)
+    few = drawn(measures({"none": numbers}, classes, 80, "accuracy", "none"), 80)
+    assert not any("confusion matrix" in line for line in few)
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -248,6 +284,13 @@ def test_overview_shows_classes_images_and_duplicates():
     assert "  a.png (cat) = b.png (dog)" in lines
     assert "advice: kcnn train resnet" in lines
     assert lines[-1] == "corrupt: and 2 more, see --json"
+
+
+def test_many_classes_are_listed_in_columns():
+    classes = {f"class {number}": {"train": number, "share": 0.1} for number in range(99)}
+    lines = drawn(tables.overview_tables(overview(classes=classes))[0], 100)
+    assert len(lines) < 40
+    assert all(f"class {number} {number}" in " ".join(lines) for number in range(99))
 
 
 def test_overview_shows_the_values_of_a_regression():

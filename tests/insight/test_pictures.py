@@ -22,8 +22,7 @@ from kaggle_cnn.insight.tables import find_best_row
 from kaggle_cnn.runs.run import open_run
 
 NAMES = ["T-shirt", "ankle boot", "長い名前のクラス", "$x_1$ & <b>", f"a name so {'very ' * 9}long"]
-# Where no font has the letters of the third, boxes are drawn in their place, which are as wide.
-pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font:UserWarning")
+pytestmark = pytest.mark.filterwarnings("error:Glyph .* missing from font:UserWarning")
 
 
 def texts_of(drawn) -> list:
@@ -56,6 +55,12 @@ def require_legible(drawn):
         assert on.tolist() == [number], [boxes[each] for each in on]
 
 
+def require_page(drawn):
+    """It is legible, and not larger than a screen or two."""
+    require_legible(drawn)
+    assert max(drawn.get_size_inches() * canvas.DPI) <= 1.02 * canvas.PAGE
+
+
 def classes_of(count: int) -> list[str]:
     return [f"{NAMES[number % len(NAMES)]}{number}" for number in range(count)]
 
@@ -64,21 +69,67 @@ def noise(side: int = 40, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (side, side + 9, channels)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("count", [2, 5, 10, 20, 99])
-def test_confusion_balance_and_contact_are_legible(count):
+@pytest.mark.parametrize("count", [2, 10, 30, 99, 120, 400])
+def test_confusion_balance_and_contact_are_legible_and_within_a_page(count):
     draw = np.random.default_rng(count)
     counts = draw.integers(0, 30, (count, count)) * (draw.random((count, count)) < 3 / count) + np.diag([1234] * count)
     names = classes_of(count)
-    require_legible(charts.confusion(counts, names, "resnet-001: 90 % of 1,000 validation images, tta flip"))
+    require_page(charts.confusion(counts, names, "resnet-001: 90 % of 1,000 validation images, tta flip"))
     sizes = draw.integers(20, 900, (300, 2))
-    require_legible(charts.balance(dict(zip(names, range(7, 7 + count), strict=True)), sizes, "classes"))
+    require_page(charts.balance(dict(zip(names, range(7, 7 + count), strict=True)), sizes, "classes"))
     values = {name: {"count": 1234.0, "min": -1.25, "mean": 0.5 * n, "max": 99.5} for n, name in enumerate(names)}
     require_legible(charts.ranges(values, sizes, "values"))
+    parts = {name: {"right": 90 + n, "missed": n, "false": 1, "absent": 0} for n, name in enumerate(names)}
+    require_page(charts.outcomes(parts, "resnet-001"))
     rows = [(name, "1,234 images", [noise()] * 3) for name in names]
-    require_legible(sheets.contact(rows, 96, "a competition"))
+    require_page(sheets.contact(rows[: sheets.MOST_ROWS], 96, "a competition"))
 
 
-@pytest.mark.parametrize("count", [1, 7, 24])
+def test_equal_bars_and_one_size_are_sentences():
+    one, several = np.full((9, 2), 32), np.array([[32, 32], [40, 30]])
+    same, other = {"cat": 5, "dog": 5}, {"cat": 5, "dog": 6}
+    assert charts.balance(same, one, "pets") is None
+    for counts, sizes, words, bars, plots in (
+        (same, several, "pets; each of 2 classes has 5", 0, 1),
+        (other, one, "pets; every image has 32x32 pixels", 2, 0),
+        (other, several, "pets", 2, 1),
+    ):
+        page, *plotted = charts.balance(counts, sizes, "pets").axes
+        assert page.texts[0].get_text() == words
+        assert (len(page.patches), len(plotted)) == (bars, plots)
+
+
+SCRIPTS = {
+    "Japanese": "犬とねこ",
+    "Chinese": "学校电车 漢字繁體",
+    "Korean": "강아지",
+    "Arabic": "قطة",
+    "Cyrillic": "Дерево",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_has_a_font(script):
+    """Whatever fonts are installed: those of packages have the letters."""
+    from fontTools.ttLib import TTFont
+    from matplotlib import font_manager
+
+    always = ["DejaVu Sans", "Noto Sans SC", "NanumGothic"]
+    assert set(always) <= set(canvas.find_fonts())
+    known = set()
+    for name in always:
+        known |= set(TTFont(font_manager.findfont(name)).getBestCmap())
+    assert {ord(letter) for letter in SCRIPTS[script]} <= known
+
+
+def test_arabic_letters_are_joined():
+    """Alone, each letter is wider than in its word."""
+    assert canvas.measure_text(SCRIPTS["Arabic"], 20) < 0.9 * sum(
+        canvas.measure_text(letter, 20) for letter in SCRIPTS["Arabic"]
+    )
+
+
+@pytest.mark.parametrize("count", [1, 7, 24, 200])
 def test_grids_are_legible(count):
     entries = [
         {
@@ -96,13 +147,13 @@ def test_grids_are_legible(count):
         }
         for number, name in enumerate(classes_of(count))
     ]
-    require_legible(sheets.mistakes(entries, "mistakes " * 30))
+    require_page(sheets.mistakes(entries, "mistakes " * 30))
     ranked = [{**each, "true": [each["true"]], "predicted": [NAMES[0]]} for each in entries]
-    require_legible(sheets.predictions(ranked, "the five most probable"))
+    require_legible(sheets.predictions(ranked[:40], "the five most probable"))
     said = [{**each, "said": [(each["true"], 0.5), (NAMES[4], 0.25)], "right": [True, False]} for each in entries]
     require_legible(sheets.disagreements(said, ["tiny-001", "a-recipe-with-a-long-name-002"], "disagreements"))
     require_legible(sheets.neighbours(noise(), "x" * 90, entries, "neighbours"))
-    require_legible(sheets.pairs([[each, each] for each in entries], "pairs"))
+    require_legible(sheets.pairs([[each, each] for each in entries[:24]], "pairs"))
     looks = [(f"predicted: {NAMES[4]} 97%", "red", np.zeros((40, 49))), ("true", "green", np.ones((40, 49)))]
     require_legible(sheets.gradcam(noise(), "x" * 90, looks))
 

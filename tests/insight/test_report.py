@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -122,3 +123,35 @@ def test_command_line(train_tiny, tiny_workspace, monkeypatch):
     assert "--set degrees" not in html  # what nobody set
     assert "accuracy, tta ten-crop" in html
     assert "First filters" in html
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; make test installs Debian's where it may")
+def test_the_matrix_of_many_classes_is_clustered_and_its_headers_stay(tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    for number in range(160):
+        save_noise(tmp_path / f"{number}.jpg", (128, 128, 128), np.random.default_rng(number))
+    files = [f"{number}.jpg" for number in range(160)]
+    run, competition, made = make_up(tmp_path, [f"class {n}" for n in range(40)], files)
+    logits = np.repeat(9 * np.eye(40, dtype=np.float32)[made.true][:, None], 2, axis=1)
+    pair = (3, 30)  # confused with each other alone, and far apart in the order of the classes
+    for row in np.flatnonzero(np.isin(made.true, pair))[::2]:
+        logits[row, :, list(pair)] = logits[row, :, list(pair[::-1])]
+    path = tmp_path / "report.html"
+    path.write_text(report(run, competition, replace(made, logits=logits), None, Silent()), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page(viewport={"width": 700, "height": 500})
+        page.goto(path.as_uri())
+        names = page.locator("#confusion tbody th").all_inner_texts()
+        assert sorted(names) == sorted(competition.classes)
+        assert abs(names.index("class 3") - names.index("class 30")) == 1
+        place = "document.querySelector('.matrix')"
+        tops = [
+            f"document.querySelector('#confusion {cell}').getBoundingClientRect()" for cell in ("thead th", "tbody th")
+        ]
+        page.evaluate(f"{place}.scrollIntoView(); {place}.scrollTo(200, 200)")
+        assert page.evaluate(f"{place}.scrollTop") > 50
+        assert page.evaluate(f"{tops[0]}.top - {place}.getBoundingClientRect().top") == pytest.approx(0, abs=2)
+        assert page.evaluate(f"{tops[1]}.left - {place}.getBoundingClientRect().left") == pytest.approx(0, abs=2)
+        browser.close()
