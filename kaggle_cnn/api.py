@@ -50,11 +50,11 @@ def fetch(
 ) -> tuple[Dataset, bool]:
     """Download or link a competition's files to data/<name>/, find out how they are laid out, and draw its folds.
 
-    `given` is "demo", a folder or zip, or a competition's name or address on Kaggle. `include` is a pattern of the
-    files to download, such as "*.csv"; `keep_archive` keeps the zip that Kaggle sent. `folds` draws so many folds in
-    place of five; `group` names a column of the labels whose images with one value stay in one fold; `keep_together`
-    "near" keeps near-duplicates in one too. `choices` are what you know of the files: the folders, the CSV and the
-    column with the labels. `name` is the competition's here.
+    `given` is "demo", a folder or zip, a competition's name or address on Kaggle, or a data set's address there.
+    `include` is a pattern of the files to download, such as "*.csv"; `keep_archive` keeps the zip that Kaggle sent.
+    `folds` draws so many folds in place of five; `group` names a column of the labels whose images with one value stay
+    in one fold; `keep_together` "near" keeps near-duplicates in one too. `choices` are what you know of the files: the
+    folders, the CSV and the column with the labels. `name` is the competition's here.
     Returns the dataset, and whether files were fetched: a second fetch finds them there. The competition becomes the
     current one.
     """

@@ -55,7 +55,7 @@ class Kaggle:
     user, key, token = "tester", "secret-key-0123", "secret-token-4567"
 
     def __init__(self, **tasks: Task):
-        self.tasks = {slug.replace("_", "-"): task for slug, task in tasks.items()}
+        self.tasks = {slug.replace("_", "-"): task for slug, task in tasks.items()}  # a data set is OWNER/NAME
         self.seen, self.ranges, self.times = defaultdict(int), [], []
         self.faults: dict[str, list] = defaultdict(list)
         self.uploads: dict[str, bytes] = {}
@@ -128,8 +128,8 @@ class Kaggle:
                 if fault is not None and fault[0] != "cut":
                     return self.meet(fault)
                 _, slug, name = urlsplit(self.path).path.split("/", 2)
-                task = kaggle.tasks[slug]
-                content = task.archive() if name == f"{slug}.zip" else task.files[unquote(name)]
+                task = kaggle.tasks[unquote(slug)]
+                content = task.archive() if name in (f"{slug}.zip", "archive.zip") else task.files[unquote(name)]
                 tag = f'"{hashlib.md5(content).hexdigest()}"'
                 start = 0
                 if asked and self.headers.get("If-Range", tag) == tag:
@@ -236,6 +236,28 @@ class Kaggle:
         if request["fileName"] not in self.task(request).files:
             raise RefusedError(404, "Not found")
         return f"http://storage.test/{request['competitionName']}/{quote(request['fileName'])}?signature=abc"
+
+    def dataset(self, request: dict) -> tuple[str, Task]:
+        slug = f"{request['ownerSlug']}/{request['datasetSlug']}"
+        if slug not in self.tasks:
+            raise RefusedError(403, "Permission 'datasets.get' was denied")
+        return quote(slug, safe=""), self.tasks[slug]
+
+    def ListDatasetFiles(self, request):
+        files = self.dataset(request)[1].files
+        size, start = min(request.get("pageSize", 20), 200), int(request.get("pageToken") or 0)
+        names = list(files)[start : start + size]
+        return {
+            "datasetFiles": [{"name": name, "totalBytes": len(files[name])} for name in names],
+            "nextPageToken": str(start + size) if start + size < len(files) else "",
+        }
+
+    def DownloadDataset(self, request):
+        slug, _ = self.dataset(request)
+        return f"http://storage.test/{slug}/{quote(request.get('fileName') or 'archive.zip')}?signature=abc"
+
+    def GetDataset(self, request):
+        return {"title": self.dataset(request)[1].title}
 
     def describe(self, slug: str) -> dict:
         task = self.tasks[slug]

@@ -21,8 +21,8 @@ def fetch(
     competition: Annotated[
         str | None,
         typer.Argument(
-            help="A competition's name or address on Kaggle, demo, or a folder or zip. Default: the current one, "
-            "or demo."
+            help="A competition's name or address on Kaggle, a data set's address there, demo, or a folder or zip. "
+            "Default: the current one, or demo."
         ),
     ] = None,
     include: Annotated[str, typer.Option(help="Download only Kaggle's files that match, such as '*.csv'.")] = "",

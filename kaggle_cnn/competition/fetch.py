@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import Any
 
 from kaggle_cnn.competition import local_host
@@ -19,9 +20,9 @@ from kaggle_cnn.competition.listing import list_images
 from kaggle_cnn.competition.opening import find_classes
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import one_at_a_time, read_toml, whole_folder
-from kaggle_cnn.kaggle import competitions
+from kaggle_cnn.kaggle import competitions, datasets
 from kaggle_cnn.kaggle.client import Connection
-from kaggle_cnn.kaggle.errors import competition_url, slug_of
+from kaggle_cnn.kaggle.errors import competition_url, dataset_url, slug_of
 from kaggle_cnn.kaggle.login import connect
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.workspace import Workspace
@@ -40,14 +41,17 @@ def fetch(
 ) -> tuple[Competition, bool]:
     """Put the files of `given` into data/<name>/ and write competition.toml. Return the competition and if it is new.
 
-    `given` is "demo", a folder or zip, or the name or URL of a competition on Kaggle. `include` (a pattern such as
-    "*.csv") and `keep_archive` are for Kaggle only. `choices` is what the user says of the files, and `name` that of
-    the competition. One that was fetched before is returned as it is; with `choices`, its files are read again.
+    `given` is "demo", a folder or zip, the name or URL of a competition on Kaggle, or the URL of a data set there, for
+    which submissions are scored at home. `include` (a pattern such as "*.csv") and `keep_archive` are for Kaggle only.
+    `choices` is what the user says of the files, and `name` that of the competition. One that was fetched before is
+    returned as it is; with `choices`, its files are read again.
     Raises KcnnError where `given` is none of these, or where its files are not an image competition. Files from Kaggle
     stay on the disk then, and the next fetch reads them without a download. See `fetch_from_disk` for others.
     """
     source, slug = resolve(given)
-    name = name or slug or free_name(workspace, competition_name(source), source)
+    if not name:
+        is_competition = slug and "/" not in slug
+        name = slug if slug and is_competition else free_name(workspace, competition_name(source), source)
     if name != as_folder_name(name):
         raise KcnnError(
             f"--name should be letters, digits, dots, dashes and underscores, got '{name}'", "for example: pets"
@@ -66,7 +70,8 @@ def fetch(
     if slug:
         with one_at_a_time(folder):
             about = fetch_from_kaggle(slug, folder, progress, include, keep_archive)
-            known = {"folder": folder, "name": name, "host": "kaggle", "source": source, "include": include}
+            host = "local" if "/" in slug else "kaggle"  # where submissions go
+            known = {"folder": folder, "name": name, "host": host, "source": source, "include": include}
             try:
                 guessed = guess(folder, progress, choices, about.get("metric_words", ""))
             except KcnnError as error:
@@ -78,7 +83,7 @@ def fetch(
             competition.write()
         return competition, True
     if include or keep_archive:
-        raise KcnnError("--include and --keep-archive work only for competitions on Kaggle", "leave them out")
+        raise KcnnError("--include and --keep-archive work only for files on Kaggle", "leave them out")
     return fetch_from_disk(source, folder, name, progress, choices), True
 
 
@@ -156,12 +161,23 @@ def resolve(given: str) -> tuple[str, str | None]:
     if given == "demo" and not path.exists():
         return given, None
     if not path.exists() and (slug := slug_of(given)):
-        return competition_url(slug), slug
+        return page_url(slug), slug
     if "://" in given:
         raise KcnnError(
-            f"{given} is not an address on Kaggle", "use an address like https://www.kaggle.com/competitions/NAME"
+            f"{given} is not an address on Kaggle",
+            "use an address like https://www.kaggle.com/competitions/NAME or https://www.kaggle.com/datasets/OWNER/NAME",
         )
     return str(path.resolve()), None
+
+
+def page_url(slug: str) -> str:
+    """Return the address of a competition, or of the data set OWNER/NAME, on Kaggle."""
+    return dataset_url(slug) if "/" in slug else competition_url(slug)
+
+
+def choose_remote(slug: str) -> ModuleType:
+    """Return the module that lists and downloads the files of a competition, or of the data set OWNER/NAME."""
+    return datasets if "/" in slug else competitions
 
 
 def competition_name(source: str) -> str:
@@ -190,10 +206,11 @@ def as_folder_name(text: str) -> str:
 def fetch_from_kaggle(slug: str, folder: Path, progress: Progress, include: str, keep_archive: bool) -> dict[str, Any]:
     """Download the competition's files to `folder`, where they are not there yet. Return FIELDS as far as known."""
     connection = connect(progress)
-    files = competitions.files(connection, slug)
+    remote = choose_remote(slug)
+    files = remote.files(connection, slug)
     if not files:
-        raise KcnnError(f"'{slug}' has no files to download", f"see {competition_url(slug)}/data")
-    about = competitions.describe(connection, slug)
+        raise KcnnError(f"'{slug}' has no files to download", f"see {page_url(slug)}/data")
+    about = remote.describe(connection, slug)
     known = {key: about[key] for key in FIELDS if about.get(key)}
     chosen = [file for file in files if matches(file.name, include)]
     if not chosen:
@@ -254,7 +271,7 @@ def fetch_archive(
     """
     archive = archive_of(folder)
     if not archive.is_file():
-        competitions.download(connection, slug, None, archive, progress)
+        choose_remote(slug).download(connection, slug, None, archive, progress)
     broken = archive.with_name(f"{archive.name}.broken")
     try:
         with whole_folder(folder) as unpacked:
@@ -304,7 +321,7 @@ def fetch_file(
     if target.is_file():
         return
     arrived = target.with_name(f".{target.name}.arrived")
-    name = competitions.download(connection, slug, file.name, arrived, progress)
+    name = choose_remote(slug).download(connection, slug, file.name, arrived, progress)
     if name.lower().endswith(".zip") and target.suffix.lower() != ".zip" and zipfile.is_zipfile(arrived):
         with tempfile.TemporaryDirectory(dir=target.parent) as unpacked:
             unpack(arrived, Path(unpacked), progress)

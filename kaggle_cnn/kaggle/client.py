@@ -24,12 +24,13 @@ SETTINGS_URL = "https://www.kaggle.com/settings"
 
 @dataclass(frozen=True)
 class Connection:
-    """`client`: the SDK's competition calls; `storage`: a session without credentials, for the URLs that Kaggle gives.
+    """`clients`: the SDK's calls for a "competition" and for a "dataset"; `storage`: a session without credentials, for
+    the URLs that Kaggle gives.
 
     `credential` says which credential is used and where it is stored, never its value; `secrets` are those values.
     """
 
-    client: Any
+    clients: dict[str, Any]
     storage: requests.Session
     credential: str
     secrets: tuple[str, ...]
@@ -61,20 +62,21 @@ class TimeoutAdapter(HTTPAdapter):
         return super().send(request, *arguments, **options)
 
 
-def call(connection: Connection, method: str, patient: bool = True, **fields: Any) -> Any:
+def call(connection: Connection, method: str, patient: bool = True, service: str = "competition", **fields: Any) -> Any:
     """Call one method of the SDK, such as call(connection, "list_data_files", competition_name=...).
 
+    `service` is "competition" or "dataset".
     With `patient`, a call that fails with a temporary error is repeated, see `retry`. Without it, the request is sent
     once at most. Raises the errors of `requests`; `explain_error` makes a KcnnError of them.
     """
-    types = importlib.import_module("kagglesdk.competitions.types.competition_api_service")
+    types = importlib.import_module(f"kagglesdk.{service}s.types.{service}_api_service")
     request = getattr(types, f"Api{''.join(word.capitalize() for word in method.split('_'))}Request")()
     for name, value in fields.items():
         setattr(request, name, value)
 
     def send() -> Any:
         try:
-            return getattr(connection.client, method)(request)
+            return getattr(connection.clients[service], method)(request)
         except requests.RequestException:
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:  # the SDK cannot read the response

@@ -91,11 +91,11 @@ def date_text(date: datetime | None) -> str:
     return date.strftime("%Y-%m-%d %H:%M:%S") if date and date.year > 1 else ""
 
 
-def pages(connection: Connection, method: str, slug: str, part: str, size: int = PAGE) -> Iterator[Any]:
-    """Yield the entries of the field `part` from every page of a list."""
+def pages(connection: Connection, method: str, part: str, size: int = PAGE, **fields: Any) -> Iterator[Any]:
+    """Yield the entries of the field `part` from every page of a list; `fields` are those of `call`."""
     token = ""
     while True:
-        response = call(connection, method, competition_name=slug, page_size=size, page_token=token)
+        response = call(connection, method, page_size=size, page_token=token, **fields)
         entries = getattr(response, part) or []
         yield from entries
         following = response.next_page_token or ""
@@ -107,7 +107,7 @@ def pages(connection: Connection, method: str, slug: str, part: str, size: int =
 def files(connection: Connection, slug: str) -> list[RemoteFile]:
     """Return every file of the competition."""
     with explain_errors(connection, slug, f"listing the files of '{slug}'"):
-        listed = pages(connection, "list_data_files", slug, "files")
+        listed = pages(connection, "list_data_files", "files", competition_name=slug)
         return list({entry.name: RemoteFile(entry.name, entry.total_bytes) for entry in listed}.values())
 
 
@@ -225,7 +225,7 @@ def status(connection: Connection, slug: str, ref: int) -> Submitted | None:
 def submissions(connection: Connection, slug: str) -> list[Submitted]:
     """Return every submission of the user's team, newest first."""
     with explain_errors(connection, slug, f"listing the submissions to '{slug}'"):
-        listed = pages(connection, "list_submissions", slug, "submissions", 100)
+        listed = pages(connection, "list_submissions", "submissions", 100, competition_name=slug)
         found = {each.ref: each for each in map(parse_submission, listed)}
     return sorted(found.values(), key=lambda each: (each.date, each.ref), reverse=True)
 
@@ -249,7 +249,7 @@ def leaderboard(connection: Connection, slug: str) -> list[tuple[str, float, str
     """Return (team, public score, date) of each team, best first, at most 10,000; empty where there is none yet."""
     with explain_errors(connection, slug, f"reading the leaderboard of '{slug}'"):
         rows: list[tuple[str, float, str]] = []
-        for entry in pages(connection, "get_leaderboard", slug, "submissions"):
+        for entry in pages(connection, "get_leaderboard", "submissions", competition_name=slug):
             score = number(entry.score)
             if score is not None:
                 rows.append((entry.team_name or str(entry.team_id), score, date_text(entry.submission_date)))

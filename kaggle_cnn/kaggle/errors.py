@@ -1,4 +1,4 @@
-"""The names of competitions on Kaggle, and what it means when Kaggle refuses a request for one."""
+"""The names of competitions and data sets on Kaggle, and what it means when Kaggle refuses a request for one."""
 
 import contextlib
 import difflib
@@ -15,26 +15,37 @@ SITE = "https://www.kaggle.com"
 
 
 def slug_of(given: str) -> str | None:
-    """Return the slug of the competition that a name or a URL of Kaggle means; None where it looks like neither.
+    """Return the slug of the competition that a name or a URL of Kaggle means, or of the data set that a URL means,
+    OWNER/NAME; None where it looks like none of these.
 
-    Raises KcnnError for a URL of Kaggle that does not lead to a competition, such as an invitation link.
+    Raises KcnnError for a URL of Kaggle that leads to neither, such as an invitation link.
     """
     address = re.fullmatch(r"(?:https?://)?(?:www\.)?kaggle\.com/(.*)", given.strip(), re.IGNORECASE)
     if not address:
         return given.lower() if re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", given) else None
     if slug := re.match(r"(?:competitions|c)/([A-Za-z0-9-]+)", address[1]):
         return slug[1].lower()
+    if slug := re.match(r"datasets/([A-Za-z0-9-]+/[A-Za-z0-9-]+)", address[1]):
+        return slug[1].lower()
     if address[1].startswith("t/"):
         raise KcnnError(
             f"{given} is an invitation link, and Kaggle's API cannot open it",
             "open it in a browser and join; then run kcnn fetch NAME with the last part of the page's address",
         )
-    raise KcnnError(f"{given} is not the address of a competition", f"use an address like {SITE}/competitions/NAME")
+    raise KcnnError(
+        f"{given} is not the address of a competition or a data set",
+        f"use an address like {SITE}/competitions/NAME or {SITE}/datasets/OWNER/NAME",
+    )
 
 
 def competition_url(slug: str) -> str:
     """Return the address of the competition's page."""
     return f"{SITE}/competitions/{slug}"
+
+
+def dataset_url(slug: str) -> str:
+    """Return the address of the data set's page; `slug` is OWNER/NAME."""
+    return f"{SITE}/datasets/{slug}"
 
 
 @contextlib.contextmanager

@@ -70,7 +70,11 @@ def connect(progress: Progress) -> Connection:
     credential = f"{sources[method]()}, user {values.get('username') or 'unknown'}"
     basic = base64.b64encode(f"{values.get('username')}:{values.get('key')}".encode()).decode()
     secrets = tuple(text for text in (token, values.get("token"), values.get("key"), basic) if text)
-    return Connection(client.competitions.competition_api_client, storage, credential, secrets, progress)
+    clients = {
+        "competition": client.competitions.competition_api_client,
+        "dataset": client.datasets.dataset_api_client,
+    }
+    return Connection(clients, storage, credential, secrets, progress)
 
 
 @contextlib.contextmanager

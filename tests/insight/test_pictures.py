@@ -69,7 +69,7 @@ def noise(side: int = 40, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (side, side + 9, channels)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("count", [2, 10, 30, 99, 120, 400])
+@pytest.mark.parametrize("count", [2, 10, 30, 99, 120])
 def test_confusion_balance_and_contact_are_legible_and_within_a_page(count):
     draw = np.random.default_rng(count)
     counts = draw.integers(0, 30, (count, count)) * (draw.random((count, count)) < 3 / count) + np.diag([1234] * count)
@@ -129,7 +129,20 @@ def test_arabic_letters_are_joined():
     )
 
 
-@pytest.mark.parametrize("count", [1, 7, 24, 200])
+def test_hundreds_of_classes_and_images_are_within_a_page():
+    names = classes_of(700)
+    counts = np.diag([9] * 700)
+    counts[5, 6] = counts[600, 6] = 3
+    matrix = charts.confusion(counts, names, "resnet-001")
+    assert "the 120 of 700 classes with the most errors" in matrix.texts[-1].get_text()
+    bars = charts.balance(dict(zip(names, range(1, 701), strict=True)), np.full((9, 2), 32), "classes")
+    rows = [(name, "1 image", [noise()]) for name in names[: sheets.MOST_ROWS]]
+    entries = [{"pixels": noise(), "name": "1.png", "lines": [("true cat", "green")]}] * 200
+    for drawn in (matrix, bars, sheets.contact(rows, 96, "samples"), sheets.mistakes(entries, "mistakes")):
+        assert max(drawn.get_size_inches() * canvas.DPI) <= 1.02 * canvas.PAGE
+
+
+@pytest.mark.parametrize("count", [1, 7, 24])
 def test_grids_are_legible(count):
     entries = [
         {
@@ -149,11 +162,11 @@ def test_grids_are_legible(count):
     ]
     require_page(sheets.mistakes(entries, "mistakes " * 30))
     ranked = [{**each, "true": [each["true"]], "predicted": [NAMES[0]]} for each in entries]
-    require_legible(sheets.predictions(ranked[:40], "the five most probable"))
+    require_legible(sheets.predictions(ranked, "the five most probable"))
     said = [{**each, "said": [(each["true"], 0.5), (NAMES[4], 0.25)], "right": [True, False]} for each in entries]
     require_legible(sheets.disagreements(said, ["tiny-001", "a-recipe-with-a-long-name-002"], "disagreements"))
     require_legible(sheets.neighbours(noise(), "x" * 90, entries, "neighbours"))
-    require_legible(sheets.pairs([[each, each] for each in entries[:24]], "pairs"))
+    require_legible(sheets.pairs([[each, each] for each in entries], "pairs"))
     looks = [(f"predicted: {NAMES[4]} 97%", "red", np.zeros((40, 49))), ("true", "green", np.ones((40, 49)))]
     require_legible(sheets.gradcam(noise(), "x" * 90, looks))
 

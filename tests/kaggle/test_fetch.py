@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from conftest import environment, error_of
-from kaggle_server import Kaggle
+from kaggle_server import Kaggle, Task
 from launching import launch
 
+from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.files import one_at_a_time
 
 
@@ -53,6 +54,28 @@ def test_killed_and_run_again(kaggle, online, work):
     online("fetch", "noise")
     assert kaggle.ranges[-1] == f"bytes={have}-"
     assert_whole(work, kaggle.tasks["noise"])
+
+
+def test_a_data_set_is_downloaded_like_a_competition(kaggle, online, work):
+    """By the address of its page; submissions are scored at home, since Kaggle takes none."""
+    kaggle.tasks["someone/noise"] = Task(dict(kaggle.tasks["noise"].files), title="Cats and dogs")
+    kaggle.faults["GET"] = [("cut", 400_000)]
+    done = online("fetch", "https://www.kaggle.com/datasets/someone/noise/data?select=train")
+    assert "noise: 450 training images of 2 classes, no test images" in done.stdout
+    assert "Cats and dogs: 450 files" in done.stderr
+    assert kaggle.seen["ListDatasetFiles"] == 3
+    assert_whole(work, kaggle.tasks["someone/noise"])
+    competition = Competition.read(work / "data" / "noise")
+    assert (competition.host, competition.title) == ("local", "Cats and dogs")
+    assert competition.source == "https://www.kaggle.com/datasets/someone/noise"
+    assert "is here already" in online("fetch").stderr
+    kaggle.tasks["other/noise"] = Task({"train/a/1.png": b"", **kaggle.tasks["noise"].files}, title="Others")
+    assert "noise-2: " in online("fetch", "kaggle.com/datasets/other/noise", "--include", "*/[0-9].png").stdout
+    refused = online("fetch", "https://www.kaggle.com/datasets/someone/nothing", code=1)
+    assert "Kaggle has no data set 'someone/nothing', or you have no access to it (403)" in refused.stderr
+    assert "check the address: https://www.kaggle.com/datasets/someone/nothing" in refused.stderr
+    refused = online("fetch", "https://www.kaggle.com/code/someone/nothing", code=1)
+    assert "is not the address of a competition or a data set" in refused.stderr
 
 
 def test_a_file_that_changed_is_downloaded_again(kaggle, online, work):
@@ -109,7 +132,7 @@ def test_rules_and_names(kaggle, online):
     ("given", "error"),
     [
         ("https://www.kaggle.com/t/0123abcdef", "an invitation link"),
-        ("https://www.kaggle.com/datasets/a/b", "not the address of a competition"),
+        ("https://www.kaggle.com/code/a/b", "not the address of a competition"),
         ("no_such_folder", "there is no"),
     ],
 )
