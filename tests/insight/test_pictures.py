@@ -69,7 +69,7 @@ def noise(side: int = 40, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (side, side + 9, channels)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("count", [2, 10, 30, 99, 120])
+@pytest.mark.parametrize("count", [2, 10, 99])
 def test_confusion_balance_and_contact_are_legible_and_within_a_page(count):
     draw = np.random.default_rng(count)
     counts = draw.integers(0, 30, (count, count)) * (draw.random((count, count)) < 3 / count) + np.diag([1234] * count)
