@@ -56,17 +56,22 @@ def explain_errors(connection: Connection, slug: str, doing: str) -> Iterator[No
     except requests.RequestException as error:
         status, response = status_of(error), error.response
         # The file storage uses the same statuses, and they mean something else there.
-        if response is not None and status in (403, 404) and "CompetitionApiService" in response.url:
+        if response is not None and status in (403, 404) and "ApiService" in response.url:
             raise explain_refusal(connection, slug, status, message_of(error, connection)) from None
         raise explain_error(error, doing, connection) from None
 
 
 def explain_refusal(connection: Connection, slug: str, status: int, message: str) -> KcnnError:
-    """Return the error for a 403 or 404: the rules are not accepted, or there is no such competition.
+    """Return the error for a 403 or 404: the rules are not accepted, or there is no such competition or data set.
 
     Kaggle uses 403 for both.
     """
     details = f"{status}: {message}" if message else str(status)
+    if "/" in slug:
+        return KcnnError(
+            f"Kaggle has no data set '{slug}', or you have no access to it ({details})",
+            f"check the address: {dataset_url(slug)}",
+        )
     if "rule" in message.lower():
         return KcnnError(
             f"you have not accepted the rules of '{slug}' ({details})",

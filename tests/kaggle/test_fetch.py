@@ -72,7 +72,7 @@ def test_a_data_set_is_downloaded_like_a_competition(kaggle, online, work):
     kaggle.tasks["other/noise"] = Task({"train/a/1.png": b"", **kaggle.tasks["noise"].files}, title="Others")
     assert "noise-2: " in online("fetch", "kaggle.com/datasets/other/noise", "--include", "*/[0-9].png").stdout
     refused = online("fetch", "https://www.kaggle.com/datasets/someone/nothing", code=1)
-    assert "Kaggle has no data set 'someone/nothing', or you have no access to it (403)" in refused.stderr
+    assert "Kaggle has no data set 'someone/nothing', or you have no access to it (403: Permission" in refused.stderr
     assert "check the address: https://www.kaggle.com/datasets/someone/nothing" in refused.stderr
     refused = online("fetch", "https://www.kaggle.com/code/someone/nothing", code=1)
     assert "is not the address of a competition or a data set" in refused.stderr

@@ -40,7 +40,7 @@ def test_the_interval_covers_the_true_difference_in_about_95_of_100():
     draw = np.random.default_rng(7)
     covered = 0
     for seed in range(200):
-        low, high = interval("accuracy", 4, *draw_two(draw, 400, (0.70, 0.75)), seed)
+        low, high = interval("accuracy", 4, *draw_two(draw, 200, (0.70, 0.75)), seed)
         covered += low <= 0.05 <= high
     assert 180 <= covered <= 198, covered  # 190 expected, deviation 3.1
 
