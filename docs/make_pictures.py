@@ -40,7 +40,7 @@ def main() -> None:
     terminal_picture(run)
     for kind, arguments in KINDS.items():
         shutil.copyfile(kcnn("show", kind, *arguments, "-c", "demo"), DOCS / "pictures" / f"{kind}.png")
-    shutil.copyfile(kcnn("look", "--pictures", "-c", "demo", ending="classes.png"), DOCS / "pictures" / "classes.png")
+    shutil.copyfile(kcnn("look", "--pictures", "-c", "demo", ending="near.png"), DOCS / "pictures" / "near.png")
     report_picture(kcnn("report", run.id, "-c", "demo"))
 
 
