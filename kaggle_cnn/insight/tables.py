@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,20 @@ from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.insight.evaluation import MANY
 
 STANDARD = ("accuracy", "macro_f1", "log_loss", "rmse", "mae", "r2")  # two of these follow the competition's metric
+FILES = ("image", "file")  # columns
 WIDE = 92  # columns of the terminal from which runs_table has a date
 BARS = "▁▂▃▄▅▆▇█"
 MOST_PROBLEMS = 20
 
 
 def plain_table(columns: list[str], rows: Iterable[Iterable[str]], right: Iterable[str] = (), gap: int = 2) -> Table:
-    """Return a table of strings with `gap` (1 or 2) spaces between columns. Columns in `right` are right-aligned."""
+    """Return a table of strings with `gap` (1 or 2) spaces between columns. Columns in `right` are right-aligned; those
+    of FILES are never broken, so that a path can be copied: the other columns are, where the terminal is narrow."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if name in right else "left"
+        whole = name in FILES
+        table.add_column(name, justify=justify, overflow="ellipsis" if whole else "fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

@@ -286,6 +286,17 @@ def test_overview_shows_classes_images_and_duplicates():
     assert lines[-1] == "corrupt: and 2 more, see --json"
 
 
+def test_a_path_in_a_table_is_never_broken():
+    path = "some/folders/below/others/train_000123.jpg"
+    labels = ", ".join(f"label {number}" for number in range(9))
+    lines = drawn(tables.plain_table(["image", "true", "predicted"], [[path, labels, labels]]), 80)
+    assert any(line.startswith(f"{path} ") for line in lines)
+    assert max(map(cell_len, lines)) <= 80
+    assert all(
+        f"label {number}" in " ".join(" ".join(line[len(path) :].split()) for line in lines) for number in (0, 8)
+    )
+
+
 def test_many_classes_are_listed_in_columns():
     classes = {f"class {number}": {"train": number, "share": 0.1} for number in range(99)}
     lines = drawn(tables.overview_tables(overview(classes=classes))[0], 100)
