@@ -75,20 +75,25 @@ def options(
 
 
 def main() -> None:
-    """Run a command; a user's mistake ends in `error:` and `hint:` lines and exit code 1."""
+    """Run a command; a mistake of the user, or of kcnn, ends in `error:` and `hint:` lines and exit code 1."""
     try:
         app(prog_name="kcnn")
     except KcnnError as error:
         fail(error.message, error.hint)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             fail(
                 f"no room left to write {error.filename or 'to this disk'}",
                 "make room and run it again; nothing is lost",
             )
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             fail(f"not allowed to use {error.filename}", "check its owner and permissions")
-        raise
+        from kaggle_cnn.cli.unforeseen import hide_secrets, write_report
+
+        path = write_report(error)
+        words = hide_secrets(f"{type(error).__name__}: {error}")[:300]
+        hint = f"the report {path} says where; it has no secret in it, so you can send it" if path else "run it again"
+        fail(f"kcnn has a defect: {words}", hint)
 
 
 def fail(message: str, hint: str) -> NoReturn:
