@@ -73,12 +73,12 @@ def test_gradcam_names_what_reaches_the_threshold():
 
     scores = np.array([0.9, 0.2, 0.6], np.float32)
     marks = np.array([1, 1, 0])
-    said = {TASK.classes[n]: what for n, (what, _) in choose_outputs(TASK, scores, marks, 0.5).items()}
+    said = {TASK.classes[n]: what for n, (what, _) in choose_outputs(TASK, scores, marks, [0, 2]).items()}
     assert said == {"red": "predicted", "sweet": "predicted", "round": "true, not predicted"}
-    said = {TASK.classes[n]: what for n, (what, _) in choose_outputs(TASK, scores, None, 0.95).items()}
+    said = {TASK.classes[n]: what for n, (what, _) in choose_outputs(TASK, scores, None, []).items()}
     assert said == {"red": "below the threshold"}
     one = Task("multiclass", TASK.classes, find_metric("accuracy"))
-    said = {TASK.classes[n]: what for n, (what, _) in choose_outputs(one, scores, np.array([0, 1, 0]), 0).items()}
+    said = {TASK.classes[n]: what for n, (what, _) in choose_outputs(one, scores, np.array([0, 1, 0]), [0]).items()}
     assert said == {"red": "predicted", "round": "true"}
 
 

@@ -21,7 +21,7 @@ PACKAGES = ("kcnn", "keras", "tensorflow", "jax", "torch", "numpy", "pandas", "p
 def write_report(error: BaseException) -> Path | None:
     """Write versions, the command and the traceback, without secrets; return the path of the file.
 
-    It is below .kcnn/ of the workspace, or in the system's folder for temporary files; None where neither can be written.
+    It is below .kcnn/ of the workspace, or in the system's folder for temporary files; None where it cannot be written.
     """
     name = f"report-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     text = hide_secrets(describe(error))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -106,9 +107,9 @@ def normalise_rows(confusion: Array) -> Array:
 def confusion(counts: Array, classes: list[str], title: str) -> Figure:
     """Draw a confusion matrix: a row for each true class, a column for each predicted class.
 
-    The colour of a cell is its share of the row. Counts above 0 are written in the cells, where a page of PAGE x PAGE
-    pixels has room for them. Of more than MOST_CLASSES classes those with the most errors are drawn. `title` names the
-    run and the TTA policy.
+    The colour of a cell is its share of the row, blue where it is right and red where it is wrong. Counts above 0 are
+    written in the cells, where a page of PAGE x PAGE pixels has room for them. Of more than MOST_CLASSES classes those
+    with the most errors are drawn. `title` names the run and the TTA policy.
     """
     if len(classes) > MOST_CLASSES:
         chosen = most_errors(counts.tolist(), MOST_CLASSES)
@@ -128,7 +129,9 @@ def confusion(counts: Array, classes: list[str], title: str) -> Figure:
     drawn = figure(width, height)
     axes = drawn.add_axes((left / width, bottom / height, side / width, side / height))
     shares = normalise_rows(counts)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="none")
+    right = np.eye(number, dtype=bool)[..., None]
+    colours = np.where(right, colormaps["Blues"](shares), colormaps["Reds"](shares))
+    axes.imshow(colours, aspect="auto", interpolation="none")
     if numbered:
         for true, predicted in np.argwhere(counts):
             colour = "white" if shares[true, predicted] > 0.55 else "black"
@@ -202,7 +205,10 @@ def draw_bars(rows: list[Bar], title: str, sizes: Array) -> Figure | None:
     blocks = max(1, -(-len(shown) // ((PAGE - top - 20) // row)))
     down = -(-len(shown) // blocks)
     texts = max([measure_text(text, 8) for *_, text in shown], default=0)
-    names = min(max([measure_text(name, 8) for name, *_ in shown], default=0), LONGEST_NAME if blocks == 1 else 150)
+    names = min(
+        max([measure_text(name, 8) for name, *_ in shown], default=0),
+        LONGEST_NAME if blocks == 1 else max(150, (PAGE - aside) / blocks - texts - 250),
+    )
     room = (PAGE - aside) / blocks - names - texts - 50
     bars = min(520, room) if blocks > 1 else 520
     across = names + max(bars, 24) + texts + 50 if shown else 0

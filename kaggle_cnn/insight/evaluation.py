@@ -214,7 +214,9 @@ def class_table(numbers: Numbers, width: int, most: int | None = None) -> Render
     outcomes = numbers.get("outcomes", {})
     counts = ["missed", "false"] if outcomes else []
     table = make_table(
-        "label" if outcomes else "class", ["precision", "recall", "f1", "support", *counts], max(width - 54, 12)
+        "label" if outcomes else "class",
+        ["precision", "recall", "f1", "support", *counts],
+        max(width - (54 if outcomes else 40), 12),
     )
     rows = list(numbers["per_class"].items())
     parts: list[RenderableType] = [table]

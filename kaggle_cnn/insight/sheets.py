@@ -121,7 +121,9 @@ def activations(image: Array, name: str, walk: list[tuple[str, str, Array]]) -> 
 
 def mistakes(entries: list[Entry], title: str) -> Figure:
     """Draw wrongly predicted images. Keys: pixels, name, and lines, each a text and its colour."""
-    return caption_grid([(each["pixels"], each["name"], each["lines"]) for each in entries], 6, 180, title)
+    several = max((len(each["lines"]) for each in entries), default=0) > 2  # missed and false labels: longer lines
+    columns, side = (4, 280) if several else (6, 180)
+    return caption_grid([(each["pixels"], each["name"], each["lines"]) for each in entries], columns, side, title)
 
 
 def neighbours(image: Array, name: str, near: list[Entry], title: str) -> Figure:
@@ -141,9 +143,12 @@ def overlay_heat(image: Array, heat: Array) -> Array:
 
 
 def gradcam(image: Array, name: str, looks: list[tuple[str, str, Array]]) -> Figure:
-    """Draw the image, and beside it the Grad-CAM heat map of each of `looks`: (text, colour of the text, heat)."""
+    """Draw the image, and beside it the Grad-CAM heat map of each of `looks`: (text, colour of the text, heat). What is
+    after a semicolon in the text has a line of its own."""
     cells: list[tuple[Array, str, list[Line]]] = [(image, name, [("the input of the network", GREY)])]
-    cells += [(overlay_heat(image, heat), name, [(text, colour)]) for text, colour, heat in looks]
+    cells += [
+        (overlay_heat(image, heat), name, [(line, colour) for line in text.split("; ")]) for text, colour, heat in looks
+    ]
     return caption_grid(cells, 3, 320, "Grad-CAM: red areas increase the score of the class")
 
 

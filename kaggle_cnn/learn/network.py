@@ -162,16 +162,25 @@ def cut_at_map(images: Any, found: list[Step], output: Any, layer: str | None) -
         if passing == any(word in type(step.layer).__name__ for word in PASSING)
     ]
     for step in tried if layer is None else [step for step in maps if step.layer.name == layer]:
-        try:
-            return keras.Model(images, step.output), keras.Model(step.output, output)
-        except ValueError:  # the rest needs more
-            continue
+        if cut := cut_at(images, step, output):
+            return cut
     if layer is None:
         raise KcnnError("this network has no feature map that its whole output depends on", "kcnn show model shows it")
+    usable = ", ".join(dict.fromkeys(step.layer.name for step in maps if cut_at(images, step, output)))
+    if layer not in (step.layer.name for step in found):
+        raise KcnnError(f"no layer is called '{layer}'", f"Grad-CAM can look at: {usable}")
     raise KcnnError(
-        f"'{layer}' is not a layer with a feature map that the whole output depends on",
-        f"the layers with a map are: {', '.join(dict.fromkeys(step.layer.name for step in maps))}",
+        f"Grad-CAM cannot look at '{layer}': the output does not depend on its map alone, or it has no map",
+        f"it can look at: {usable}",
     )
+
+
+def cut_at(images: Any, step: Step, output: Any) -> tuple[keras.Model, keras.Model] | None:
+    """Return the model up to a step, and the rest; None where the rest needs more than the step's output."""
+    try:
+        return keras.Model(images, step.output), keras.Model(step.output, output)
+    except ValueError:
+        return None
 
 
 def gradient_at(after: keras.Model, features: Any, output: int) -> Array:

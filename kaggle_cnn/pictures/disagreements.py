@@ -5,7 +5,7 @@ from typing import Any
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.insight import sheets
-from kaggle_cnn.pictures.picture import Picture, name_labels, picture_path, short_id
+from kaggle_cnn.pictures.picture import Picture, join_labels, picture_path, short_id
 from kaggle_cnn.runs.compare import disagreements, rate_each
 from kaggle_cnn.workspace import Workspace
 
@@ -23,14 +23,14 @@ def find(
         given = decisions[number][row]
         if targets.ndim == 1:
             return competition.classes[given], float(scores[number][row, given])
-        return ", ".join(name_labels(competition, given)), float(rates[number][row])
+        return join_labels(competition, given), float(rates[number][row])
 
     several = targets.ndim == 2
     return [
         {
             "id": str(ids[row]),
             "name": short_id(competition, str(ids[row])),
-            "true": ", ".join(name_labels(competition, targets[row])) if several else competition.classes[targets[row]],
+            "true": join_labels(competition, targets[row]) if several else competition.classes[targets[row]],
             "said": [describe(row, number) for number in (0, 1)],
             "right": [bool(rates[number][row] > rates[1 - number][row]) for number in (0, 1)],
         }

@@ -1,5 +1,7 @@
 """Where a network looks, by Grad-CAM."""
 
+import numpy as np
+
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.dataset import Dataset, FoundImage
@@ -26,37 +28,38 @@ def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage, la
     logits = cut_head(open_model_for(run, dataset, image)[0], task)
     [scores] = task.activate(run_batch(logits, given))
     marks = None if image.row is None else dataset.targets[image.row]
-    threshold = Decision.read(run.folder / "decision.json").threshold if task.kind == "multilabel" else 0.0
+    decision = Decision.read(run.folder / "decision.json")
+    several = task.kind == "multilabel"
+    predicted = np.flatnonzero(decision.decide(scores[None])[0]).tolist() if several else [int(scores.argmax())]
     shown = "{:.4g}" if task.kind == "regression" else "{:.0%}"
     looks = []
-    for number, (what, colour) in choose_outputs(task, scores, marks, threshold).items():
+    for number, (what, colour) in choose_outputs(task, scores, marks, predicted).items():
         heat = grad_cam(logits, given, number, layer)
         nothing = "" if heat.any() else "; nothing in the image speaks for it"
         words = f"{what}: {task.classes[number]} {shown.format(scores[number])}{nothing}"
         looks.append((words, colour if heat.any() else GREY, heat))
     text = "\n".join(words for words, *_ in looks)
-    if task.kind == "multilabel" and not (scores >= threshold).any():
-        text = f"no label reaches the threshold of {threshold:.0%}\n{text}"
+    if several and not predicted:
+        text = f"no label reaches the threshold of {decision.threshold:.0%}\n{text}"
     name = f"gradcam-{as_file_name(image.name)}{f'-{as_file_name(layer)}' if layer else ''}"
     path = picture_path(workspace, dataset.competition, run, name)
     return Picture(sheets.gradcam(given[0], image.name, looks), path, lambda width: text)
 
 
-def choose_outputs(task: Task, scores: Array, marks: Array | None, threshold: float) -> Wanted:
-    """Return the outputs to draw, those of the highest score first: of a regression all; else the predicted class, or
-    of several labels those from `threshold` on, or where none reaches it the most probable; and the true ones, which
-    `marks`, (classes,), has with 1."""
+def choose_outputs(task: Task, scores: Array, marks: Array | None, predicted: list[int]) -> Wanted:
+    """Return the outputs to draw, those of the highest score first: of a regression all; else the `predicted` ones, or
+    where there is none the most probable; and the true ones, which `marks`, (classes,), has with 1."""
     if task.kind == "regression":
         return dict.fromkeys(range(task.outputs), ("value", BLUE))
     order = (-scores).argsort(kind="stable").tolist()
-    predicted = [number for number in order if scores[number] >= threshold] if threshold else order[:1]
+    several = task.kind == "multilabel"
     wanted: Wanted = {}
-    for number in predicted:
+    for number in sorted(predicted, key=order.index):
         right = marks is not None and marks[number]
         wanted[number] = ("predicted", BLUE if marks is None else GREEN if right else RED)
     if not predicted:
         wanted[order[0]] = ("below the threshold", GREY)
     for number in order:
         if marks is not None and marks[number] and number not in predicted:
-            wanted[number] = ("true, not predicted", RED) if threshold else ("true", GREEN)
+            wanted[number] = ("true, not predicted", RED) if several else ("true", GREEN)
     return wanted

@@ -11,7 +11,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight import sheets, tables
 from kaggle_cnn.insight.canvas import GREEN, RED
 from kaggle_cnn.insight.measures import find_label_mistakes, find_mistakes
-from kaggle_cnn.pictures.picture import Picture, as_file_name, entry_of, name_labels, picture_path, require_classes
+from kaggle_cnn.pictures.picture import Picture, as_file_name, entry_of, join_labels, picture_path, require_classes
 from kaggle_cnn.runs.join import Validated
 from kaggle_cnn.runs.run import Run
 from kaggle_cnn.workspace import Workspace
@@ -38,7 +38,10 @@ def draw(
         rows = find_mistakes(known.targets, known.scores, *cell)
     of = "".join(f", {what} {name}" for what, name in (("true", true), ("predicted", predicted)) if name)
     if not len(rows):
-        raise KcnnError(f"{run.id} has no mistakes{of}", "kcnn show confusion shows which there are")
+        raise KcnnError(
+            f"{run.id} has no such mistakes{of}" if of else f"{run.id} has no mistakes",
+            f"kcnn show confusion {run.id} shows where there are some",
+        )
     describe = describe_labels if several else describe_class
     entries = [
         {
@@ -66,7 +69,7 @@ def describe_class(competition: Competition, target: int, scores: Array, decided
 def describe_labels(competition: Competition, targets: Array, scores: Array, decided: Array) -> dict[str, Any]:
     """Return the lines below an image of several labels, and the cells of its row: the true labels, then which are
     missed and which false, with their probability."""
-    true = ", ".join(name_labels(competition, targets)) or "no label"
+    true = join_labels(competition, targets)
     wrong = [
         ", ".join(f"{competition.classes[place]} {scores[place]:.0%}" for place in np.flatnonzero(marks))
         for marks in ((targets == 1) & (decided == 0), (targets == 0) & (decided == 1))

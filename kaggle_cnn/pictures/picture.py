@@ -62,6 +62,11 @@ def require_classes(competition: Competition, what: str) -> None:
         raise KcnnError(f"{what} need classes, and this task is a regression", "kcnn evaluate has its scores")
 
 
+def join_labels(competition: Competition, marks: Array) -> str:
+    """Return the names of the labels that are marked with 1 as one text."""
+    return ", ".join(name_labels(competition, marks)) or "no label"
+
+
 def name_labels(competition: Competition, marks: Array) -> list[str]:
     """Return the names of the labels that are marked with 1 in `marks`, (classes,)."""
     return [competition.classes[place] for place in np.flatnonzero(marks)]

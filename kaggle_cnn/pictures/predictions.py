@@ -8,7 +8,7 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.metrics import as_columns
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight import sheets, tables
-from kaggle_cnn.pictures.picture import Picture, entry_of, name_labels, picture_path, require_classes
+from kaggle_cnn.pictures.picture import Picture, entry_of, join_labels, name_labels, picture_path, require_classes
 from kaggle_cnn.plural import count_of
 from kaggle_cnn.runs.join import Validated
 from kaggle_cnn.runs.run import Run
@@ -36,7 +36,7 @@ def draw(
         ranked = [(competition.classes[number], float(chances[number])) for number in best]
         entries.append({**entry, "true": true, "predicted": predicted, "best": ranked})
         shown = ", ".join(f"{name} {share:.0%}" for name, share in ranked if share >= 0.005)
-        cells.append([entry["name"], ", ".join(true), shown])
+        cells.append([entry["name"], join_labels(competition, targets[row]), shown])
     what = "labels" if competition.kind == "multilabel" else "classes"
     counted = count_of(len(entries), "validation image")
     title = f"{run.id}: the five most probable {what} of {counted}; true ones green, predicted ones bold"

@@ -291,7 +291,7 @@ def test_grad_cam_looks_at_the_last_map_that_is_not_too_small_or_at_the_layer_th
     for number, side in enumerate((16, 8, 4, 2)):
         weights = {"kernel_initializer": "ones", "use_bias": False, "padding": "same", "name": f"map_{side}"}
         x = keras.layers.Conv2D(1, 2 if number else 1, strides=2 if number else 1, **weights)(x)
-    dense = keras.layers.Dense(2, kernel_initializer="ones", use_bias=False)
+    dense = keras.layers.Dense(2, kernel_initializer="ones", use_bias=False, name="last")
     model = keras.Model(inputs, dense(keras.layers.GlobalAveragePooling2D()(x)))
     image = np.zeros((1, 16, 16, 1), np.uint8)
     image[0, 4, 4] = image[0, 4, 8] = 255
@@ -300,9 +300,11 @@ def test_grad_cam_looks_at_the_last_map_that_is_not_too_small_or_at_the_layer_th
     assert (heat["map_8"][4] > 0.5).sum() > 2
     assert (heat["map_4"] != heat["map_8"]).any()
     assert (grad_cam(model, image, 0) == grad_cam(model, image, 0, "map_8")).all()
-    with pytest.raises(KcnnError, match="'dense' is not a layer with a feature map") as caught:
-        grad_cam(model, image, 0, "dense")
-    assert caught.value.hint == "the layers with a map are: map_16, map_8, map_4, map_2"
+    with pytest.raises(KcnnError, match="cannot look at 'last'") as caught:
+        grad_cam(model, image, 0, "last")
+    assert caught.value.hint == "it can look at: map_16, map_8, map_4, map_2"
+    with pytest.raises(KcnnError, match="no layer is called 'map_9'"):
+        grad_cam(model, image, 0, "map_9")
     assert not grad_cam(model, 0 * image, 0).any()  # nothing speaks for it
 
 
