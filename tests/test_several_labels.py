@@ -9,12 +9,16 @@ from conftest import in_this_process, save_noise
 from PIL import Image
 from test_kinds import RECIPE
 
+from kaggle_cnn.competition.fetch import fetch
+from kaggle_cnn.competition.layouts.label_table import find_separator
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.insight import charts
 from kaggle_cnn.insight.measures import find_label_mistakes, measure
+from kaggle_cnn.progress import Silent
 from kaggle_cnn.runs.decision import Decision, fit_decision
 from kaggle_cnn.runs.predictions import Predictions
+from kaggle_cnn.workspace import Workspace
 
 TARGETS = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 0, 0]], np.uint8)
 SCORES = np.array([[0.9, 0.1, 0.2], [0.1, 0.8, 0.7], [0.6, 0.1, 0.3], [0.2, 0.1, 0.3]], np.float32)
@@ -80,6 +84,27 @@ def test_gradcam_names_what_reaches_the_threshold():
     one = Task("multiclass", TASK.classes, find_metric("accuracy"))
     said = {TASK.classes[n]: what for n, (what, _) in choose_outputs(one, scores, np.array([0, 1, 0]), [0]).items()}
     assert said == {"red": "predicted", "round": "true"}
+
+
+@pytest.mark.parametrize("separator", [" ", ", ", ",", ";", "; ", "|", " | "])
+def test_whatever_stands_between_labels(separator):
+    cells = {separator.join(names) for names in (["rust"], ["scab"], ["rust", "scab"])}
+    assert find_separator(cells) == separator
+
+
+def test_a_comma_and_a_space_between_labels(tmp_path):
+    draw, names = np.random.default_rng(0), ["rust", "scab", "frog eye"]
+    (tmp_path / "leaves" / "train").mkdir(parents=True)
+    rows = []
+    for number in range(30):
+        save_noise(tmp_path / "leaves" / "train" / f"{number}.jpg", (90, 90, 90), draw)
+        rows.append(
+            f'{number}.jpg,"{", ".join(name for place, name in enumerate(names) if (number + 1) >> place & 1)}"'
+        )
+    (tmp_path / "leaves" / "train.csv").write_text("image,labels\n" + "\n".join(rows) + "\n")
+    competition, _ = fetch(str(tmp_path / "leaves"), Workspace(tmp_path / "work"), Silent())
+    assert (competition.kind, competition.separator) == ("multilabel", ", ")
+    assert set(competition.classes) == set(names)
 
 
 CONVOLUTION = RECIPE.replace(

@@ -239,7 +239,7 @@ def check_cells(competition: Competition, ids: pd.Series, cells: pd.Series) -> N
             )
         return
     separator = {"multi_label": competition.separator or " ", "top_k": " "}.get(competition.submission_format)
-    words = cells.str.split(separator) if separator else cells.map(lambda cell: [cell])
+    words = cells.str.split(separator, regex=False) if separator else cells.map(lambda cell: [cell])
     wrong = words.map(lambda each: next((word for word in each if word not in known), ""))
     unknown = wrong[wrong != ""]
     if len(unknown):

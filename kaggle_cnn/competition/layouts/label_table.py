@@ -26,7 +26,7 @@ from kaggle_cnn.plural import count_of
 MANY_COLUMNS = 10  # columns of numbers that are worthy of a note
 MOST_PARTS = 100  # rows that a table may have for one image
 MOST_COLUMNS = 1000  # columns that a table of labels may have
-SEPARATORS = " |;,"
+SEPARATORS = (", ", "; ", " | ", " ", "|", ";", ",")  # the longer ones first: "rust, scab" has no label "rust,"
 ANSWERS = {"true", "false", "yes", "no", "unk", "unknown", "nan", ""}
 YES, NO = ("1", "1.0"), ("0", "0.0", "-1", "-1.0")
 
