@@ -13,6 +13,7 @@ from kaggle_cnn.competition.fetch import fetch
 from kaggle_cnn.competition.layouts.label_table import find_separator
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
+from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.insight import charts
 from kaggle_cnn.insight.measures import find_label_mistakes, measure
 from kaggle_cnn.progress import Silent
@@ -105,6 +106,23 @@ def test_a_comma_and_a_space_between_labels(tmp_path):
     competition, _ = fetch(str(tmp_path / "leaves"), Workspace(tmp_path / "work"), Silent())
     assert (competition.kind, competition.separator) == ("multilabel", ", ")
     assert set(competition.classes) == set(names)
+
+
+def test_columns_of_true_and_false(tmp_path):
+    """As pandas writes them."""
+    draw = np.random.default_rng(0)
+    (tmp_path / "leaves" / "train").mkdir(parents=True)
+    rows = ["image,rust,scab,mildew"]
+    for number in range(30):
+        save_noise(tmp_path / "leaves" / "train" / f"{number}.jpg", (90, 90, 90), draw)
+        rows.append(f"{number}.jpg,{number % 2 == 0},{number % 3 == 0},{number % 5 == 0}")
+    (tmp_path / "leaves" / "train.csv").write_text("\n".join(rows) + "\n")
+    workspace = Workspace(tmp_path / "work")
+    competition, _ = fetch(str(tmp_path / "leaves"), workspace, Silent())
+    assert competition.kind == "multilabel"
+    dataset = load_dataset(workspace, competition)
+    counts = dict(zip(competition.classes, dataset.targets.sum(axis=0).tolist(), strict=True))
+    assert counts == {"rust": 15, "scab": 10, "mildew": 6}
 
 
 CONVOLUTION = RECIPE.replace(

@@ -28,7 +28,8 @@ MOST_PARTS = 100  # rows that a table may have for one image
 MOST_COLUMNS = 1000  # columns that a table of labels may have
 SEPARATORS = (", ", "; ", " | ", " ", "|", ";", ",")  # the longer ones first: "rust, scab" has no label "rust,"
 ANSWERS = {"true", "false", "yes", "no", "unk", "unknown", "nan", ""}
-YES, NO = ("1", "1.0"), ("0", "0.0", "-1", "-1.0")
+YES = ("1", "1.0", "True", "TRUE", "true")  # the words as pandas, spreadsheets and JSON write them
+NO = ("0", "0.0", "-1", "-1.0", "False", "FALSE", "false")
 
 
 class Labels(NamedTuple):
