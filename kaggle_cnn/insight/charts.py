@@ -130,7 +130,8 @@ def confusion(counts: Array, classes: list[str], title: str) -> Figure:
     axes = drawn.add_axes((left / width, bottom / height, side / width, side / height))
     shares = normalise_rows(counts)
     right = np.eye(number, dtype=bool)[..., None]
-    colours = np.where(right, colormaps["Blues"](shares), colormaps["Reds"](shares))
+    colours = np.where(right, colormaps["Blues"](shares), colormaps["Reds"](0.1 + 0.9 * shares))
+    colours[counts == 0] = 1
     axes.imshow(colours, aspect="auto", interpolation="none")
     if numbered:
         for true, predicted in np.argwhere(counts):

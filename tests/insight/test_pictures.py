@@ -202,6 +202,14 @@ def test_best_epoch_is_marked():
     assert [axes.get_title(loc="left") for axes in charts.curves({"a": [history]}, "val_loss", False).axes] == ["loss"]
 
 
+def test_errors_are_red_and_right_cells_blue():
+    drawn = charts.confusion(np.array([[8, 2], [0, 5]]), ["cat", "dog"], "tiny-001")
+    cells = np.asarray(drawn.axes[0].images[0].get_array())
+    assert cells[0, 0, 2] > cells[0, 0, 0]
+    assert cells[0, 1, 0] > cells[0, 1, 2]
+    assert (cells[1, 0] == 1).all()  # no image: white
+
+
 def test_confused_classes_are_next_to_each_other():
     counts = np.diag([50] * 6)
     counts[0, 3] = counts[3, 0] = counts[1, 4] = counts[4, 1] = 20
