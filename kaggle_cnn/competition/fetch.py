@@ -50,8 +50,7 @@ def fetch(
     """
     source, slug = resolve(given)
     if not name:
-        is_competition = slug and "/" not in slug
-        name = slug if slug and is_competition else free_name(workspace, competition_name(source), source)
+        name = slug if slug and "/" not in slug else free_name(workspace, competition_name(source), source)
     if name != as_folder_name(name):
         raise KcnnError(
             f"--name should be letters, digits, dots, dashes and underscores, got '{name}'", "for example: pets"

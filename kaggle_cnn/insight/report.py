@@ -173,14 +173,14 @@ def thumbnails(
     def addresses(rows: range) -> list[str]:
         return [address_of(folder / str(predictions.ids[order[row]])) for row in rows]
 
+    marks = [as_columns(each, scores.shape[1]) for each in (targets, decided)]
     shown: list[list[Any]] = []
     room = ROOM
     made = progress.track(chain.from_iterable(in_parallel(addresses, len(order))), "making thumbnails", len(order))
     for row, address in zip(order, made, strict=True):
         room -= len(address) + 6 * len(str(predictions.ids[row])) + 60  # at worst a letter is written as six signs
         if room >= 0:
-            labels = [as_columns(each[[row]], scores.shape[1])[0] for each in (targets, decided)]
-            numbers = [np.flatnonzero(each).tolist() for each in labels]
+            numbers = [np.flatnonzero(each[row]).tolist() for each in marks]
             shown.append([str(predictions.ids[row]), *numbers, round(float(sure[row]), 4), address])
     of_mistakes = [
         {
