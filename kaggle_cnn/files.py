@@ -107,16 +107,17 @@ class LockedError(KcnnError):
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
+def one_at_a_time(path: Path, lock_file: Path | None = None) -> Iterator[None]:
     """Keep a second process from working on the same `path` meanwhile. A process that is killed lets go.
 
-    The lock is the file `.NAME.lock` beside `path`. It stays: to remove it would free a lock that another process
-    holds. Raises LockedError where another process is at work.
+    The lock is `lock_file`, else the file `.NAME.lock` beside `path`. It stays: to remove it would free a lock that
+    another process holds. Raises LockedError where another process is at work.
     """
     from filelock import FileLock, Timeout  # 20 ms, and not every command locks
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+    lock_file = lock_file or path.with_name(f".{path.name}.lock")
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(lock_file, timeout=0)
     try:
         lock.acquire()
     except Timeout:

@@ -31,6 +31,10 @@ class Workspace:
         """Where decoded images and the like are kept; safe to delete."""
         return self.root / ".kcnn" / "cache" / competition
 
+    def lock(self, competition: str) -> Path:
+        """The file that keeps two processes from fetching one competition at once."""
+        return self.root / ".kcnn" / "locks" / f"{competition}.lock"
+
     def submissions(self, competition: str) -> Path:
         return self.root / "submissions" / competition
 

@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from kaggle_cnn.competition import local_host
-from kaggle_cnn.competition.archive import SUFFIXES, BrokenArchiveError, unpack, unpack_nested
+from kaggle_cnn.competition.archive import BrokenArchiveError, unpack, unpack_nested
+from kaggle_cnn.competition.archive_kinds import SUFFIXES
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts import recognise
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
@@ -67,7 +68,7 @@ def fetch(
         competition = find_classes(Competition.read(folder))
         return (read_again(competition, workspace, progress, choices) if choices != NO_CHOICES else competition), False
     if slug:
-        with one_at_a_time(folder):
+        with one_at_a_time(folder, workspace.lock(name)):
             about = fetch_from_kaggle(slug, folder, progress, include, keep_archive)
             host = "local" if "/" in slug else "kaggle"  # where submissions go
             known = {"folder": folder, "name": name, "host": host, "source": source, "include": include}
@@ -80,10 +81,13 @@ def fetch(
                 ) from None
             competition = Competition(**{**known, **guessed, **about})
             competition.write()
+            for arrived in folder.parent.glob(f".{folder.name}.*.partial"):
+                shutil.rmtree(arrived, ignore_errors=True)
         return competition, True
     if include or keep_archive:
         raise KcnnError("--include and --keep-archive work only for files on Kaggle", "leave them out")
-    return fetch_from_disk(source, folder, name, progress, choices), True
+    with one_at_a_time(folder, workspace.lock(name)):
+        return fetch_from_disk(source, folder, name, progress, choices), True
 
 
 def fetch_from_disk(source: str, folder: Path, name: str, progress: Progress, choices: Choices) -> Competition:
@@ -99,6 +103,7 @@ def fetch_from_disk(source: str, folder: Path, name: str, progress: Progress, ch
     refused: KcnnError | None = None
     with whole_folder(folder) as temporary:
         local_host.copy_source(source, temporary, progress)
+        set_aside(temporary)
         known = {"folder": temporary, "name": name, "host": "local", "source": source}
         try:
             Competition(**{**known, **guess(temporary, progress, choices)}).write()
@@ -110,6 +115,13 @@ def fetch_from_disk(source: str, folder: Path, name: str, progress: Progress, ch
     if refused:
         raise KcnnError(refused.message, f"{refused.hint}; or say how to read it in {folder / 'competition.toml'}")
     return Competition.read(folder)
+
+
+def set_aside(folder: Path) -> None:
+    """Rename the competition.toml that came with somebody's files: in this place it is kcnn's own."""
+    theirs = folder / "competition.toml"
+    if theirs.exists():
+        theirs.rename(folder / "_competition.toml")
 
 
 def is_draft(folder: Path, source: str) -> bool:
@@ -249,11 +261,13 @@ def fetch_chosen(
     progress: Progress,
 ) -> None:
     """Download the chosen files one by one, and unpack those that are archives."""
-    temporary = folder.with_name(f".{folder.name}.{zlib.crc32(include.encode()):08x}.partial")
+    arrived = folder.with_name(f".{folder.name}.{zlib.crc32(include.encode()):08x}.partial")
     for file in chosen:
-        fetch_file(connection, slug, file, temporary, progress)
-    unpack_nested(temporary, progress)
-    temporary.rename(folder)
+        fetch_file(connection, slug, file, arrived, progress)
+    with whole_folder(folder) as whole:  # links: what is unpacked again after an end halfway is all there
+        local_host.link_tree(arrived, whole, progress)
+        unpack_nested(whole, progress)
+        set_aside(whole)
 
 
 def fetch_archive(
@@ -274,12 +288,13 @@ def fetch_archive(
     broken = archive.with_name(f"{archive.name}.broken")
     try:
         with whole_folder(folder) as unpacked:
-            unpack(archive, unpacked, progress)
+            room = unpack(archive, unpacked, progress)
             if missing := [file.name for file in files if not (unpacked / file.name).is_file()]:
                 progress.say(
                     f"note: {len(missing):,} of the listed files are not in the archive, the first is {missing[0]}"
                 )
-            unpack_nested(unpacked, progress)
+            unpack_nested(unpacked, progress, room)
+            set_aside(unpacked)
     except BrokenArchiveError as error:
         archive.rename(broken)
         raise KcnnError(

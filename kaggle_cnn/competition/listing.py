@@ -12,14 +12,14 @@ from typing import Any
 from kaggle_cnn.competition.competition import IMAGE_SUFFIXES
 from kaggle_cnn.errors import KcnnError
 
-TRAIN_FOLDER = re.compile(r"train(ing)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d+))*", re.IGNORECASE)
-TEST_FOLDER = re.compile(r"test(ing|s)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d+))*", re.IGNORECASE)
+# A single \d: with \d+ in the repeated group, a name of 30 digits takes the regular expression a night.
+TRAIN_FOLDER = re.compile(r"train(ing)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d))*", re.IGNORECASE)
+TEST_FOLDER = re.compile(r"test(ing|s)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d))*", re.IGNORECASE)
 # Files beside the images that say something of them to people or programs, and are not data that is left out.
 SIDE_FILES = {
     *(".csv", ".json", ".txt", ".names", ".md", ".rst", ".toml", ".yaml", ".yml", ".xml", ".ini", ".cfg", ".log"),
     *(".pdf", ".html", ".py", ".ipynb"),
 }
-OWN_TABLES = {"folds.csv"}
 
 
 def list_images(folder: Path, ignore: Collection[str] = ()) -> list[str]:
@@ -33,8 +33,8 @@ def list_images(folder: Path, ignore: Collection[str] = ()) -> list[str]:
 
 
 def list_tables(folder: Path) -> list[str]:
-    """Return the paths of all CSVs below `folder`, relative to it, without those that kcnn wrote."""
-    return [name for name in list_files(folder) if name.lower().endswith(".csv") and name not in OWN_TABLES]
+    """Return the paths of all CSVs below `folder`, relative to it."""
+    return [name for name in list_files(folder) if name.lower().endswith(".csv")]
 
 
 def count_unread(folder: Path, known: Collection[str]) -> Counter[str]:
@@ -64,15 +64,46 @@ def list_files(folder: Path) -> list[str]:
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each folder at or below `folder`, relative to it, and its files; without hidden ones."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        yield Path(place).relative_to(folder), [name for name in files if not name.startswith(".")]
+    """Yield each folder at or below `folder`, relative to it, and its files; without hidden ones.
+
+    Links are followed, but to each folder once, so a loop ends. What is neither a file nor a folder is left out: a link
+    to nothing, a pipe, a device. Raises KcnnError where a folder may not be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    waiting = [Path()]
+    while waiting:
+        place = waiting.pop()
+        try:
+            status = (folder / place).stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder / place) as scanned:
+                entries = sorted(
+                    (each for each in scanned if not each.name.startswith(".")), key=lambda each: each.name
+                )
+        except OSError as error:
+            raise KcnnError(
+                f"cannot read the folder {folder / place}: {(error.strerror or str(error)).lower()}",
+                "check its owner and permissions, or give another folder",
+            ) from None
+        folders = [each.name for each in entries if is_kind(each, "is_dir") and not each.name.startswith("__MACOSX")]
+        waiting += [place / name for name in reversed(folders)]
+        yield place, [each.name for each in entries if is_kind(each, "is_file")]
+
+
+def is_kind(entry: os.DirEntry[str], question: str) -> bool:
+    """Return what is_dir or is_file says of an entry; no, where a link leads round in a circle."""
+    try:
+        return bool(getattr(entry, question)())
+    except OSError:
+        return False
 
 
 def natural(text: str) -> list[tuple[Any, ...]]:
     """Return a sorting key that compares numbers as numbers."""
-    return [(int(part), part) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
+    parts = re.split(r"(\d{1,1000})", text)  # Python makes no int of 5,000 digits
+    return [(int(part), part) if part.isdecimal() else (0, part) for part in parts]
 
 
 def common_start(texts: list[str]) -> str:

@@ -14,6 +14,7 @@ from kaggle_cnn.competition.joining import join_test
 from kaggle_cnn.competition.layouts import recognise
 from kaggle_cnn.competition.layouts.arrays import is_array, read_label_array
 from kaggle_cnn.competition.layouts.known_labels import read_known
+from kaggle_cnn.competition.listing import walk
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress
@@ -28,30 +29,28 @@ def copy_source(source: str, target: Path, progress: Progress) -> None:
     Raises KcnnError where `source` is none of these.
     """
     path = DEMO / "demo.zip" if source == "demo" else Path(source)
+    room = None
     if path.is_dir():
+        if target.resolve().is_relative_to(path.resolve()):
+            raise KcnnError(f"{path} contains this workspace", "give the folder that has only the images")
         link_tree(path, target, progress)
     elif path.is_file():
-        unpack(path, target, progress)
+        room = unpack(path, target, progress)
     else:
         raise KcnnError(f"there is no {path}", "expected 'demo', a folder, a zip, or a competition's name on Kaggle")
-    unpack_nested(target, progress)
+    unpack_nested(target, progress, room)
 
 
 def link_tree(source: Path, target: Path, progress: Progress) -> None:
     """Make hard links (copies, across disks) of all files below `source` that are not hidden."""
-    if target.resolve().is_relative_to(source.resolve()):
-        raise KcnnError(f"{source} contains this workspace", "give the folder that has only the images")
-    files = []
-    for place, folders, names in os.walk(source, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
+    files = [place / name for place, names in walk(source) for name in names]
     for path in progress.track(files, f"linking {source.name}", len(files)):
-        copy = target / path.relative_to(source)
+        copy = target / path
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.link(path.resolve(), copy)
+            os.link((source / path).resolve(), copy)
         except OSError:  # another disk, or a file system without hard links
-            shutil.copy2(path, copy)
+            shutil.copy2(source / path, copy)
 
 
 def read_solution(competition: Competition) -> pd.DataFrame | None:

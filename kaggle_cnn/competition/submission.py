@@ -13,7 +13,7 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
 
-LINE_NUMBER, QUOTED = r"(?i)\b(row|line)s?\s*#?(\d+)", r"'([^']+)'|\"([^\"]+)\""
+LINE_NUMBER, QUOTED = r"(?i)\b(row|line)s?\s{0,9}#?(\d{1,9})\b", r"'([^']+)'|\"([^\"]+)\""
 NUMBERS = ("probability", "probability_columns", "long", "value")  # formats whose cells are numbers
 
 

@@ -141,7 +141,7 @@ def match_classes(columns: list[str], classes: list[str], label_values: list[str
     if any("|" in name for name in classes):  # several classes of one image: the columns are its parts
         return columns
     plain = lambda text: re.sub(r"[\W_]+", "", text).casefold()  # noqa: E731
-    shared = re.sub(r"\d*$", "", common_start(columns))
+    shared = common_start(columns).rstrip("0123456789")
     ending = common_start([name[::-1] for name in columns])[::-1]
     for names in (classes, label_values):
         by_name = {plain(name): classes[number] for number, name in enumerate(names)}

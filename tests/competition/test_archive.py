@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import make_images_in
+from conftest import Recorder, make_images_in
 
 from kaggle_cnn.competition.archive import unpack, unpack_nested
 from kaggle_cnn.errors import KcnnError
@@ -88,7 +88,7 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     marked[local] |= 1
     marked[central] |= 1
     archive.write_bytes(marked)
-    with pytest.raises(KcnnError, match="cannot be unpacked"):
+    with pytest.raises(KcnnError, match="is encrypted"):
         unpacked(archive, tmp_path)
 
 
@@ -183,3 +183,127 @@ def test_files_that_exist_are_not_overwritten(tmp_path):
     unpack_nested(tmp_path, Silent())
     assert (tmp_path / "train" / "1.txt").read_text() == "mine"
     assert (tmp_path / "train.zip").is_file()
+
+
+def tar_bytes(members: dict[str, bytes], links: dict[str, str] | None = None, mode: str = "w") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as target:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            target.addfile(member, io.BytesIO(content))
+        for name, existing in (links or {}).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.LNKTYPE, existing
+            target.addfile(member)
+    return stream.getvalue()
+
+
+def test_a_tar_with_a_bad_header_or_without_its_end_is_refused(tmp_path):
+    """tarfile alone takes a bad header for the end of the archive."""
+    whole = tar_bytes({"train/1.txt": b"a" * 512, "test/1.txt": b"b" * 512})
+    bad = bytearray(whole)
+    bad[1024 + 150] ^= 1  # the checksum of the second header
+    (tmp_path / "out").mkdir()
+    for content in (bytes(bad), whole[:2048], whole[: 1024 + 100]):
+        (tmp_path / "a.tar").write_bytes(content)
+        with pytest.raises(KcnnError, match="not a complete tar"):
+            unpack(tmp_path / "a.tar", tmp_path / "out", Silent())
+
+
+def test_hard_links_of_a_tar_are_files_and_symbolic_ones_are_named(tmp_path):
+    stream = io.BytesIO(tar_bytes({"a/1.txt": b"one"}, {"b/2.txt": "a/1.txt"}))
+    with tarfile.open(fileobj=stream, mode="a") as target:
+        member = tarfile.TarInfo("c.txt")
+        member.type, member.linkname = tarfile.SYMTYPE, "a/1.txt"
+        target.addfile(member)
+    (tmp_path / "a.tar").write_bytes(stream.getvalue())
+    (tmp_path / "out").mkdir()
+    said = Recorder()
+    unpack(tmp_path / "a.tar", tmp_path / "out", said)
+    assert (tmp_path / "out" / "b" / "2.txt").read_bytes() == b"one"
+    assert not (tmp_path / "out" / "c.txt").exists()
+    assert said.said == ["note: 1 link in a.tar left out"]
+
+
+def test_a_hard_link_to_what_is_not_there_is_refused(tmp_path):
+    (tmp_path / "a.tar").write_bytes(tar_bytes({"a": b"1"}, {"b": "nothing"}))
+    with pytest.raises(KcnnError, match="link to nothing"):
+        unpacked(tmp_path / "a.tar", tmp_path)
+
+
+@pytest.mark.parametrize("entries", [{"a": b"1", "a/b": b"2"}, {"x" * 300: b"1"}])
+@pytest.mark.parametrize("name", PACKERS)
+def test_names_that_cannot_be_files(tmp_path, name, entries):
+    PACKERS[name](tmp_path / name, entries)
+    with pytest.raises(KcnnError, match="names that cannot be files"):
+        unpacked(tmp_path / name, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.bz2", ".tar.xz"])
+def test_a_compressed_tar_with_a_flipped_byte_is_refused(tmp_path, suffix):
+    content = bytearray(tar_bytes({"a.txt": np.random.default_rng(0).bytes(40_000)}, mode=f"w:{suffix[5:]}"))
+    for place in (len(content) // 2, len(content) - 6):  # in the data, and in gzip's checksum
+        broken = content.copy()
+        broken[place] ^= 255
+        (tmp_path / f"a{suffix}").write_bytes(broken)
+        (tmp_path / "out").mkdir(exist_ok=True)
+        with pytest.raises(KcnnError, match="not a complete tar"):
+            unpack(tmp_path / f"a{suffix}", tmp_path / "out", Silent())
+
+
+def test_zips_in_a_zip_count_together(tmp_path):
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as writer:
+        writer.writestr("zeros", bytes(30 * 2**20))
+    zip_of(tmp_path / "bomb.zip", {f"{number}.zip": inner.getvalue() for number in range(8)})
+    (tmp_path / "out").mkdir()
+    room = unpack(tmp_path / "bomb.zip", tmp_path / "out", Silent())
+    with pytest.raises(KcnnError, match="more than 100 times its own size"):
+        unpack_nested(tmp_path / "out", Silent(), room)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*")) < 120 * 2**20
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_files_of_one_name_count_each(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as writer:
+        for _ in range(4):
+            writer.writestr("zeros", bytes(30 * 2**20))
+    with pytest.raises(KcnnError, match="would unpack to 120 MiB"):
+        unpacked(tmp_path / "bomb.zip", tmp_path)
+
+
+def test_a_broken_archive_beside_whole_data_is_a_note(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    packed_zip(data / "train.zip", {"a/1.txt": b"one"})
+    whole = zip_of(tmp_path / "x.zip", {"notes.txt": b"x" * 1000}).read_bytes()
+    (data / "extra.zip").write_bytes(whole[:60])
+    (data / "stage2_test.7z").write_bytes(b"no archive")
+    said = Recorder()
+    unpack_nested(data, said)
+    assert (data / "train" / "a" / "1.txt").is_file()
+    assert [line.partition(" stays packed")[0] for line in said.said] == ["note: extra.zip", "note: stage2_test.7z"]
+    (data / "test.zip").write_bytes(whole[:60])  # the images themselves: the data are not whole
+    with pytest.raises(KcnnError, match="not a complete zip"):
+        unpack_nested(data, said)
+
+
+def test_an_archive_that_is_stopped_halfway_is_unpacked_whole_the_next_time(tmp_path):
+    noise = np.random.default_rng(0).bytes(4000)
+    with zipfile.ZipFile(tmp_path / "train.zip", "w") as writer:
+        for number in range(9):
+            writer.writestr(f"train/{number}.txt", noise)
+
+    class Stopped(Silent):
+        def track(self, steps, text, total):
+            for number, step in enumerate(steps):
+                if number == 5:
+                    raise KeyboardInterrupt
+                yield step
+
+    with pytest.raises(KeyboardInterrupt):
+        unpack_nested(tmp_path, Stopped())
+    assert not (tmp_path / "train").exists()
+    unpack_nested(tmp_path, Silent())
+    assert len(list((tmp_path / "train").iterdir())) == 9

@@ -2,15 +2,19 @@
 
 import base64
 import gzip
+import os
+import shutil
 import struct
+import time
 
 import numpy as np
 import pytest
-from conftest import save_greys
+from conftest import make_images_in, save_greys
 from PIL import Image
 
 from kaggle_cnn.competition.competition import Competition
-from kaggle_cnn.competition.layouts.recognise import guess
+from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, guess
+from kaggle_cnn.competition.listing import list_files
 from kaggle_cnn.competition.local_host import score
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.data.decode import decode_square, read_header
@@ -185,3 +189,55 @@ def test_12_bits_in_a_16_bit_image_are_stretched(tmp_path):
     Image.fromarray(values * 16).save(tmp_path / "sixteen.png")
     found = [decode_square(tmp_path / f"{name}.png", 8, 1).astype(int) for name in ("twelve", "sixteen")]
     assert abs(found[0] - found[1]).max() <= 1
+
+
+def test_loops_dangling_links_and_pipes_are_passed_over(kcnn, tmp_path):
+    source = make_images_in(tmp_path / "colours", 6)
+    blue = source / "train" / "colours-3" / "blue"
+    (blue / "again").symlink_to(source, target_is_directory=True)
+    (blue / "round.jpg").symlink_to(blue / "round.jpg")
+    (blue / "nothing.jpg").symlink_to(tmp_path / "nothing.jpg")
+    (blue / "linked.jpg").symlink_to(blue / "pic_0001.jpg")
+    os.mkfifo(blue / "pipe.jpg")
+    done = kcnn("fetch", source, timeout=60)
+    assert "colours: 19 training images of 3 classes, 6 test images" in done.stdout
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    source = make_images_in(tmp_path / "colours", 3)
+    scan = os.scandir
+
+    def forbid(path):
+        if str(path).endswith("blue"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", forbid)
+    with pytest.raises(KcnnError, match=r"cannot read the folder .*blue: permission denied"):
+        list_files(source)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_somebodys_files_may_be_called_as_those_of_kcnn(kcnn, tmp_path, packed):
+    source = make_images_in(tmp_path / "colours", 6)
+    (source / "competition.toml").write_text("layout = 'none of yours'\n")
+    (source / "folds.csv").write_text("id,fold\nx,one\n")
+    (source / ".cache").mkdir()
+    (source / ".cache" / "images.npy").write_bytes(b"x")
+    if packed:
+        shutil.make_archive(str(source), "zip", source)
+    done = kcnn("fetch", f"{source}.zip" if packed else source, "--name", "mine")
+    assert "18 training images" in done.stdout
+    assert "18 training images" in kcnn("fetch").stdout  # read again, by kcnn's own competition.toml
+    assert (source / "competition.toml").read_text() == "layout = 'none of yours'\n"
+    assert (tmp_path / "data" / "mine" / "_competition.toml").read_text() == "layout = 'none of yours'\n"
+
+
+@pytest.mark.parametrize("name", [f"train{'1' * 40}x", f"test{'-2024' * 9}!", f"{'2024-01-01' * 12}_a"])
+def test_folders_called_by_long_numbers_take_no_time(tmp_path, name):
+    """A regular expression of nested repeats took 18 seconds for 30 digits."""
+    for label in ("a", "b"):
+        save_greys(tmp_path / "mine", *(f"{name}/{label}/{number}.png" for number in range(6)))
+    begun = time.monotonic()
+    guess(tmp_path / "mine", "", NO_CHOICES)
+    assert time.monotonic() - begun < 2

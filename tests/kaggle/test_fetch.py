@@ -1,8 +1,10 @@
 """Fetch and sign in through the real `kaggle` package, over HTTP, against the server in kaggle_server.py."""
 
+import io
 import os
 import signal
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ def assert_whole(work, task, slug="noise"):
     """Every file is there byte for byte. Nothing else is left in data/ but the lock, see files.one_at_a_time."""
     for name, content in task.files.items():
         assert (work / "data" / slug / name).read_bytes() == content
-    assert sorted(os.listdir(work / "data")) == [f".{slug}.lock", slug]
+    assert sorted(os.listdir(work / "data")) == [slug]
 
 
 def test_all_pages_and_a_broken_connection(kaggle, online, work):
@@ -181,6 +183,27 @@ def test_only_a_part(kaggle, online, work):
     assert "--include" in error
 
 
+def test_only_a_part_stopped_while_it_is_unpacked(kaggle, online, work):
+    """A nested archive of 450 images; the process is killed among them, and the next fetch has all."""
+    images = kaggle.tasks["noise"].files
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        for name, content in images.items():
+            target.writestr(name, content)
+    kaggle.tasks["noise"].files = {"images.zip": buffer.getvalue(), "notes.csv": b"a\n"}
+    nowhere = Path(os.devnull)
+    surroundings = environment(HOME=str(work), **kaggle.environment())
+    for least in (1, 200):
+        process = launch(["fetch", "noise", "--include", "*.zip"], work, surroundings, nowhere, nowhere)
+        while process.is_alive() and len(list((work / "data").rglob("*.png"))) < least:
+            time.sleep(0.002)
+        process.kill()
+        process.join()
+    online("fetch", "noise", "--include", "*.zip")
+    assert len(list((work / "data" / "noise").rglob("*.png"))) == 450
+    assert os.listdir(work / "data") == ["noise"]
+
+
 def test_the_archive_may_stay(kaggle, online, work):
     online("fetch", "noise", "--keep-archive")
     assert (work / "data" / "noise.zip").read_bytes() == kaggle.tasks["noise"].archive()
@@ -235,10 +258,10 @@ def test_a_broken_archive_within_the_archive(kaggle, online, work):
     assert "the broken archive is kept as" in hint
     files["test.zip"] = whole
     online("fetch", "colours")
-    assert sorted(os.listdir(work / "data")) == [".colours.lock", "colours"]
+    assert sorted(os.listdir(work / "data")) == ["colours"]
 
 
 def test_two_fetches_at_once(kaggle, online, work):
-    with one_at_a_time(work / "data" / "colours"):
+    with one_at_a_time(work / "data" / "colours", work / ".kcnn" / "locks" / "colours.lock"):
         assert "another kcnn is at work" in error_of(online("fetch", "colours", code=1))[0]
     online("fetch", "colours")

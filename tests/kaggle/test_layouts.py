@@ -26,7 +26,7 @@ def test_fetch_train_submit_scores(kaggle, online, work):
         assert line in toml
     assert 'deadline = "2026-12-31 23:59:00"' in toml
     assert 'source = "https://www.kaggle.com/competitions/colours"' in toml
-    assert sorted(os.listdir(work / "data")) == [".colours.lock", "colours"]
+    assert sorted(os.listdir(work / "data")) == ["colours"]
     assert not list((work / "data" / "colours").rglob("*.zip"))
 
     before = dict(kaggle.seen)
