@@ -5,6 +5,7 @@ calls http://localhost/api/..., and http_proxy leads that, and http://storage.te
 """
 
 import base64
+import contextlib
 import csv
 import hashlib
 import io
@@ -48,7 +49,8 @@ class Kaggle:
     """`tasks`: slug -> Task. `seen`: the number of calls of each method; those of the storage are GET and PUT.
 
     `faults`: method -> list of faults, one for each of the next calls: a status, (status, headers), "hang", "page" (a
-    web page in place of JSON), or for GET ("cut", bytes); None is no fault. Among the headers, `text` is the message
+    web page in place of JSON), "drip", ("body", {"content": bytes}), ("stream", ...), or for GET ("cut", bytes); None
+    is no fault. Among the headers, `text` is the message
     and `plain` says that it is not JSON.
     """
 
@@ -169,6 +171,30 @@ class Kaggle:
                 status, headers = fault
                 if status == "hang":
                     kaggle.stop.wait(60)
+                    self.close_connection = True
+                    return None
+                if status == "body":  # 200 with this content, and headers such as Content-Encoding
+                    content = headers.pop("content")
+                    return self.send(content, 200, {"Content-Type": "application/json", **headers})
+                if status == "drip":  # a byte now and then, without end
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", "1000000")
+                    self.end_headers()
+                    while not kaggle.stop.wait(0.3):
+                        try:
+                            self.wfile.write(b" ")
+                        except OSError:
+                            break
+                    self.close_connection = True
+                    return None
+                if status == "stream":  # no length; `content`, again and again so many `times`
+                    self.send_response(200)
+                    self.send_header("Connection", "close")
+                    self.end_headers()
+                    with contextlib.suppress(OSError):
+                        for _ in range(headers.get("times", 1)):
+                            self.wfile.write(headers["content"])
                     self.close_connection = True
                     return None
                 if status == "page":  # a login page between the client and Kaggle

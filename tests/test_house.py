@@ -29,7 +29,7 @@ RANKS = [
     {"recipe", "augment", "layers", "optimizers"},
     {"tta"},
     {"workspace"},
-    {"files"},
+    {"files", "parsing"},
     {"progress"},
     {"errors", "plural"},
 ]

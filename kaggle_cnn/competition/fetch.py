@@ -284,7 +284,7 @@ def fetch_archive(
     """
     archive = archive_of(folder)
     if not archive.is_file():
-        choose_remote(slug).download(connection, slug, None, archive, progress)
+        choose_remote(slug).download(connection, slug, None, files, archive, progress)
     broken = archive.with_name(f"{archive.name}.broken")
     try:
         with whole_folder(folder) as unpacked:
@@ -335,7 +335,7 @@ def fetch_file(
     if target.is_file():
         return
     arrived = target.with_name(f".{target.name}.arrived")
-    name = choose_remote(slug).download(connection, slug, file.name, arrived, progress)
+    name = choose_remote(slug).download(connection, slug, file.name, [file], arrived, progress)
     if name.lower().endswith(".zip") and target.suffix.lower() != ".zip" and zipfile.is_zipfile(arrived):
         with tempfile.TemporaryDirectory(dir=target.parent) as unpacked:
             unpack(arrived, Path(unpacked), progress)

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import os
 import re
 import time
 from collections.abc import Callable
@@ -10,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.kaggle.transport import OversizedError, response_seconds
 from kaggle_cnn.progress import Progress
 
 Result = TypeVar("Result")
-CONNECT_SECONDS, LONGEST_PAUSE_SECONDS = 10, 900
+LONGEST_PAUSE_SECONDS = 900
 TEMPORARY = {408, 429, 500, 502, 503, 504}  # HTTP statuses of errors that a later attempt may not meet
 SETTINGS_URL = "https://www.kaggle.com/settings"
 
@@ -37,31 +36,6 @@ class Connection:
     progress: Progress
 
 
-def response_seconds() -> float:
-    """Return how many seconds a response may take: KCNN_TIMEOUT from the environment, or 30.
-
-    Raises KcnnError where KCNN_TIMEOUT is not a number of seconds.
-    """
-    text = os.environ.get("KCNN_TIMEOUT", "30")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds < 1e6:
-        raise KcnnError(
-            f"KCNN_TIMEOUT should be a number of seconds, got '{text}'", "set it like this: KCNN_TIMEOUT=60"
-        )
-    return seconds
-
-
-class TimeoutAdapter(HTTPAdapter):
-    """Gives every request a time-out. The SDK and `requests` set none."""
-
-    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        options["timeout"] = options.get("timeout") or (CONNECT_SECONDS, response_seconds())
-        return super().send(request, *arguments, **options)
-
-
 def call(connection: Connection, method: str, patient: bool = True, service: str = "competition", **fields: Any) -> Any:
     """Call one method of the SDK, such as call(connection, "list_data_files", competition_name=...).
 
@@ -79,8 +53,8 @@ def call(connection: Connection, method: str, patient: bool = True, service: str
             return getattr(connection.clients[service], method)(request)
         except requests.RequestException:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError) as error:  # the SDK cannot read the response
-            raise unreadable(error) from None
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
+            raise unreadable(error) from None  # the SDK cannot read the response
 
     return retry(send, connection.progress) if patient else send()
 
@@ -160,7 +134,7 @@ def reason(error: requests.RequestException) -> str:
 
 def status_of(error: requests.RequestException) -> int | None:
     """Return the status that the response's JSON states, else its HTTP status; None where there is no response."""
-    if error.response is None:
+    if error.response is None or isinstance(error, OversizedError):
         return None
     stated = body_of(error).get("code")
     return stated if isinstance(stated, int) and error.response.ok else error.response.status_code
@@ -172,7 +146,7 @@ def body_of(error: requests.RequestException) -> dict[str, Any]:
         return {}
     try:
         body = error.response.json()
-    except (ValueError, RuntimeError, requests.RequestException):  # not JSON, or a stream that was read before
+    except (ValueError, RuntimeError, requests.RequestException):  # not JSON, nested too deeply, or read before
         return {}
     content = body.get("error", body) if isinstance(body, dict) else {}
     return content if isinstance(content, dict) else {"message": content}
@@ -213,6 +187,10 @@ def explain_error(error: requests.RequestException, doing: str, connection: Conn
         return KcnnError(
             f"the connection to Kaggle is not trusted while {doing}",
             "behind a company's proxy, set REQUESTS_CA_BUNDLE to the file with its certificates",
+        )
+    if isinstance(error, OversizedError):
+        return KcnnError(
+            f"Kaggle sent {error} while {doing}", "check whether a proxy is between this computer and Kaggle"
         )
     if isinstance(error, requests.exceptions.InvalidJSONError):
         return KcnnError(

@@ -4,17 +4,21 @@ Every function takes a Connection and a competition's slug, and raises KcnnError
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import requests
+from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
 
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.kaggle.client import Connection, call, explain_error, retry, status_of
+from kaggle_cnn.kaggle.download import Expected
 from kaggle_cnn.kaggle.download import download as download_to
 from kaggle_cnn.kaggle.errors import (
     code_only,
@@ -24,18 +28,24 @@ from kaggle_cnn.kaggle.errors import (
     list_competitions,
     slug_in,
 )
+from kaggle_cnn.parsing import parse
 from kaggle_cnn.progress import Progress
 
 PAGE = 200  # Kaggle lists at most this many entries at once
+MOST_PAGES = 5000  # a million files
+UNKNOWN = "run it again later; where it stays so, kcnn and Kaggle do not speak the same language any more"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Count = Annotated[int, Field(ge=0)]
 LEADERBOARD_PAGES = 50
+LONGEST_REASON = 1000  # letters
 
 
 @dataclass(frozen=True)
 class RemoteFile:
     """One file of a competition as Kaggle lists it."""
 
-    name: str
-    size: int  # bytes
+    name: Name
+    size: Count  # bytes; 0 where Kaggle does not say
 
 
 @dataclass(frozen=True)
@@ -57,16 +67,33 @@ class Submitted:
 class Limits:
     """How many submissions Kaggle allows."""
 
-    today: int  # submissions made today
+    today: Count  # submissions made today
     left: int  # submissions still allowed today
     of_all: bool  # whether the limit counts all submissions, not only those of one day
 
 
-def describe(connection: Connection, slug: str) -> dict[str, Any]:
-    """Return title, metric_words, deadline (UTC), daily_limit, entered, code_only and closed; {} if Kaggle has none.
+@dataclass(frozen=True)
+class Upload:
+    """Where the bytes of a submission go, and what stands for them afterwards."""
 
-    `metric_words` is the metric in the host's own words.
-    """
+    token: str
+    url: Annotated[str, StringConstraints(pattern="^https?://")]
+
+
+class About(TypedDict, total=False):
+    """What Kaggle says of a competition; `metric_words` is the metric in the host's own words, `deadline` is UTC."""
+
+    title: str
+    metric_words: str
+    deadline: str
+    daily_limit: Count
+    entered: bool
+    code_only: bool
+    closed: bool
+
+
+def describe(connection: Connection, slug: str) -> About:
+    """Return what Kaggle says of a competition; {} if it has none of that name."""
     entry = None
     with contextlib.suppress(requests.RequestException):
         entry = call(connection, "get_competition", patient=False, competition_name=slug)
@@ -75,7 +102,7 @@ def describe(connection: Connection, slug: str) -> dict[str, Any]:
             entry = next((each for each in list_competitions(connection, search=slug) if slug_in(each) == slug), None)
     if entry is None:
         return {}
-    return {
+    about = {
         "title": entry.title or "",
         "metric_words": entry.evaluation_metric or "",
         "deadline": date_text(entry.deadline),
@@ -84,6 +111,7 @@ def describe(connection: Connection, slug: str) -> dict[str, Any]:
         "code_only": bool(entry.is_kernels_submissions_only),
         "closed": bool(entry.submissions_disabled),
     }
+    return parse(About, about, f"Kaggle's description of '{slug}'", UNKNOWN)
 
 
 def date_text(date: datetime | None) -> str:
@@ -92,29 +120,49 @@ def date_text(date: datetime | None) -> str:
 
 
 def pages(connection: Connection, method: str, part: str, size: int = PAGE, **fields: Any) -> Iterator[Any]:
-    """Yield the entries of the field `part` from every page of a list; `fields` are those of `call`."""
+    """Yield the entries of the field `part` from every page of a list; `fields` are those of `call`.
+
+    Raises KcnnError where the list does not end: a page comes a second time, or there are more than MOST_PAGES.
+    """
     token = ""
+    seen: set[str] = set()
     while True:
         response = call(connection, method, page_size=size, page_token=token, **fields)
         entries = getattr(response, part) or []
         yield from entries
-        following = response.next_page_token or ""
-        if not following or following == token or not entries:
+        token = str(response.next_page_token or "")
+        if not token or not entries:
             return
-        token = following
+        if token in seen or len(seen) >= MOST_PAGES:
+            what = "comes to the same page again" if token in seen else f"has more than {MOST_PAGES:,} pages"
+            raise KcnnError(f"Kaggle's list does not end: it {what}", UNKNOWN)
+        seen.add(token)
 
 
 def files(connection: Connection, slug: str) -> list[RemoteFile]:
     """Return every file of the competition."""
     with explain_errors(connection, slug, f"listing the files of '{slug}'"):
-        listed = pages(connection, "list_data_files", "files", competition_name=slug)
-        return list({entry.name: RemoteFile(entry.name, entry.total_bytes) for entry in listed}.values())
+        return read_files(pages(connection, "list_data_files", "files", competition_name=slug))
 
 
-def download(connection: Connection, slug: str, file: str | None, target: Path, progress: Progress) -> str:
+def read_files(entries: Iterator[Any]) -> list[RemoteFile]:
+    """Return the files of a list, each once. Raises KcnnError where pages have nothing new."""
+    found: dict[str, RemoteFile] = {}
+    for number, entry in enumerate(entries, 1):
+        content = {"name": getattr(entry, "name", None), "size": getattr(entry, "total_bytes", None) or 0}
+        file = parse(RemoteFile, content, "Kaggle's list of files", UNKNOWN)
+        found[file.name] = file
+        if number > 10 * PAGE and number > 2 * len(found):
+            raise KcnnError("Kaggle's list does not end: it has the same files again and again", UNKNOWN)
+    return list(found.values())
+
+
+def download(
+    connection: Connection, slug: str, file: str | None, listed: list[RemoteFile], target: Path, progress: Progress
+) -> str:
     """Download one file of the competition to `target`, or the zip of all files where `file` is None.
 
-    Returns the name that Kaggle gives it.
+    `listed` are the files that are to come. Returns the name that Kaggle gives it.
     """
     fields = {"file_name": file} if file else {}
     method = "download_data_file" if file else "download_data_files"
@@ -124,7 +172,15 @@ def download(connection: Connection, slug: str, file: str | None, target: Path, 
         return response
 
     with explain_errors(connection, slug, f"downloading {file or f'the data of {slug!r}'}"):
-        return download_to(begin, connection.storage, target, progress)
+        return download_to(begin, connection.storage, target, expect(file, listed), progress)
+
+
+def expect(file: str | None, listed: list[RemoteFile]) -> Expected:
+    """Return the size that a download of `listed` should have. Kaggle may send a file, and sends all files, as a zip:
+    of images it is a little larger."""
+    total = sum(each.size for each in listed)
+    most = int(1.01 * total) + 1024 * len(listed) + 2**20
+    return Expected(total if file else None, most if all(each.size for each in listed) else None)
 
 
 def limits(connection: Connection, slug: str) -> Limits | None:
@@ -133,7 +189,8 @@ def limits(connection: Connection, slug: str) -> Limits | None:
         response = call(connection, "get_submission_limits", patient=False, competition_name=slug)
     except requests.RequestException:
         return None
-    return Limits(response.num_today or 0, response.num_allowed_now or 0, bool(response.limited_by_total))
+    allowed = {"today": response.num_today, "left": response.num_allowed_now, "of_all": response.limited_by_total}
+    return parse(Limits, {name: value or 0 for name, value in allowed.items()}, "Kaggle's limits", UNKNOWN)
 
 
 def require_open(connection: Connection, slug: str) -> int | None:
@@ -164,7 +221,7 @@ def submit(connection: Connection, slug: str, name: str, content: bytes, message
     response is lost, nobody knows whether the submission counts, and the error says so.
     """
     with explain_errors(connection, slug, "preparing the upload"):
-        upload = call(
+        begun = call(
             connection,
             "start_submission_upload",
             competition_name=slug,
@@ -172,8 +229,9 @@ def submit(connection: Connection, slug: str, name: str, content: bytes, message
             content_length=len(content),
             last_modified_epoch_seconds=int(time.time()),
         )
+        upload = parse(Upload, {"token": begun.token, "url": begun.create_url}, "Kaggle's place for uploads", UNKNOWN)
     with explain_errors(connection, slug, f"uploading {name}"):
-        retry(lambda: put(connection, upload.create_url, content), connection.progress)
+        retry(lambda: put(connection, upload.url, content), connection.progress)
     try:
         response = call(
             connection,
@@ -232,17 +290,23 @@ def submissions(connection: Connection, slug: str) -> list[Submitted]:
 
 def parse_submission(entry: Any) -> Submitted:
     """Return a submission from the SDK's object."""
-    return Submitted(
-        ref=entry.ref,
-        file=entry.file_name or "",
-        date=date_text(entry.date),
-        message=entry.description or "",
-        status=entry.status.name.lower(),
-        public=entry.public_score or "",
-        private=entry.private_score or "",
-        reason=" ".join((entry.error_description or "").split()),
-        team=entry.team_name or "",
-    )
+    content = {
+        "ref": entry.ref,
+        "file": as_text(entry.file_name),
+        "date": date_text(entry.date),
+        "message": as_text(entry.description),
+        "status": as_text(getattr(entry.status, "name", "")).lower(),
+        "public": as_text(entry.public_score),
+        "private": as_text(entry.private_score),
+        "reason": " ".join(as_text(entry.error_description).split())[:LONGEST_REASON],
+        "team": as_text(entry.team_name),
+    }
+    return parse(Submitted, content, "Kaggle's list of submissions", UNKNOWN)
+
+
+def as_text(value: Any) -> str:
+    """Return what Kaggle calls a text, where it may send a number or nothing."""
+    return "" if value is None else str(value)
 
 
 def leaderboard(connection: Connection, slug: str) -> list[tuple[str, float, str]]:
@@ -252,18 +316,20 @@ def leaderboard(connection: Connection, slug: str) -> list[tuple[str, float, str
         for entry in pages(connection, "get_leaderboard", "submissions", competition_name=slug):
             score = number(entry.score)
             if score is not None:
-                rows.append((entry.team_name or str(entry.team_id), score, date_text(entry.submission_date)))
+                team = as_text(entry.team_name) or as_text(entry.team_id)
+                rows.append((team, score, date_text(entry.submission_date)))
             if len(rows) >= LEADERBOARD_PAGES * PAGE:
                 break
         return rows
 
 
 def number(text: str | None) -> float | None:
-    """Return a score as a number, or None where it is not a number."""
+    """Return a score as a number, or None where it is not a finite number."""
     try:
-        return None if text is None else float(text)
+        value = math.nan if text is None else float(text)
     except (TypeError, ValueError):
         return None
+    return value if math.isfinite(value) else None
 
 
 def place(board: list[tuple[str, float, str]], score: float) -> int | None:

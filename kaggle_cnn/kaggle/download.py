@@ -5,29 +5,47 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.files import whole_file
+from kaggle_cnn.files import sync, whole_file
 from kaggle_cnn.kaggle.client import pause_before, reason
+from kaggle_cnn.kaggle.transport import read_some, response_seconds
 from kaggle_cnn.progress import Progress, Transferred
 
-CHUNK_BYTES = 2**16  # a broken connection loses at most this much
+LEAST_PROGRESS = 2**16  # bytes; an attempt that gets fewer counts as failed
+SLOWEST = 100  # bytes a second; a slower connection counts as a broken one
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a file's bytes before it comes: their number, unless it comes packed, and the most they may be;
+    each None where it is not known."""
+
+    size: int | None = None
+    most: int | None = None
 
 
 def download(
-    begin: Callable[[], requests.Response], storage: requests.Session, target: Path, progress: Progress
+    begin: Callable[[], requests.Response],
+    storage: requests.Session,
+    target: Path,
+    expected: Expected,
+    progress: Progress,
 ) -> str:
     """Download a file to `target`, which exists only when it is complete. Return the name at the end of its URL.
 
     `begin()` opens the file: it returns a streaming response, after redirects, from the first byte. The bytes so far
     are in `target`.partial. The download continues there with Range and If-Range, as long as the size and the validator
-    (ETag or Last-Modified) stay the same. An MD5 in x-goog-hash is compared.
-    Raises the error of `requests` where several attempts in a row get no data, and KcnnError where the MD5 differs.
+    (ETag or Last-Modified) stay the same. An MD5 in x-goog-hash is compared; where the response states no length, the
+    size is compared with that of `expected`.
+    Raises the error of `requests` where several attempts in a row get no data, and KcnnError where the MD5 differs, or
+    more bytes come than are expected.
     """
     partial, note = Path(f"{target}.partial"), Path(f"{target}.partial.json")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,10 +54,10 @@ def download(
         while True:
             have = partial.stat().st_size if partial.is_file() else 0
             try:
-                identity, name = fetch_rest(begin, storage, partial, note, show)
+                identity, name = fetch_rest(begin, storage, partial, note, expected, show)
                 break
             except requests.RequestException as error:
-                grown = partial.is_file() and partial.stat().st_size > have
+                grown = partial.is_file() and partial.stat().st_size >= have + LEAST_PROGRESS
                 failures = 1 if grown else failures + 1
                 pause = pause_before(error, failures)
                 if pause is None:
@@ -52,43 +70,87 @@ def download(
             f"{target.name} is damaged: expected the MD5 {identity['md5']}, got another one",
             "run it again to download it again",
         )
+    sync(partial)
     partial.rename(target)
+    sync(target.parent)
     note.unlink()
     return name
 
 
 def fetch_rest(
-    begin: Callable[[], requests.Response], storage: requests.Session, partial: Path, note: Path, show: Transferred
+    begin: Callable[[], requests.Response],
+    storage: requests.Session,
+    partial: Path,
+    note: Path,
+    expected: Expected,
+    show: Transferred,
 ) -> tuple[dict[str, Any], str]:
     """Try once to download what is missing in `partial`. Return the file's identity and name when it is complete."""
     response = begin()
     identity, size = identify(response), length_of(response)
     name = re.split(r"[?#]", response.url)[0].rpartition("/")[2]
+    require_fitting(size, expected, partial)
     if not partial.is_file() or read_note(note) != identity:
         partial.write_bytes(b"")
         with whole_file(note) as temporary:
             temporary.write_text(json.dumps(identity), encoding="utf-8")
     have = partial.stat().st_size
+    have = 0 if size is not None and have > size else have
     show(have, size)
     if have and have != size:
         response.close()
-        headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
-        headers |= validator_header(identity["validator"])
-        response = storage.get(response.url, headers=headers, stream=True)
-        response.raise_for_status()
-        if response.status_code != 206:  # the server sends the whole file again
-            have = 0
+        response, have = continue_from(have, storage, response.url, identity["validator"])
     with response, partial.open("r+b") as stream:
         stream.truncate(have)
         stream.seek(have)
-        for chunk in response.iter_content(CHUNK_BYTES) if have != size else ():
-            stream.write(chunk)
-            have += len(chunk)
+        for part in read_parts(response) if have != size else ():
+            stream.write(part)
+            have += len(part)
             stream.flush()
+            require_fitting(have, expected, partial)
             show(have, size)
-    if size is not None and have != size:
-        raise requests.ConnectionError(f"Connection broken: {have} of {size} bytes")
+    whole = size if size is not None else None if name.lower().endswith(".zip") else expected.size
+    if whole is not None and have != whole:
+        raise requests.ConnectionError(f"Connection broken: {have} of {whole} bytes")
     return identity, name
+
+
+def continue_from(have: int, storage: requests.Session, url: str, validator: str) -> tuple[requests.Response, int]:
+    """Return the response for the bytes from `have` on, and where it begins: at 0 where the server sends the whole file
+    again."""
+    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+    response = storage.get(url, headers=headers | validator_header(validator), stream=True)
+    if response.status_code == 416:  # what is here is longer than the file
+        response = storage.get(url, headers={"Accept-Encoding": "identity"}, stream=True)
+    response.raise_for_status()
+    begins = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
+    if response.status_code == 206 and begins and int(begins[1]) != have:
+        raise requests.ConnectionError(f"Connection broken: asked for the bytes from {have} on, got {begins[1]}")
+    return response, have if response.status_code == 206 else 0
+
+
+def read_parts(response: requests.Response) -> Iterator[bytes]:
+    """Yield the bytes of a response as they come. Raises ReadTimeout where they come too slowly."""
+    seconds = response_seconds()
+    since, got = time.monotonic(), 0
+    while part := read_some(response):
+        yield part
+        got += len(part)
+        if time.monotonic() - since > seconds:
+            if got < SLOWEST * seconds:
+                raise requests.exceptions.ReadTimeout(f"Read timed out: {got} bytes in {seconds:.0f} s")
+            since, got = time.monotonic(), 0
+
+
+def require_fitting(size: int | None, expected: Expected, partial: Path) -> None:
+    """Raise KcnnError where more bytes come than the file can have; what has come is removed."""
+    if size is not None and expected.most is not None and size > expected.most:
+        partial.unlink(missing_ok=True)
+        raise KcnnError(
+            f"{partial.stem} is larger than Kaggle lists: {size / 2**20:,.1f} MiB or more, expected at most "
+            f"{expected.most / 2**20:,.1f}",
+            "run it again later; see the files on the competition's page",
+        )
 
 
 def identify(response: requests.Response) -> dict[str, Any]:
@@ -98,14 +160,22 @@ def identify(response: requests.Response) -> dict[str, Any]:
     return {
         "size": length_of(response),
         "validator": headers.get("ETag") or headers.get("Last-Modified") or "",
-        "md5": base64.b64decode(md5[1]).hex() if md5 else "",
+        "md5": as_hexadecimal(md5[1]) if md5 else "",
     }
+
+
+def as_hexadecimal(text: str) -> str:
+    """Return an MD5 in base64 as hexadecimal digits, or "" where it is none."""
+    try:
+        return base64.b64decode(text).hex()
+    except ValueError:
+        return ""
 
 
 def length_of(response: requests.Response) -> int | None:
     """Return the Content-Length, or None where the response states none."""
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if re.fullmatch(r"\d{1,18}", text) else None
 
 
 def validator_header(validator: str) -> dict[str, str]:

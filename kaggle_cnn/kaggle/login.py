@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.kaggle.client import (
-    CONNECT_SECONDS,
-    SETTINGS_URL,
-    Connection,
-    TimeoutAdapter,
-    explain_error,
-    response_seconds,
-    unreadable,
-)
+from kaggle_cnn.kaggle.client import SETTINGS_URL, Connection, explain_error, unreadable
+from kaggle_cnn.kaggle.transport import BoundedAdapter, response_seconds, send_bounded
 from kaggle_cnn.progress import Progress
 
 
@@ -60,8 +54,8 @@ def connect(progress: Progress) -> Connection:
     client.http_client()._init_session()
     client.http_client()._session.headers["Accept-Encoding"] = "identity"  # sizes and ranges are of the file itself
     for session in (client.http_client()._session, storage := requests.Session()):
-        session.mount("https://", TimeoutAdapter())
-        session.mount("http://", TimeoutAdapter())
+        session.mount("https://", BoundedAdapter())
+        session.mount("http://", BoundedAdapter())
     sources = {
         "ACCESS_TOKEN": lambda: describe_token(token_source),
         "OAUTH": lambda: "the login in ~/.kaggle/credentials.json",
@@ -83,7 +77,7 @@ def contain_sign_in() -> Iterator[None]:
     kept_input, kept_send = sys.stdin, HTTPAdapter.send
 
     def send(adapter: HTTPAdapter, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        return kept_send(adapter, request, **{**options, "timeout": (CONNECT_SECONDS, response_seconds())})
+        return send_bounded(partial(kept_send, adapter), request, **options)
 
     sys.stdin = io.StringIO()
     HTTPAdapter.send = send  # type: ignore[assignment, method-assign]

@@ -1,10 +1,12 @@
 """Fetch and sign in through the real `kaggle` package, over HTTP, against the server in kaggle_server.py."""
 
 import io
+import json
 import os
 import signal
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -265,3 +267,81 @@ def test_two_fetches_at_once(kaggle, online, work):
     with one_at_a_time(work / "data" / "colours", work / ".kcnn" / "locks" / "colours.lock"):
         assert "another kcnn is at work" in error_of(online("fetch", "colours", code=1))[0]
     online("fetch", "colours")
+
+
+@pytest.mark.parametrize("method", ["ListDataFiles", "GET", "IntrospectToken"])
+def test_a_server_that_sends_a_byte_now_and_then(kaggle, online, method):
+    kaggle.faults[method] = ["drip"] * 9
+    env = {"KCNN_TIMEOUT": "1", **({"KAGGLE_API_TOKEN": Kaggle.token} if method == "IntrospectToken" else {})}
+    begun = time.monotonic()
+    error, _ = error_of(online("fetch", "noise", code=1, env=env, timeout=90))
+    assert time.monotonic() - begun < 60
+    assert "did not respond within 1 s" in error
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b'{"files": null, "nextPageToken": null}', "expected a response from Kaggle"),
+        (b'{"files": [{"name": null, "totalBytes": 1}]}', "list of files: name should have at least 1 character"),
+        (b'{"files": [{"name": 7, "totalBytes": 1}]}', "list of files: name should be a valid string, got 7"),
+        (b'{"files": [{"name": "", "totalBytes": 1}]}', "name should have at least 1 character"),
+        (b'{"files": [{"name": "a\\u001b[2Jb", "totalBytes": 1}]}', "name should match"),
+        (b'{"files": [{"name": "a.csv", "totalBytes": -5}]}', "size should be greater than or equal to 0"),
+        (b'{"files": [{"name": "a.csv", "totalBytes": "many"}]}', "size should be a valid integer"),
+        (b'{"files": 5}', "expected a response from Kaggle"),
+        (b"[" * 200_000, "expected a response from Kaggle"),
+        (b'{"files": []} ' + b" " * 17 * 2**20, "a response of more than 16 MiB"),
+        (b"null", "expected a response from Kaggle"),
+    ],
+)
+def test_lists_that_are_no_lists(kaggle, online, content, error):
+    kaggle.faults["ListDataFiles"] = [("body", {"content": content})]
+    assert error in error_of(online("fetch", "noise", code=1))[0]
+
+
+def test_a_small_response_that_unpacks_to_gigabytes(kaggle, online):
+    bomb = zlib.compressobj(wbits=31)
+    content = b"".join(bomb.compress(bytes(2**20)) for _ in range(1024)) + bomb.flush()
+    kaggle.faults["ListDataFiles"] = [("body", {"content": content, "Content-Encoding": "gzip"})]
+    assert "a response of more than 16 MiB" in error_of(online("fetch", "noise", code=1))[0]
+
+
+@pytest.mark.parametrize("token", ["1", "{}"])
+def test_a_list_without_end(kaggle, online, token):
+    """The same page token twice, or ever new ones with the same files."""
+    page = {"files": [{"name": f"{number}.png", "totalBytes": 9} for number in range(200)]}
+    kaggle.faults["ListDataFiles"] = [
+        ("body", {"content": json.dumps({**page, "nextPageToken": token.format(number)}).encode()})
+        for number in range(100)
+    ]
+    assert "Kaggle's list does not end" in error_of(online("fetch", "noise", code=1))[0]
+    assert kaggle.seen["ListDataFiles"] < 30
+
+
+def test_more_bytes_than_the_list_says(kaggle, online, work):
+    kaggle.faults["GET"] = [("stream", {"content": bytes(2**20), "times": 500})] * 9
+    error, _ = error_of(online("fetch", "noise", code=1))
+    assert "noise.zip is larger than Kaggle lists" in error
+    assert sum(path.stat().st_size for path in work.rglob("*") if path.is_file()) < 10 * 2**20
+
+
+def test_fewer_bytes_than_the_list_says_and_no_length(kaggle, online, work):
+    """The connection is closed halfway, and the response states no length."""
+    name = "train/dog/0.png"
+    half = kaggle.tasks["noise"].files[name][:500]
+    kaggle.faults["GET"] = [("stream", {"content": half})]
+    online("fetch", "noise", "--include", "train/*/[01].png")
+    assert (work / "data" / "noise" / name).read_bytes() == kaggle.tasks["noise"].files[name]
+
+
+def test_what_is_here_is_longer_than_the_file(kaggle, online, work):
+    """As after a download that was appended to twice; without a length the storage responds with 416."""
+    task = kaggle.tasks["noise"]
+    kaggle.faults["GET"] = [("cut", 300_000), *[(400, {})] * 9]
+    online("fetch", "noise", code=1)
+    with (work / "data" / "noise.zip.partial").open("ab") as stream:
+        stream.write(bytes(5_000_000))
+    kaggle.faults["GET"] = []
+    online("fetch", "noise")
+    assert_whole(work, task)
