@@ -26,7 +26,7 @@ from kaggle_cnn.data.dataset import Dataset, folds_in_name, load_dataset
 from kaggle_cnn.data.folds import FOLDS
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
-from kaggle_cnn.recipe import apply_settings, compile_recipe, find_recipe, load_recipe, require_same
+from kaggle_cnn.recipe import apply_settings, compile_recipe, find_recipe, load_recipe, read_recipe, require_same
 from kaggle_cnn.runs.export import export
 from kaggle_cnn.runs.join import Validated, shared_policies, validate_runs
 from kaggle_cnn.runs.predictions import Predictions
@@ -108,11 +108,12 @@ def train(
         raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
     run = open_unfinished(workspace, found.name, path.stem) if resume else None
     source = run.folder / "recipe.py" if run else path
-    compile_recipe(source)  # its mistakes are shown before Keras takes its seconds to start
+    text = read_recipe(source)  # once: what is edited meanwhile is not in the run
+    compile_recipe(source, text)  # its mistakes are shown before Keras takes its seconds to start
     dataset = open_dataset(workspace, found, run, progress)
     numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
     start_backend(backend or (run.record["backend"] if run else None))
-    given, loaded = dict(settings or {}), load_recipe(source)
+    given, loaded = dict(settings or {}), load_recipe(source, text)
     mirrorless = not run and loaded.mirror and "mirror" not in given and are_characters(found.classes)
     if mirrorless:
         given["mirror"] = False
@@ -124,7 +125,7 @@ def train(
         progress.say(f"note: {note}")
     from kaggle_cnn.learn.train import train as train_run
 
-    return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard)
+    return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text)
 
 
 def parse_folds(text: str, count: int) -> list[int]:

@@ -18,7 +18,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Raise KcnnError where the file is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise KcnnError(f"{path} is not valid TOML: {error}", "fix it by hand, or delete it and fetch again") from None
 
 

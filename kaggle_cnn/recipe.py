@@ -7,6 +7,7 @@ import inspect
 import math
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from importlib.machinery import ModuleSpec
@@ -206,13 +207,13 @@ def parse_settings(settings: list[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Run a recipe file and return its `recipe`.
+def load_recipe(path: Path, source: str | None = None) -> Recipe:
+    """Run a recipe file, or `source`, which was read from it before, and return its `recipe`.
 
-    Raises KcnnError where the file is missing, does not compile, fails while it runs, has no Recipe called `recipe`,
-    or has two settings of one name, such as a keyword of its model called `size`.
+    Raises KcnnError where the file is missing, does not compile, fails or ends Python while it runs, has no Recipe
+    called `recipe`, or has two settings of one name, such as a keyword of its model called `size`.
     """
-    code = compile_recipe(path)
+    code = compile_recipe(path, read_recipe(path) if source is None else source)
     # A module of its own in sys.modules: dataclasses and postponed annotations look their names up there.
     name = f"kcnn_recipe_{path.stem}"
     module = module_from_spec(ModuleSpec(name, None, origin=str(path)))
@@ -222,7 +223,7 @@ def load_recipe(path: Path) -> Recipe:
         exec(code, module.__dict__)
     except KcnnError as error:
         raise KcnnError(f"{path}: {error.message}", error.hint) from None
-    except Exception as error:  # a recipe's code may raise anything
+    except (Exception, SystemExit) as error:  # a recipe's code may raise anything
         raise KcnnError(
             f"{path}{find_line(path, error)}: {describe_error(error)}", "fix the recipe, then run it again"
         ) from error
@@ -251,27 +252,38 @@ def find_recipe(given: Path, folder: Path) -> Path:
     return (found or [shipped.get(str(given), given)])[0]
 
 
-def compile_recipe(path: Path) -> CodeType:
-    """Return the code of a recipe file. Raises KcnnError where it cannot be read or is not Python."""
+def read_recipe(path: Path) -> str:
+    """Return the text of a recipe file. Raises KcnnError where it cannot be read."""
     try:
-        return compile(path.read_text(encoding="utf-8"), path, "exec")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         here = sorted(Path("recipes").glob("*.py")) or list_shipped_recipes()
         hint = f"there are {', '.join(each.stem for each in here)}: kcnn train {here[0].stem}"
         raise KcnnError(f"cannot read the recipe {path}: {(error.strerror or str(error)).lower()}", hint) from None
-    except (SyntaxError, ValueError) as error:
+    except ValueError as error:
+        raise KcnnError(f"{path}: not valid Python: {error}", "save it as text in UTF-8") from None
+
+
+def compile_recipe(path: Path, source: str) -> CodeType:
+    """Return the code of a recipe's text. Raises KcnnError where it is not Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # an invalid escape in the user's own text
+            return compile(source, path, "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         number = getattr(error, "lineno", None)
         line = f", line {number}" if number else ""
-        raise KcnnError(f"{path}{line}: not valid Python: {getattr(error, 'msg', error)}", "fix that line") from None
+        words = getattr(error, "msg", "") or str(error) or type(error).__name__
+        raise KcnnError(f"{path}{line}: not valid Python: {words}", "fix that line") from None
 
 
-def find_line(path: Path, error: Exception) -> str:
+def find_line(path: Path, error: BaseException) -> str:
     """Return ", line 12" where `error` passed through a line of `path`, else ""."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f", line {lines[-1]}" if lines else ""
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Return an exception in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
@@ -284,7 +296,7 @@ def read_outline(path: Path) -> tuple[str, dict[str, str]]:
     """
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"not valid Python: {error}", {}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     signatures, written = read_signatures(tree), dict[str, str]()

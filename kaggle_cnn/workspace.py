@@ -1,9 +1,20 @@
 """Where data/, runs/ and submissions/ are, which competition is current."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
+
+from typing_extensions import TypedDict
 
 from kaggle_cnn.files import read_toml, write_toml
+from kaggle_cnn.parsing import parse
+
+
+class Settings(TypedDict, total=False):
+    """kcnn.toml."""
+
+    competition: str
 
 
 @dataclass(frozen=True)
@@ -14,10 +25,13 @@ class Workspace:
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Workspace":
-        """The nearest folder at or above `start` (default: the current one) with a kcnn.toml, else `start` itself."""
+        """The nearest folder at or above `start` (default: the current one) with a kcnn.toml, else `start` itself.
+
+        Above `start` only a kcnn.toml of this user counts: the recipes of its runs are code, and would be run.
+        """
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
-            if (folder / "kcnn.toml").is_file():
+            if is_file_of_user(folder / "kcnn.toml", folder == start):
                 return cls(folder)
         return cls(start)
 
@@ -40,7 +54,12 @@ class Workspace:
 
     def current(self) -> str | None:
         """The current competition's name, or None when none has been fetched."""
-        return read_toml(self.root / "kcnn.toml").get("competition") if (self.root / "kcnn.toml").is_file() else None
+        path = self.root / "kcnn.toml"
+        if not path.is_file():
+            return None
+        return parse(Settings, read_toml(path), str(path), "correct it, or remove it and use -c NAME").get(
+            "competition"
+        )
 
     def make_current(self, competition: str | None) -> None:
         settings = {} if competition is None else {"competition": competition}
@@ -49,3 +68,13 @@ class Workspace:
     def fetched(self) -> list[str]:
         """Names of the competitions under data/, sorted."""
         return sorted(path.parent.name for path in self.root.glob("data/*/competition.toml"))
+
+
+def is_file_of_user(path: Path, or_of_another: bool) -> bool:
+    """Return whether a file is there and belongs to the user who runs this, `or_of_another`."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    return S_ISREG(status.st_mode) and (own or or_of_another)

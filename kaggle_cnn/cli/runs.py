@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json, say
+from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json, say, say_notes
 from kaggle_cnn.workspace import Workspace
 
 
@@ -11,13 +11,15 @@ def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> 
     """List the runs, best first by the metric."""
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.insight import tables
-    from kaggle_cnn.runs.run import list_runs
+    from kaggle_cnn.runs.run import read_runs
     from kaggle_cnn.runs.scores import best_scores, merit, score_run
 
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     task = found.task
-    listed = sorted(list_runs(workspace, found.name), key=lambda run: merit(run, task), reverse=True)
+    whole, damaged = read_runs(workspace, found.name)
+    listed = sorted(whole, key=lambda run: merit(run, task), reverse=True)
+    say_notes([f"left out: {error.message}" for error in damaged])
     if as_json:
         return print_json(
             [{"id": run.id, "status": run.status, "seconds": run.seconds, "scores": score_run(run, task), **run.record}

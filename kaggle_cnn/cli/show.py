@@ -265,7 +265,7 @@ def start_keras(run: "Run | None") -> None:
 def open_recipe(competition: str | None, source: str | None) -> "tuple[Workspace, Dataset, Run | None, Recipe, str]":
     """Return the workspace, the dataset, the run or None, its recipe or that of the file `source`, and a name."""
     from kaggle_cnn.competition.opening import open_competition
-    from kaggle_cnn.recipe import apply_settings, compile_recipe, load_recipe
+    from kaggle_cnn.recipe import apply_settings, compile_recipe, load_recipe, read_recipe
 
     workspace, run = Workspace.find(), None
     if source and source.endswith(".py"):
@@ -273,9 +273,10 @@ def open_recipe(competition: str | None, source: str | None) -> "tuple[Workspace
     else:
         workspace, found, run = open_run_of(competition, source)
         path = run.folder / "recipe.py"
-    compile_recipe(path)  # its mistakes are shown before Keras takes its seconds to start
+    text = read_recipe(path)
+    compile_recipe(path, text)  # its mistakes are shown before Keras takes its seconds to start
     dataset = open_dataset(workspace, found)
     start_keras(run)
-    recipe = load_recipe(path)
+    recipe = load_recipe(path, text)
     recipe = apply_settings(recipe, run.settings) if run else recipe
     return workspace, dataset, run, recipe, run.id if run else path.stem

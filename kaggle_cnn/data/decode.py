@@ -1,10 +1,13 @@
 """Decode one image file, or one row of a CSV, to uint8 pixels.
 
 libjpeg-turbo decodes JPEGs, and scales them down while it decodes. Pillow decodes all other formats, and every JPEG
-that libjpeg-turbo rejects.
+that libjpeg-turbo rejects. A file may hold anything, whatever it is called: only the formats of FORMATS are opened, and
+an image that would take more memory or time than an image does is refused.
 """
 
-import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +23,14 @@ from kaggle_cnn.data.pixel_tables import read_rows, split_row
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 ORIENTATION = 0x0112  # the EXIF tag
 JPEG = b"\xff\xd8"  # the first bytes of a JPEG
-MOST_PIXELS = Image.MAX_IMAGE_PIXELS or sys.maxsize  # Pillow handles a JPEG that claims more
+START_OF_SCAN = b"\xff\xda"
+# Pillow opens fifty formats, some by other programs: of an EPS called .png it starts Ghostscript.
+FORMATS = ["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF"]
+LARGEST_FILE = 2**29  # bytes
+MOST_PIXELS = 89_478_485  # where Pillow begins to warn: 1 GiB at 12 bytes a pixel, which is what the worst mode takes
+LARGE = 2**24  # pixels; of images that have more, one at a time is decoded
+MOST_SCANS = 100  # a progressive JPEG has about ten; each is a pass over all pixels, and may be a few bytes long
+WHOLE = 2**16  # pixels: a side that no image has; asks for all of it
 LARGEST_MARGIN = 16  # pixels, see crop_centre
 TURNS = {  # EXIF orientation -> number of quarter turns to the left, and whether a mirror image follows
     2: (0, True),
@@ -43,12 +53,12 @@ def decode_square(path: Path, size: int, channels: int, fit: str = "crop") -> Ar
     if row := split_row(path):
         return convert_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels, fit)
     content = read_content(path)
-    if content.startswith(JPEG):
-        try:
-            return decode_jpeg_square(content, size, channels, fit)
-        except ValueError:
-            pass  # a CMYK JPEG or a damaged one: Pillow decides
-    with open_image(content) as image:
+    with open_image(content) as image, take_turns(image):
+        if content.startswith(JPEG):
+            try:
+                return decode_jpeg_square(content, size, channels, fit)
+            except ValueError:
+                pass  # a CMYK JPEG or a damaged one: Pillow decides
         return convert_square(image, size, channels, fit)
 
 
@@ -61,26 +71,42 @@ def decode_whole(path: Path, least: int | None = None) -> Array:
     if row := split_row(path):
         return np.asarray(convert_mode(Image.fromarray(read_rows(row[0])[row[1]]), 3))
     content = read_content(path)
-    if content.startswith(JPEG):
-        try:
-            return np.ascontiguousarray(apply_orientation(decode_scaled(content, least or MOST_PIXELS, 3), content))
-        except ValueError:
-            pass  # a CMYK JPEG or a damaged one: Pillow decides
-    with open_image(content) as image:
+    with open_image(content) as image, take_turns(image):
+        if content.startswith(JPEG):
+            try:
+                return np.ascontiguousarray(apply_orientation(decode_scaled(content, least or WHOLE, 3), content))
+            except ValueError:
+                pass  # a CMYK JPEG or a damaged one: Pillow decides
         return np.asarray(convert_mode(ImageOps.exif_transpose(image), 3))
 
 
 def open_image(source: Path | bytes) -> Image.Image:
     """Return a file, or its bytes, as Pillow opens it, the pixels not read yet where the format allows.
 
-    libheif is asked where Pillow alone knows no format, whatever the file is called. Raises what they raise for a file
-    that is not an image.
+    libheif is asked where Pillow alone knows no format, whatever the file is called. Raises ValueError for an image of
+    more than MOST_PIXELS, and what they raise for a file that is not an image.
     """
     try:
-        return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+        image = Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except UnidentifiedImageError:
         register_heif()
-        return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+        image = Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=["HEIF"])
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(f"{image.width}x{image.height} pixels, more than {MOST_PIXELS:,} in all")
+    return image
+
+
+one_large_image = threading.Lock()
+
+
+@contextmanager
+def take_turns(image: Image.Image) -> Iterator[None]:
+    """Keep the threads that decode from decoding two large images at once: the memory is that of one."""
+    if image.width * image.height <= LARGE:
+        yield
+        return
+    with one_large_image:
+        yield
 
 
 @cache
@@ -91,10 +117,16 @@ def register_heif() -> None:
 
 
 def read_content(path: Path) -> bytes:
-    """Return the bytes of a file. Raises ValueError if it is empty."""
-    if content := path.read_bytes():
-        return content
-    raise ValueError("the file is empty")
+    """Return the bytes of a file. Raises ValueError if it is empty, or what no image is."""
+    with path.open("rb") as stream:
+        content = stream.read(LARGEST_FILE + 1)
+    if not content:
+        raise ValueError("the file is empty")
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"the file is larger than {LARGEST_FILE // 2**20} MiB")
+    if content.startswith(JPEG) and (scans := content.count(START_OF_SCAN)) > MOST_SCANS:
+        raise ValueError(f"a JPEG of {scans:,} scans")
+    return content
 
 
 def decode_jpeg_square(content: bytes, size: int, channels: int, fit: str) -> Array:
@@ -189,7 +221,7 @@ def fit_whole(image: Image.Image, size: int, fit: str) -> Array:
 def convert_mode(image: Image.Image, channels: int) -> Image.Image:
     """Return a Pillow image of any mode as mode "L" (`channels` is 1) or "RGB" (`channels` is 3)."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
+        values = np.asarray(image, dtype=np.float32)
         # A 16-bit file holds values of 8 to 16 bits. A 32-bit or float file has a range of its own.
         bits = next(bits for bits in (8, 10, 12, 14, 16, 64) if values.max() < 2**bits)
         low, high = (0, 2**bits - 1) if image.mode.startswith("I;16") else (values.min(), values.max())

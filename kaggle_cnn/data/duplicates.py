@@ -13,7 +13,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.decode import GREY_MODES, decode_whole, read_header
-from kaggle_cnn.data.image_cache import attempt, fingerprint, ignore_warnings, in_parallel
+from kaggle_cnn.data.image_cache import attempt, fingerprint, ignore_warnings, in_parallel, is_momentary
 from kaggle_cnn.data.pixel_tables import read_tables
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.progress import Progress
@@ -69,20 +69,31 @@ def compute_once(
     They are kept in the folder `cache`, in a file whose name starts with `what`. `description` is for `progress`.
     """
     target = cache / f"{what}-{fingerprint(folder, names, 0, None)}.npz"
-    if not target.is_file():
-        files = [folder / name for name in names]
-        read_tables(files)
+    if kept := read_columns(target, len(names)):
+        return kept
+    files = [folder / name for name in names]
+    read_tables(files)
 
-        def compute_rows(rows: range) -> Results[Result]:
-            return [attempt(partial(compute, files[row])) for row in rows]
+    def compute_rows(rows: range) -> Results[Result]:
+        return [attempt(partial(compute, files[row])) for row in rows]
 
-        with ignore_warnings(), closing(in_parallel(compute_rows, len(files))) as portions:
-            results = list(progress.track(chain.from_iterable(portions), description, len(files)))
-        columns: dict[str, Any] = tabulate(results)  # Any: mypy takes an array for savez's own argument allow_pickle
+    with ignore_warnings(), closing(in_parallel(compute_rows, len(files))) as portions:
+        results = list(progress.track(chain.from_iterable(portions), description, len(files)))
+    columns: dict[str, Any] = tabulate(results)  # Any: mypy takes an array for savez's own argument allow_pickle
+    if not any(is_momentary(reason) for _, reason in results):
         with whole_file(target) as temporary:
             np.savez(temporary, **columns)
-    with np.load(target) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return columns
+
+
+def read_columns(path: Path, count: int) -> dict[str, Array] | None:
+    """Return the columns of `count` rows from the cache, or None where they are not there or damaged."""
+    try:
+        with np.load(path) as arrays:
+            columns = {name: arrays[name] for name in arrays.files}
+    except Exception:  # NumPy raises many kinds for a damaged file
+        return None
+    return columns if columns and all(len(column) == count for column in columns.values()) else None
 
 
 def same_pixels(inspected: pd.DataFrame) -> Array:

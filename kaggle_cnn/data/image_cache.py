@@ -24,9 +24,11 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.decode import GREY_MODES, decode_square, read_header
 from kaggle_cnn.data.pixel_tables import find_file, read_tables
 from kaggle_cnn.files import whole_file
+from kaggle_cnn.parsing import read_json
 from kaggle_cnn.progress import Progress
 
-CACHE_VERSION = 3  # increase it when the same file and size give other pixels than before
+CACHE_VERSION = 4  # increase it when the same file and size give other pixels than before
+MOMENTARY = "not readable now: "
 PORTION = 16  # images for a thread at a time: handing over one image costs as much as decoding a small one
 
 Result = TypeVar("Result")
@@ -60,15 +62,26 @@ def load_images(
     """
     target = cache / f"{fingerprint(folder, names, size, channels, fit)}.npy"
     listed = target.with_suffix(".json")
-    if not target.is_file():
-        files = [folder / name for name in names]
-        with ignore_warnings():
-            if channels is None:
-                channels = 1 if all_grey(files) else 3
-            problems = write_pixels(target, listed, files, size, channels, fit, progress)
-    else:
-        problems = {int(row): reason for row, reason in json.loads(listed.read_text(encoding="utf-8")).items()}
+    if kept := read_kept(target, listed, len(names), size, channels):
+        return kept
+    files = [folder / name for name in names]
+    with ignore_warnings():
+        if channels is None:
+            channels = 1 if all_grey(files) else 3
+        problems = write_pixels(target, listed, files, size, channels, fit, progress)
     return Images(np.load(target, mmap_mode="r"), problems)
+
+
+def read_kept(target: Path, listed: Path, count: int, size: int, channels: int | None) -> Images | None:
+    """Return images from the cache; None where they are not there, damaged, or to be read again."""
+    try:
+        pixels = np.load(target, mmap_mode="r")
+        problems = read_json(dict[int, str], listed, "")
+    except Exception:  # NumPy raises many kinds for a damaged file
+        return None
+    sound = pixels.shape in ((count, size, size, channels or 1), (count, size, size, channels or 3))
+    sound = sound and pixels.dtype == np.uint8 and all(0 <= row < count for row in problems)
+    return Images(pixels, problems) if sound and not any(map(is_momentary, problems.values())) else None
 
 
 def fingerprint(folder: Path, names: Sequence[str], size: int, channels: int | None, fit: str = "crop") -> str:
@@ -154,7 +167,15 @@ def attempt(decode: Callable[[], Result]) -> tuple[Result | None, str]:
     except UnidentifiedImageError:
         return None, "it is not an image"
     except Exception as error:  # Pillow's decoders raise many kinds of exception for a broken file
-        return None, " ".join(str(error).split()) or type(error).__name__
+        # An OSError with a number is the system's: a permission, a network disk. Pillow's own have none.
+        if isinstance(error, OSError) and error.errno is not None:
+            return None, f"{MOMENTARY}{(error.strerror or str(error)).lower()}"
+        return None, " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def is_momentary(reason: str) -> bool:
+    """Return whether the file of a reason may be whole, and is to be read again the next time."""
+    return reason.startswith(MOMENTARY)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A run's models at work on single images: for pictures, not for scores."""
 
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -49,10 +50,9 @@ def training_features(run: Run, model: Model, fold: int, dataset: Dataset, progr
     """
     path = run.fold_folder(fold) / "features.npz"
     key = features_key(run, fold, dataset)
-    if path.is_file():
-        with np.load(path) as kept:
-            if str(kept["key"]) == key:
-                return kept["rows"], kept["features"]
+    with suppress(Exception), np.load(path) as kept:  # not there, or damaged: it is made again
+        if str(kept["key"]) == key:
+            return kept["rows"], kept["features"]
     images = load_train_images(dataset, run.stored_size, run.fit, progress)
     rows = readable(np.arange(len(dataset.ids)), images)
     inner = last_features(model)

@@ -23,7 +23,7 @@ from kaggle_cnn.learn.callbacks import BEST, STATE
 from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, require_consistent
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
 from kaggle_cnn.progress import Progress, Silent
-from kaggle_cnn.recipe import Recipe, list_settings, takes
+from kaggle_cnn.recipe import Recipe, list_settings, read_recipe, takes
 from kaggle_cnn.runs.decision import fit_decision
 from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
 from kaggle_cnn.runs.run import Run, create_run
@@ -41,12 +41,13 @@ def train(
     changed: Mapping[str, Any] | None = None,
     run: Run | None = None,
     tensorboard: bool = False,
+    source: str | None = None,
 ) -> Run:
     """Train one model for each of `folds`, and return the complete run: models, predictions, decision rule, scores.
 
-    `path` is the recipe's file, `changed` the settings that the user changed in it. With `run`, go on with that run:
-    what is on the disk is not made again. Several processes may work on one run; each takes folds that no other has,
-    and the last to end completes it.
+    `path` is the recipe's file, `source` its text as it was run, `changed` the settings that the user changed in it.
+    With `run`, go on with that run: what is on the disk is not made again. Several processes may work on one run; each
+    takes folds that no other has, and the last to end completes it.
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
     """
     progress = progress or Silent()
@@ -64,7 +65,8 @@ def train(
     if run is None:
         assert plan is not None  # of a new run, no fold has predictions
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
-        run = create_run(workspace, dataset.competition.name, path, record)
+        text = read_recipe(path) if source is None else source
+        run = create_run(workspace, dataset.competition.name, path, record, text)
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
     progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
     training = Training(run, recipe, dataset, images, device, progress, tensorboard)

@@ -3,13 +3,14 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from kaggle_cnn.competition.metrics import Array, find_metric
 from kaggle_cnn.competition.task import Task
-from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
+from kaggle_cnn.parsing import read_json
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Decision:
     most probable one whatever its probability; "rounding", the grade that is nearest to the expected one; "value", the
     numbers of a regression."""
 
-    rule: str
+    rule: Literal["argmax", "threshold", "rounding", "value"]
     threshold: float = 0.5
     always: bool = True
 
@@ -43,10 +44,7 @@ class Decision:
     @classmethod
     def read(cls, path: Path) -> "Decision":
         """Raise KcnnError where the file is missing or broken."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise KcnnError(f"{path} cannot be read: {error}", "remove it; kcnn evaluate makes it again") from None
+        return read_json(cls, path, "remove it; kcnn evaluate makes it again")
 
 
 def fit_decision(task: Task, targets: Array, scores: Array) -> Decision:

@@ -3,13 +3,14 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from kaggle_cnn.competition import submission
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.table import write_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
+from kaggle_cnn.parsing import read_json
 from kaggle_cnn.runs.join import validate_runs
 from kaggle_cnn.runs.predictions import Predictions, average_scores
 from kaggle_cnn.runs.run import Run
@@ -77,16 +78,17 @@ def last_submission(workspace: Workspace, competition: str) -> Path | None:
     """Return the submission that was written last, or None where there is none."""
     folder = workspace.submissions(competition)
     try:
-        path = folder / (folder / LAST).read_text(encoding="utf-8").strip()
-    except OSError:
+        path = folder / Path((folder / LAST).read_text(encoding="utf-8").strip()).name
+        return path if path.is_file() else None
+    except (OSError, ValueError):
         return None
-    return path if path.is_file() else None
 
 
 def origin_of(path: Path) -> Origin | None:
     """Return where a submission comes from, or None where it was made elsewhere."""
     try:
-        content: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        return Origin(**content)
-    except (OSError, ValueError, TypeError):
+        origin = read_json(Origin, path.with_suffix(".json"), "")
+        find_metric(origin.metric)
+        return origin
+    except KcnnError:
         return None

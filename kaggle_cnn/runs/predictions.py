@@ -41,15 +41,29 @@ class Predictions:
             with np.load(path) as arrays:
                 known = {name: arrays[name] for name in ("fold", "targets") if name in arrays.files}
                 views = tuple(map(str, arrays["view_names"]))
-                logits = arrays["logits"]
-                if logits.ndim != 3 or logits.shape[:2] != (len(arrays["ids"]), len(views)):
-                    raise ValueError(f"logits of shape {logits.shape} for {len(arrays['ids'])} ids")
-                return cls(arrays["ids"], logits, views, int(arrays["crop"]), **known)
+                made = cls(arrays["ids"], arrays["logits"], views, int(arrays["crop"]), **known)
+            made.require_sound()
+            return made
         except FileNotFoundError:
             raise KcnnError(f"{path} is not there: the run is not finished", "kcnn train RECIPE --resume") from None
         except Exception as error:  # NumPy and zipfile raise many kinds on a broken file
             hint = "remove it; kcnn evaluate and kcnn predict make it again"
             raise KcnnError(f"{path} cannot be read: {error}", hint) from None
+
+    def require_sound(self) -> None:
+        """Raise ValueError where the arrays do not fit together."""
+        count = len(self.ids)
+        if self.ids.dtype.kind != "U" or self.logits.dtype.kind != "f":
+            raise ValueError(f"ids of type {self.ids.dtype}, logits of type {self.logits.dtype}")
+        if self.logits.ndim != 3 or self.logits.shape[:2] != (count, len(self.views)):
+            raise ValueError(f"logits of shape {self.logits.shape} for {count} ids")
+        if not np.isfinite(self.logits).all():
+            raise ValueError("logits that are not numbers")
+        if not set(self.views) <= set(tta.VIEWS) or self.crop < 1:
+            raise ValueError(f"views {', '.join(self.views)} of {self.crop} pixels")
+        for name, values in (("folds", self.fold), ("targets", self.targets)):
+            if values is not None and (len(values) != count or values.dtype.kind not in "iuf"):
+                raise ValueError(f"{name} of shape {values.shape} and type {values.dtype} for {count} ids")
 
     @property
     def policies(self) -> list[str]:

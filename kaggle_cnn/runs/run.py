@@ -5,8 +5,9 @@ finished, and its scores, are derived from the files.
 """
 
 import json
-import shutil
+import re
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,16 @@ import pandas as pd
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
+from kaggle_cnn.runs.record import FORMAT, Record, Result, read_record, read_result
 from kaggle_cnn.workspace import Workspace
-
-FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Run:
-    """`record` is the content of run.json: format, kind, recipe, set, settings, tta, task, folds, channels ..."""
+    """`record` is the content of run.json."""
 
     folder: Path
-    record: dict[str, Any]
+    record: Record
 
     @property
     def id(self) -> str:
@@ -89,13 +89,9 @@ class Run:
     def fold_folder(self, fold: int) -> Path:
         return self.folder / f"fold-{fold}"
 
-    def result(self, fold: int) -> dict[str, Any]:
-        """What result.json says of a fold: status, seconds, best_epoch, epochs; {} before its first epoch."""
-        try:
-            content = json.loads((self.fold_folder(fold) / "result.json").read_text(encoding="utf-8"))
-            return content if isinstance(content, dict) else {}
-        except (OSError, ValueError):
-            return {}
+    def result(self, fold: int) -> Result:
+        """What result.json says of a fold; {} before its first epoch."""
+        return read_result(self.fold_folder(fold) / "result.json")
 
     def predictions_path(self, part: str, crop: int | None = None) -> Path:
         """Where predictions of `part`, "oof" or "test", are kept: oof.npz, or oof-72.npz for views of another size than
@@ -107,9 +103,18 @@ class Run:
         write_json(self.fold_folder(fold) / "result.json", content)
 
     def histories(self) -> list[pd.DataFrame]:
-        """Each fold's history.csv, a row for each epoch, where there is one."""
+        """Each fold's history.csv, a row of numbers for each epoch, where there is one that can be read."""
         paths = [self.fold_folder(fold) / "history.csv" for fold in self.folds]
-        return [pd.read_csv(path) for path in paths if path.is_file()]
+        return [table for path in paths if (table := read_history(path)) is not None]
+
+
+def read_history(path: Path) -> pd.DataFrame | None:
+    """Return history.csv, or None where it is not there or damaged: a run does without it."""
+    try:
+        table = pd.read_csv(path)
+        return table.astype(float) if len(table) and "epoch" in table else None
+    except (OSError, ValueError):
+        return None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -117,12 +122,12 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def create_run(workspace: Workspace, competition: str, recipe: Path, record: dict[str, Any]) -> Run:
-    """Make a new folder, numbered after the last of the same recipe, with the recipe verbatim and run.json."""
+def create_run(workspace: Workspace, competition: str, recipe: Path, record: dict[str, Any], source: str) -> Run:
+    """Make a new folder, numbered after the last of the same recipe, with `source`, the recipe's text, and run.json."""
     runs = workspace.runs(competition)
     runs.mkdir(parents=True, exist_ok=True)
-    numbers = [path.name.removeprefix(f"{recipe.stem}-") for path in runs.glob(f"{recipe.stem}-*")]
-    number = max((int(text) for text in numbers if text.isdecimal()), default=0) + 1
+    numbers = [path.name.removeprefix(f"{recipe.stem}-") for path in runs.glob(f"{escape(recipe.stem)}-*")]
+    number = max((int(text) for text in numbers if re.fullmatch(r"\d{1,9}", text)), default=0) + 1
     while True:
         folder = runs / f"{recipe.stem}-{number:03d}"
         try:
@@ -130,32 +135,32 @@ def create_run(workspace: Workspace, competition: str, recipe: Path, record: dic
             break
         except FileExistsError:
             number += 1
-    shutil.copyfile(recipe, folder / "recipe.py")
-    run = Run(folder, {"format": FORMAT, **record})
-    write_json(folder / "run.json", run.record)
-    return run
+    with whole_file(folder / "recipe.py") as temporary:
+        temporary.write_text(source, encoding="utf-8")
+    order = 1 + max((run.record.get("order", 0) for run in list_runs(workspace, competition)), default=0)
+    write_json(folder / "run.json", {"format": FORMAT, **record, "order": order})
+    return read_run(folder)
 
 
 def list_runs(workspace: Workspace, competition: str) -> list[Run]:
-    """Return all runs, oldest first."""
-    runs = [read_run(path.parent) for path in workspace.runs(competition).glob("*/run.json")]
-    return sorted(runs, key=lambda run: (run.record["created"], run.id))
+    """Return all runs, oldest first, without those that are damaged."""
+    return read_runs(workspace, competition)[0]
+
+
+def read_runs(workspace: Workspace, competition: str) -> tuple[list[Run], list[KcnnError]]:
+    """Return all runs, oldest first, and of those that are damaged what is wrong with each."""
+    runs, damaged = [], []
+    for path in sorted(workspace.runs(competition).glob("*/run.json")):
+        try:
+            runs.append(read_run(path.parent))
+        except KcnnError as error:
+            damaged.append(error)
+    return sorted(runs, key=lambda run: (run.record.get("order", 0), run.record["created"], run.id)), damaged
 
 
 def read_run(folder: Path) -> Run:
-    """Return the run in `folder`. Raises KcnnError where run.json is broken or of another format."""
-    path = folder / "run.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise KcnnError(f"{path} cannot be read: {error}", "remove that run's folder") from None
-    found = record.get("format", 1) if isinstance(record, dict) else None
-    if found != FORMAT:
-        raise KcnnError(
-            f"{path} is of format {found}, and this kcnn reads format {FORMAT}: it keeps other predictions",
-            f"remove {folder}, and train again",
-        )
-    return Run(folder, record)
+    """Return the run in `folder`. Raises KcnnError where run.json is damaged or of another format."""
+    return Run(folder, read_record(folder / "run.json"))
 
 
 def open_run(workspace: Workspace, competition: str, name: str | None = None) -> Run:
@@ -163,9 +168,15 @@ def open_run(workspace: Workspace, competition: str, name: str | None = None) ->
 
     Raises KcnnError where there is none, or more than one.
     """
-    runs = list_runs(workspace, competition)
+    runs, damaged = read_runs(workspace, competition)
+    if name and (folder := workspace.runs(competition) / (Path(name).name or "-")).is_dir():
+        read_run(folder)  # says what is wrong with it
     if not runs:
-        raise KcnnError(f"there is no run of '{competition}' yet", "kcnn train recipes/resnet.py makes one")
+        raise (
+            damaged[0]
+            if damaged
+            else KcnnError(f"there is no run of '{competition}' yet", "kcnn train recipes/resnet.py makes one")
+        )
     if not name:
         finished = [run for run in runs if run.finished]
         return finished[-1] if finished else runs[-1]

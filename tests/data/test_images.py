@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -282,3 +284,51 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tiny_workspace, kcnn):
     assert len(cached) == 1, cached
     assert cached[0].startswith("inspection-")  # complete: the folds needed it
     assert not list(tiny_workspace.root.glob("runs/*/*/run.json"))
+
+
+def test_only_documented_formats_are_opened(tmp_path, monkeypatch):
+    """Pillow would start Ghostscript for an EPS, whatever it is called."""
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a program was started"))
+    image = Image.new("RGB", (9, 9), "red")
+    for number, kind in enumerate(("EPS", "PCX", "PPM", "TGA", "ICO", "SGI")):
+        image.save(tmp_path / f"{number}.png", kind)
+    names = [path.name for path in sorted(tmp_path.glob("*.png"))]
+    problems = load_images(tmp_path, names, 8, 3, tmp_path / "cache", Silent()).problems
+    assert problems == dict.fromkeys(range(6), "it is not an image")
+
+
+def test_a_jpeg_with_a_second_image_is_read(tmp_path):
+    """As some phones write it; Pillow calls it MPO."""
+    one, other = Image.new("RGB", (32, 32), (200, 40, 40)), Image.new("RGB", (32, 32), "blue")
+    one.save(tmp_path / "1.jpg", "MPO", save_all=True, append_images=[other])
+    assert abs(decode_square(tmp_path / "1.jpg", 8, 3).astype(int) - (200, 40, 40)).max() < 4
+
+
+def test_an_image_that_takes_minutes_or_gigabytes_is_refused(tmp_path):
+    progressive = BytesIO()
+    Image.effect_noise((64, 64), 50).save(progressive, "jpeg", progressive=True)
+    content = progressive.getvalue()
+    last = content[content.rindex(b"\xff\xda") : -2]
+    (tmp_path / "scans.jpg").write_bytes(content[:-2] + 300 * last + content[-2:])
+    Image.new("1", (20_000, 5_000)).save(tmp_path / "wide.png")
+    problems = load_images(tmp_path, ["scans.jpg", "wide.png"], 8, 3, tmp_path / "cache", Silent()).problems
+    assert problems[0].startswith("a JPEG of 3")
+    assert problems[1] == "20000x5000 pixels, more than 89,478,485 in all"
+
+
+def test_an_image_that_cannot_be_read_for_a_moment_is_read_the_next_time(tmp_path, monkeypatch):
+    folder, names = write_workspace(tmp_path)
+    read = Path.open
+
+    def refuse(path, *arguments, **options):
+        if path.name == names[1]:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        problems = load_images(folder, names, 16, 3, tmp_path / "cache", Silent()).problems
+        assert problems == {1: "not readable now: permission denied"}
+        assert inspect(folder, names, tmp_path / "cache", Silent())["reason"][1] == problems[1]
+    assert load_images(folder, names, 16, 3, tmp_path / "cache", Silent()).problems == {}
+    assert inspect(folder, names, tmp_path / "cache", Silent())["reason"].tolist() == ["", ""]

@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from kaggle_cnn import KcnnError, tta
 from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
-from kaggle_cnn.runs.run import list_runs, open_run, open_runs, require_same_folds
+from kaggle_cnn.runs.run import open_run, open_runs, require_same_folds
 from kaggle_cnn.runs.scores import best_scores, merit
 
 
@@ -69,7 +69,7 @@ def test_a_run_of_another_format_is_refused_in_one_line(run, tiny_workspace):
     for old, what in (({**record, "format": 1}, "1"), ({k: v for k, v in record.items() if k != "format"}, "1")):
         (run.folder / "run.json").write_text(json.dumps(old))
         with pytest.raises(KcnnError, match=rf"is of format {what}, and this kcnn reads format 2"):
-            list_runs(tiny_workspace, "colours")
+            open_run(tiny_workspace, "colours")
 
 
 def test_runs_are_found_by_the_beginning_of_their_id(train_tiny, tiny_workspace):

@@ -1,0 +1,96 @@
+"""run.json and result.json as types: what a run's folder says of itself, read once and checked."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, StringConstraints, with_config
+from typing_extensions import TypedDict
+
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.parsing import parse, read_json
+
+FORMAT = 2
+FileName = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00]+$")]
+Count = Annotated[int, Field(ge=0)]
+Side = Annotated[int, Field(ge=1, le=2**16)]
+
+
+class Task(TypedDict):
+    """What it learned to predict."""
+
+    kind: Literal["multiclass", "multilabel", "ordinal", "regression"]
+    classes: list[str]
+    metric: str
+
+
+class FoldsFile(TypedDict):
+    """The file of the folds below runs/<name>/, the digest of its content, and the folds that the run trains."""
+
+    file: FileName
+    digest: str
+    numbers: Annotated[list[Count], Field(min_length=1)]
+
+
+@with_config(ConfigDict(extra="allow"))
+class Settings(TypedDict):
+    """Every setting of the recipe; these are needed to use the run."""
+
+    size: Side
+    margin: Annotated[int, Field(ge=0, le=2**16)]
+    epochs: Count
+    fit: NotRequired[Literal["crop", "pad", "squash"]]  # runs of before had no such setting
+
+
+@with_config(ConfigDict(extra="allow"))
+class Record(TypedDict):
+    """run.json, which is written once and never changed. `order` counts the runs of a competition: the largest is the
+    newest, whatever the clock says; `set` has the settings that were changed in the recipe."""
+
+    format: int
+    kind: str
+    recipe: FileName
+    competition: str
+    created: str  # UTC, ISO 8601
+    order: NotRequired[int]
+    set: dict[str, Any]
+    settings: Settings
+    tta: str
+    task: Task
+    folds: FoldsFile
+    channels: Literal[1, 3]
+    parameters: Count
+    backend: Literal["tensorflow", "jax", "torch"]
+    device: str
+    precision: str
+    versions: dict[str, str]
+    commit: str | None
+
+
+class Result(TypedDict, total=False):
+    """result.json of a fold; empty before its first epoch."""
+
+    status: str
+    seconds: Annotated[float, Field(ge=0)]
+    epochs: Count
+    best_epoch: Count
+
+
+def read_record(path: Path) -> Record:
+    """Return run.json. Raises KcnnError where it cannot be read, is of another format, or lacks something."""
+    hint = f"remove {path.parent}, or put the file back"
+    content = read_json(dict[str, Any], path, hint)
+    if content.get("format", 1) != FORMAT:
+        raise KcnnError(
+            f"{path} is of format {content.get('format', 1)}, and this kcnn reads format {FORMAT}: it keeps other "
+            "predictions",
+            f"remove {path.parent}, and train again",
+        )
+    return parse(Record, content, str(path), hint)
+
+
+def read_result(path: Path) -> Result:
+    """Return result.json, {} where it is not there or damaged: a run does without it."""
+    try:
+        return read_json(Result, path, "")
+    except KcnnError:
+        return {}
