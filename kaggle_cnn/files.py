@@ -107,17 +107,17 @@ class LockedError(KcnnError):
 
 
 @contextmanager
-def one_at_a_time(path: Path, lock_file: Path | None = None) -> Iterator[None]:
+def one_at_a_time(path: Path, lock_file: Path | None = None, wait: float = 0) -> Iterator[None]:
     """Keep a second process from working on the same `path` meanwhile. A process that is killed lets go.
 
     The lock is `lock_file`, else the file `.NAME.lock` beside `path`. It stays: to remove it would free a lock that
-    another process holds. Raises LockedError where another process is at work.
+    another process holds. Raises LockedError where another process is at work, after `wait` seconds.
     """
     from filelock import FileLock, Timeout  # 20 ms, and not every command locks
 
     lock_file = lock_file or path.with_name(f".{path.name}.lock")
     lock_file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(lock_file, timeout=0)
+    lock = FileLock(lock_file, timeout=wait)
     try:
         lock.acquire()
     except Timeout:

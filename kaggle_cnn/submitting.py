@@ -69,10 +69,10 @@ def review(
     found = open_competition(workspace, competition)
     path = path or last_submission(workspace, found.name)
     path = path or predict(competition=found.name, workspace=workspace, progress=progress)
-    table = read_table(path)
+    table = submission.respell_ids(found, read_table(path, exact=found.id_column))
     submission.check(found, table, open_dataset(workspace, found, None, progress).test_ids)
     folder = workspace.submissions(found.name)
-    ledger.read(folder)  # a ledger that cannot be read should be fixed before something is sent
+    ledger.require_writable(folder)
     connection = connect(progress) if found.host == "kaggle" else None
     left = kaggle.require_open(connection, found.slug) if connection else None
     before = ledger.last_sent(folder)

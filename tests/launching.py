@@ -29,9 +29,9 @@ def forking():
 
 
 def launch(arguments, cwd, environment, stdout, stderr, file_limit=None):
-    """Starts `kcnn ARGUMENTS` in `cwd`; what it prints goes to the files `stdout` and `stderr`. A file may have no more
-    than `file_limit` bytes. Returns the process, which can be waited for (`join`, `exitcode`), polled (`is_alive`) and
-    killed."""
+    """Starts `kcnn ARGUMENTS` in `cwd`; what it prints goes to the files `stdout` and `stderr`, None is closed. A file
+    may have no more than `file_limit` bytes. Returns the process, which can be waited for (`join`, `exitcode`), polled
+    (`is_alive`) and killed."""
     process = forking().Process(target=run, args=([*map(str, arguments)], cwd, environment, stdout, stderr, file_limit))
     process.start()
     return process
@@ -45,7 +45,11 @@ def run(arguments, cwd, environment, stdout, stderr, file_limit):
     os.environ.clear()
     os.environ.update({**imported_once.SETTINGS, **environment})
     for descriptor, path in ((1, stdout), (2, stderr)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+        if path is not None:
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+    for descriptor, path in ((1, stdout), (2, stderr)):
+        if path is None:
+            os.close(descriptor)
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore Ctrl-C

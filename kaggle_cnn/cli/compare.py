@@ -11,6 +11,7 @@ from kaggle_cnn.cli.terminal import (
     app,
     console,
     print_json,
+    print_line,
     print_picture,
 )
 from kaggle_cnn.workspace import Workspace
@@ -47,5 +48,5 @@ def compare(
         written = save(picture.figure, picture.path, svg)
         print_picture(picture.path)
         for path in written:
-            typer.echo(path)
+            print_line(path)
     return None

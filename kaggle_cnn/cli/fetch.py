@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import app, progress, say, say_notes
+from kaggle_cnn.cli.terminal import app, print_line, progress, say, say_notes
 from kaggle_cnn.plural import count_of
 from kaggle_cnn.workspace import Workspace
 
@@ -69,10 +69,10 @@ def fetch(
     tests = count_of(len(dataset.test_ids), "test image") if len(dataset.test_ids) else "no test images"
     what = "number" if fetched.kind == "regression" else "class"
     images = f"{count_of(len(dataset.ids), 'training image')} of {count_of(len(fetched.classes), what)}"
-    typer.echo(f"{fetched.name}: {images}, {tests}")
-    typer.echo(f"{what}{'es' if what == 'class' else 's'}: {dataset.list_classes(most=8)}")
+    print_line(f"{fetched.name}: {images}, {tests}")
+    print_line(f"{what}{'es' if what == 'class' else 's'}: {dataset.list_classes(most=8)}")
     form = SUBMISSION_FORMATS[fetched.submission_format]
     wanted = f"a submission holds {form}" if len(dataset.test_ids) else "nothing to submit"
-    typer.echo(f"layout {fetched.layout}, {fetched.kind}, metric {fetched.task.metric.title}; {wanted}")
-    typer.echo(f"in {fetched.folder}")
+    print_line(f"layout {fetched.layout}, {fetched.kind}, metric {fetched.task.metric.title}; {wanted}")
+    print_line(f"in {fetched.folder}")
     say("next: kcnn look, then kcnn train recipes/resnet.py" if Path("recipes").is_dir() else "next: kcnn init")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import app
+from kaggle_cnn.cli.terminal import app, print_line
 from kaggle_cnn.workspace import Workspace
 
 
@@ -23,7 +23,7 @@ def init(
     (folder / "recipes").mkdir(parents=True, exist_ok=True)
     for source in list_shipped_recipes():
         target = folder / "recipes" / source.name
-        typer.echo(f"{target}{' exists' if target.exists() else ''}")
+        print_line(f"{target}{' exists' if target.exists() else ''}")
         if not target.exists():
             shutil.copyfile(source, target)
     if not (folder / "kcnn.toml").exists():

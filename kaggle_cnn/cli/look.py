@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json, progress
+from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json, print_line, progress
 from kaggle_cnn.workspace import Workspace
 
 
@@ -40,5 +40,5 @@ def look(
     for part in tables.overview_tables(found):
         screen.print(part, soft_wrap=isinstance(part, Text))  # a path is never broken
     for path in found.get("pictures", []):
-        typer.echo(path)
+        print_line(path)
     return None

@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import BackendOption, CompetitionOption, CropOption, RunsArgument, app, progress
+from kaggle_cnn.cli.terminal import (
+    BackendOption,
+    CompetitionOption,
+    CropOption,
+    RunsArgument,
+    app,
+    print_line,
+    progress,
+)
 
 
 @app.command()
@@ -22,4 +30,4 @@ def predict(
 
     with progress() as shown:
         path = api.predict(runs or [], tta, crop, backend, competition, progress=shown)
-    typer.echo(path)
+    print_line(path)

@@ -1,8 +1,6 @@
 """report: a run as one HTML file."""
 
-import typer
-
-from kaggle_cnn.cli.terminal import CompetitionOption, RunArgument, app, progress
+from kaggle_cnn.cli.terminal import CompetitionOption, RunArgument, app, print_line, progress
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace
 
@@ -35,4 +33,4 @@ def report(run: RunArgument = None, competition: CompetitionOption = None) -> No
     path = chosen.folder / "report.html"
     with whole_file(path) as temporary:
         temporary.write_bytes(html.encode("utf-8", "replace"))  # a file's name may not be Unicode
-    typer.echo(path)
+    print_line(path)

@@ -13,6 +13,7 @@ from kaggle_cnn.cli.terminal import (
     SvgOption,
     app,
     console,
+    print_line,
     print_picture,
     progress,
 )
@@ -213,7 +214,7 @@ def present(picture: "Picture", svg: bool) -> None:
         screen = console()
         screen.print(picture.table(screen.width), markup=False, emoji=False)  # a class may be called [red], or :smile:
     for each in written:
-        typer.echo(each)
+        print_line(each)
 
 
 def open_run_of(competition: str | None, run: str | None) -> "tuple[Workspace, Competition, Run]":

@@ -1,8 +1,6 @@
 """submissions: what was sent, and its scores."""
 
-import typer
-
-from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json, progress, say
+from kaggle_cnn.cli.terminal import CompetitionOption, JsonOption, app, console, print_json, print_line, progress, say
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.workspace import Workspace
 
@@ -34,5 +32,5 @@ def submissions(competition: CompetitionOption = None, as_json: JsonOption = Fal
     metric = found.task.metric
     if together := ledger.correlation(entries, metric.name):
         value, count = together
-        typer.echo(f"correlation of validation and public {metric.title}: {value:.2f}, over {count} submissions")
+        print_line(f"correlation of validation and public {metric.title}: {value:.2f}, over {count} submissions")
     return None

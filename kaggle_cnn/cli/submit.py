@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import CompetitionOption, app, progress, say
+from kaggle_cnn.cli.terminal import CompetitionOption, app, print_line, progress, say
 from kaggle_cnn.errors import KcnnError
 
 
@@ -25,17 +25,17 @@ def submit(
 
     with progress() as shown:
         reviewed = submitting.review(csv, competition, progress=shown)
-        typer.echo(f"competition  {reviewed.competition.name}")
-        typer.echo(f"file         {reviewed.path}, {len(reviewed.table):,} rows, checked")
+        print_line(f"competition  {reviewed.competition.name}")
+        print_line(f"file         {reviewed.path}, {len(reviewed.table):,} rows, checked")
         if origin := reviewed.origin:
             title = find_metric(origin.metric).title
-            typer.echo(f"validation   {origin.validation:.4f} {title}, tta {origin.tta}")
+            print_line(f"validation   {origin.validation:.4f} {title}, tta {origin.tta}")
         if reviewed.better:
-            typer.echo("better       {} validated {:.4f}: kcnn predict {}".format(*reviewed.better, reviewed.better[0]))
+            print_line("better       {} validated {:.4f}: kcnn predict {}".format(*reviewed.better, reviewed.better[0]))
         if reviewed.left is not None:
-            typer.echo(f"left today   {reviewed.left}")
+            print_line(f"left today   {reviewed.left}")
         if reviewed.changed is not None:
-            typer.echo(f"changed      {reviewed.changed:,} of {len(reviewed.table):,} rows since the last submission")
+            print_line(f"changed      {reviewed.changed:,} of {len(reviewed.table):,} rows since the last submission")
         try:
             agreed = yes or typer.confirm("submit it?", err=True)
         except typer.Abort:  # Ctrl-C, or nobody there to reply
@@ -48,11 +48,11 @@ def submit(
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
     if not outcome.public:
-        typer.echo(f"submitted    as {outcome.ref}")
+        print_line(f"submitted    as {outcome.ref}")
         return say("not scored yet: kcnn submissions shows its score, once there is one")
-    typer.echo(f"public score {outcome.public}")
+    print_line(f"public score {outcome.public}")
     if outcome.private:
-        typer.echo(f"private      {outcome.private}")
+        print_line(f"private      {outcome.private}")
     if outcome.place:
-        typer.echo(f"place        {outcome.place} of {outcome.teams:,} on the leaderboard")
+        print_line(f"place        {outcome.place} of {outcome.teams:,} on the leaderboard")
     return None

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import logging
+import os
 import re
 import sys
 from contextlib import suppress
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from kaggle_cnn.cli.streams import close_streams, open_streams
 from kaggle_cnn.errors import KcnnError
 
 if TYPE_CHECKING:
@@ -76,37 +79,60 @@ def options(
 
 def main() -> None:
     """Run a command; a mistake of the user, or of kcnn, ends in `error:` and `hint:` lines and exit code 1."""
+    open_streams()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it says where its cache cannot be written
     try:
         app(prog_name="kcnn")
     except KcnnError as error:
         fail(error.message, error.hint)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            fail(
-                f"no room left to write {error.filename or 'to this disk'}",
-                "make room and run it again; nothing is lost",
-            )
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fail(f"not allowed to use {error.filename}", "check its owner and permissions")
-        from kaggle_cnn.cli.unforeseen import hide_secrets, write_report
+        fail(*explain(error))
+    finally:
+        if why := close_streams():
+            print(f"error: cannot write to standard output: {why}\nhint: nothing else is lost", file=sys.stderr)
+            os._exit(1)
 
-        path = write_report(error)
-        words = hide_secrets(f"{type(error).__name__}: {error}")[:300]
-        hint = f"the report {path} says where; it has no secret in it, so you can send it" if path else "run it again"
-        fail(f"kcnn has a defect: {words}", hint)
+
+def explain(error: Exception) -> tuple[str, str]:
+    """Return the error and the hint for what is not a KcnnError."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory", "use smaller images or batches, or a computer with more memory"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"no room left to write {error.filename or 'to this disk'}", (
+            "make room and run it again; nothing is lost"
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"not allowed to use {error.filename}", "check its owner and permissions"
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return f"cannot use {error.filename}: {(error.strerror or str(error)).lower()}", "check that file or folder"
+    from kaggle_cnn.cli.unforeseen import hide_secrets, write_report
+
+    path = write_report(error)
+    words = hide_secrets(f"{type(error).__name__}: {error}")[:300]
+    hint = f"the report {path} says where; it has no secret in it, so you can send it" if path else "run it again"
+    return f"kcnn has a defect: {words}", hint
 
 
 def fail(message: str, hint: str) -> NoReturn:
+    from kaggle_cnn.insight.printing import clean
+
     for word, text in (("error", message), ("hint", name_competition(hint))):
-        print(f"{word}: {' '.join(text.split())}", file=sys.stderr)
+        print(f"{word}: {clean(' '.join(text.split()))}", file=sys.stderr)
     sys.exit(1)
+
+
+def print_line(text: object) -> None:
+    """Print a line of the result."""
+    from kaggle_cnn.insight.printing import clean
+
+    typer.echo(clean(str(text)))
 
 
 def console(stderr: bool = False) -> "Console":
     """Return where tables go; with `stderr`, where progress goes."""
-    from rich.console import Console
+    from kaggle_cnn.insight.printing import make_console
 
-    return Console(stderr=stderr, highlight=False)
+    return make_console(stderr)
 
 
 def progress() -> "ConsoleProgress":
@@ -121,11 +147,12 @@ def print_picture(path: Path) -> bool:
     if not sys.stdout.isatty():
         return False
     try:
+        from rich.console import Console
         from textual_image.renderable import Image, SixelImage, TGPImage  # asks the terminal, once
 
         if Image not in (SixelImage, TGPImage):
             return False
-        console().print(Image(path))
+        Console().print(Image(path))
     except Exception:  # what a terminal replies, or that it does not know its own size, is not the user's mistake
         return False
     return True
@@ -133,7 +160,9 @@ def print_picture(path: Path) -> bool:
 
 def say(text: str = "") -> None:
     """Print a note, which is not a result."""
-    typer.echo(name_competition(text), err=True)
+    from kaggle_cnn.insight.printing import clean
+
+    typer.echo(clean(name_competition(text)), err=True)
 
 
 def name_competition(text: str) -> str:
@@ -149,8 +178,13 @@ def say_notes(notes: list[str]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one result as JSON."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    """Print one result as JSON, in which what a terminal would obey is escaped."""
+    from kaggle_cnn.insight.printing import CONTROL, HALVES
+
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    for pattern in (CONTROL, HALVES):
+        text = pattern.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    typer.echo(text)
 
 
 def print_evaluation(numbers: dict[str, Any], whole: bool = False) -> None:

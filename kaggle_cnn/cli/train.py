@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import BackendOption, CompetitionOption, app, print_evaluation, progress, say
+from kaggle_cnn.cli.terminal import BackendOption, CompetitionOption, app, print_evaluation, print_line, progress, say
 from kaggle_cnn.workspace import Workspace
 
 
@@ -42,11 +42,12 @@ def train(
             say(f"stopped; {resumed if shown.steps else 'training had not started'}")
             raise typer.Exit(130) from None
         if not run.finished:  # another process trains the other folds
-            return typer.echo(f"run         {run.folder}")
+            return print_line(f"run         {run.folder}")
+        path = api.write_submission(run, found, workspace)  # before anything is printed, which may fail
         print_evaluation(api.evaluate([run.id], competition=found.name, workspace=workspace))
-        if path := api.write_submission(run, found, workspace):
-            typer.echo(f"submission  {path}")
-    typer.echo(f"run         {run.folder}")
+        if path:
+            print_line(f"submission  {path}")
+    print_line(f"run         {run.folder}")
     if tensorboard:
         say(f"logs: tensorboard --logdir {workspace.runs(found.name)}")
     if path:

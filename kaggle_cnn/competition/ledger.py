@@ -1,6 +1,7 @@
 """submissions/<name>/scores.csv: each submission's validation score beside the host's, and the file last sent."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.table import read_table, write_table
+from kaggle_cnn.files import one_at_a_time
 
 COLUMNS = ["date", "ref", "file", "run", "tta", "metric", "validation", "public", "private", "status", "message"]
+LONGEST_WAIT_SECONDS = 60
 LAST_SENT = ".last-sent.csv"
 Entry = dict[str, str]
 
@@ -25,8 +28,20 @@ def read(folder: Path) -> pd.DataFrame:
 def enter(folder: Path, **entry: str | float | None) -> None:
     """Add one line, dated now (UTC). Scores are numbers, written with five digits, or texts; None is left empty."""
     line = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), **as_texts(entry)}
-    lines = pd.concat([read(folder), pd.DataFrame([line])]).reindex(columns=COLUMNS).fillna("")
-    write_table(folder / "scores.csv", lines)
+    with alone(folder):
+        lines = pd.concat([read(folder), pd.DataFrame([line])]).reindex(columns=COLUMNS).fillna("")
+        write_table(folder / "scores.csv", lines)
+
+
+def alone(folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes from the ledger for the block: each reads it, adds its line and writes it again."""
+    return one_at_a_time(folder / "scores.csv", wait=LONGEST_WAIT_SECONDS)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OSError or KcnnError where no line could be added: better before a submission is sent than after it."""
+    with alone(folder):
+        write_table(folder / "scores.csv", read(folder))
 
 
 def as_texts(entry: Mapping[str, Any]) -> Entry:
@@ -43,11 +58,13 @@ def update(folder: Path, listed: Sequence[Any]) -> list[Entry]:
     `listed`: kaggle.competitions.Submitted. Submissions that were made elsewhere are returned too, but not written.
     """
     lines = read(folder)
-    for each in listed:
-        own = lines["ref"] == str(each.ref)
-        lines.loc[own, ["public", "private", "status"]] = [each.public, each.private, each.status]
-    if len(lines):
-        write_table(folder / "scores.csv", lines)
+    if len(lines) and listed:
+        with alone(folder):
+            lines = read(folder)
+            for each in listed:
+                own = lines["ref"] == str(each.ref)
+                lines.loc[own, ["public", "private", "status"]] = [each.public, each.private, each.status]
+            write_table(folder / "scores.csv", lines)
     known = set(lines["ref"])
     elsewhere = [
         {
@@ -69,7 +86,7 @@ def correlation(entries: list[Entry], metric: str) -> tuple[float, int] | None:
         for entry in entries
         if entry["metric"] == metric and entry["validation"] and entry["public"]
     ]
-    values = np.array(pairs, dtype=float).reshape(-1, 2)
+    values = pd.DataFrame(pairs).apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float).reshape(-1, 2)
     if len(values) < 3 or (values == values[0]).all(axis=0).any():
         return None
     return float(np.corrcoef(values.T)[0, 1]), len(values)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -155,7 +156,9 @@ def first_folder(images: Iterable[str], pattern: re.Pattern[str]) -> str:
 
 
 class Spellings:
-    """Finds an image by any spelling of its id: path or name, with or without suffix, or with another image suffix."""
+    """Finds an image by any spelling of its id: path or name, with or without suffix, or with another image suffix;
+    with spaces around it, and letters with accents as one character or as two, as a Mac has them in the names of files.
+    """
 
     def __init__(self, images: Iterable[str], below: str = ""):
         """Take ids as paths below the folder `below`. A spelling that fits two images belongs to the first one."""
@@ -165,7 +168,7 @@ class Spellings:
             short = path_below(image, below) if below and is_below(image, below) else path
             whole, stem = (str(path), str(short)), (str(path.with_suffix("")), str(short.with_suffix("")))
             for spelling in (*whole, *stem, path.name, path.stem):
-                self.images.setdefault(spelling, image)
+                self.images.setdefault(normalise(spelling), image)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -173,6 +176,7 @@ class Spellings:
 
     def find(self, name: str) -> str | None:
         """Return the image that `name` means, or None."""
+        name = normalise(name)
         if name in self.images:
             return self.images[name]
         stem, dot, suffix = name.rpartition(".")
@@ -182,3 +186,8 @@ class Spellings:
         """Return the share of `names` that are found, from 0 to 1; 0 where there are no names."""
         found = [self.find(name) is not None for name in names]
         return sum(found) / len(found) if found else 0.0
+
+
+def normalise(name: str) -> str:
+    """Return one spelling for all that look the same."""
+    return name.strip() if name.isascii() else unicodedata.normalize("NFC", name.strip())

@@ -133,8 +133,8 @@ def score(competition: Competition, table: pd.DataFrame) -> float:
             f"{metric.title} needs probabilities, and this submission holds {competition.submission_format}",
             f"correct `metric` or `submission_format` in {competition.folder / 'competition.toml'}",
         )
-    place = {name: number for number, name in enumerate(given.ids)}
-    rows = [place.get(name, -1) for name in true.ids]
+    place = {name.strip(): number for number, name in enumerate(given.ids)}
+    rows = [place.get(name.strip(), -1) for name in true.ids]
     if -1 in rows:
         raise KcnnError(
             f"{rows.count(-1)} of the {len(rows)} ids of the solution are not in the submission",

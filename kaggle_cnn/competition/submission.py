@@ -24,7 +24,7 @@ def read_sample(competition: Competition) -> pd.DataFrame | None:
     """
     if not competition.sample:
         return None
-    sample = read_table(competition.folder / competition.sample)
+    sample = read_table(competition.folder / competition.sample, exact=competition.id_column)
     for name in (competition.id_column, *competition.prediction_columns):
         if name not in sample.columns:
             raise KcnnError(
@@ -32,6 +32,17 @@ def read_sample(competition: Competition) -> pd.DataFrame | None:
                 f"correct id_column and prediction_columns in {competition.folder / 'competition.toml'}",
             )
     return sample
+
+
+def respell_ids(competition: Competition, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a submission with its ids as the sample spells them, where only spaces around them differ."""
+    sample, name = read_sample(competition), competition.id_column
+    if sample is None or name not in table:
+        return table.assign(**{name: table[name].str.strip()}) if name in table else table
+    spelled = {each.strip(): each for each in sample[name]}
+    if len(spelled) < sample[name].nunique():
+        return table  # ids that differ by spaces alone
+    return table.assign(**{name: [spelled.get(each.strip(), each) for each in table[name]]})
 
 
 def test_ids(competition: Competition, sample: pd.DataFrame) -> list[str]:

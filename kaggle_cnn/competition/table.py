@@ -2,6 +2,8 @@
 
 import csv
 import math
+import warnings
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from kaggle_cnn.files import whole_file
 
 # What a file with the name of a CSV can be instead: its first bytes, and what they show.
 FEWEST_PIXELS = 36  # a CSV of fewer numbers a row does not hold images
+csv.field_size_limit(2**24)  # bytes of a cell: a row of pixels in one cell; Python's own limit is 2**17
 DISGUISES = {
     b"PK\x03\x04": "a zip or Excel file",
     b"version https://git-lfs": "a pointer of git-lfs, not the file itself",
@@ -21,14 +24,18 @@ DISGUISES = {
 
 
 def read_table(
-    path: Path, rows: int | None = None, columns: list[str] | None = None, bad_rows: list[str] | None = None
+    path: Path,
+    rows: int | None = None,
+    columns: list[str] | None = None,
+    bad_rows: list[str] | None = None,
+    exact: str | None = None,
 ) -> pd.DataFrame:
     """Return a CSV (the first `rows`, only `columns`) as strings without spaces around them, empty cells as "".
 
-    The header stays as it is; a column without a name is called "". A CSV of pixels without a header gets one: label,
-    where the row has a number more than a square image, and pixel0, pixel1 ... Rows that have more cells than the
-    header are left out and added to `bad_rows`, where that is given. Raises KcnnError where the file is missing or is
-    not a CSV in UTF-8.
+    The column `exact` keeps its spaces, and the header stays as it is; a column without a name is called "". A CSV of
+    pixels without a header gets one: label, where the row has a number more than a square image, and pixel0, pixel1 ...
+    Commas at the end of rows count as nothing. Rows that have more cells than the header are left out and added to
+    `bad_rows`, where that is given. Raises KcnnError where the file is missing or is not a CSV in UTF-8.
     """
     if not path.is_file():
         raise KcnnError(f"there is no {path}", "correct the path; some are set in competition.toml")
@@ -37,28 +44,67 @@ def read_table(
     for beginning, what in DISGUISES.items():
         if start.startswith(beginning):
             raise KcnnError(f"{path} is not a CSV: it is {what}", "download the file from its source again")
-    options = {"dtype": str, "keep_default_na": False, "nrows": rows, "usecols": columns, **header_options(path)}
     try:
-        try:
-            table = pd.read_csv(path, **options)
-        except pd.errors.ParserError:
-            if bad_rows is None:
-                raise
-            keep: Any = lambda cells: bad_rows.append(",".join(cells))  # noqa: E731
-            table = pd.read_csv(path, **options, engine="python", on_bad_lines=keep)
-    except (ValueError, pd.errors.ParserError) as error:  # ValueError: not UTF-8, empty
+        options = {"dtype": str, "keep_default_na": False, "nrows": rows, "usecols": columns, **header_options(path)}
+        table = parse_rows(path, options, bad_rows)
+    except (ValueError, OverflowError, csv.Error, pd.errors.ParserError) as error:  # not UTF-8, empty, no table
+        words = (str(error).splitlines() or [type(error).__name__])[0]
         raise KcnnError(
-            f"{path} is not a CSV in UTF-8: {str(error).splitlines()[0]}", "replace it by a CSV with a header and rows"
+            f"{path} is not a CSV in UTF-8: {words}", "replace it by a CSV with a header and rows"
         ) from None
     unnamed = [name for name in table.columns if name.startswith("Unnamed: ")]
     table = table.rename(columns={unnamed[0]: ""}) if unnamed else table
-    return table.fillna("").apply(lambda column: column.str.strip())
+    table = table.fillna("")
+    if any(table[name].str.contains("\0", regex=False).any() for name in table.columns.unique() if len(table)):
+        raise explain(path, "it has zero bytes")
+    return table.apply(lambda column: column if column.name == exact else column.str.strip())
+
+
+def explain(path: Path, words: str) -> KcnnError:
+    """Return the error for a file that is not a table."""
+    return KcnnError(f"{path} is not a CSV in UTF-8: {words}", "replace it by a CSV with a header and rows")
+
+
+def parse_rows(path: Path, options: dict[str, Any], bad_rows: list[str] | None) -> pd.DataFrame:
+    """Return the table as pandas reads it; with `bad_rows`, rows that are too long are added there and left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.ParserWarning)  # commas at the end of rows, see header_options
+        try:
+            return pd.read_csv(path, **options)
+        except pd.errors.ParserError as error:
+            if "Expected" not in str(error):  # "Expected 2 fields in line 3, saw 4" is a row that is too long
+                raise
+            too_long: list[str] = []
+            width = len(options.get("names") or read_first_row(path))
+
+            def shorten(cells: list[str]) -> list[str] | None:
+                if not any(cells[width:]):
+                    return cells[:width]
+                too_long.append(",".join(cells))
+                return None
+
+            table = pd.read_csv(path, **{**options, "engine": "python", "on_bad_lines": shorten})
+            if too_long and bad_rows is None:
+                raise
+            if bad_rows is not None:
+                bad_rows += too_long
+            return table
 
 
 def header_options(path: Path) -> dict[str, Any]:
-    """Return what pandas is given to read a CSV in UTF-8, with names for the columns of pixels without a header."""
+    """Return what pandas is given to read a CSV in UTF-8, with names for the columns of pixels without a header.
+
+    Where rows have an empty cell more than the header, from a comma at their end, pandas would take their first cell
+    for a name of the row, and move every cell to the left: index_col=False forbids it.
+    """
     names = name_pixels(path)
-    return {"encoding": "utf-8-sig", **({"header": None, "names": names} if names else {})}
+    options: dict[str, Any] = {"encoding": "utf-8-sig"}
+    if names:
+        return {**options, "header": None, "names": names}
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        header, *start = islice(csv.reader(stream), 100) if path.stat().st_size else ([],)
+    longer = [row for row in start if len(row) == len(header) + 1]
+    return {**options, "index_col": False} if longer and not any(row[-1].strip() for row in longer) else options
 
 
 def name_pixels(path: Path) -> list[str]:
@@ -85,8 +131,13 @@ def read_header(path: Path) -> list[str]:
 
 
 def read_first_row(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        return next(csv.reader(stream), [])
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            return next(csv.reader(stream), [])
+    except csv.Error as error:
+        raise KcnnError(
+            f"{path} is not a CSV in UTF-8: {error}", "replace it by a CSV with a header and rows"
+        ) from None
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -33,7 +33,7 @@ def read_folds(path: Path, ids: list[str]) -> Folds:
 
     Raises KcnnError where an image is not in it, or a fold is not a whole number from 0.
     """
-    table = read_table(path)
+    table = read_table(path, exact="id")
     if not {"id", "fold"} <= set(table.columns):
         raise KcnnError(
             f"{path} should have the columns id and fold, found {', '.join(table.columns)}", "rename its columns"

@@ -15,7 +15,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.files import whole_file
+from kaggle_cnn.files import LockedError, one_at_a_time, whole_file
 from kaggle_cnn.runs.record import FORMAT, Record, Result, read_record, read_result
 from kaggle_cnn.workspace import Workspace
 
@@ -215,10 +215,26 @@ def require_same_folds(runs: list[Run]) -> None:
 
 
 def open_unfinished(workspace: Workspace, competition: str, recipe: str) -> Run:
-    """Return the newest run of `recipe` that is not finished. Raises KcnnError where there is none."""
+    """Return the newest run of `recipe` that is not finished.
+
+    Raises KcnnError where there is none, and LockedError where other processes train all that is left of it.
+    """
     stopped = [run for run in list_runs(workspace, competition) if run.record["recipe"] == recipe and not run.finished]
     if not stopped:
         raise KcnnError(
             f"'{competition}' has no unfinished run of {recipe} to resume", "leave --resume out to start a new run"
         )
-    return stopped[-1]
+    run = stopped[-1]
+    left = [fold for fold in run.folds if not (run.fold_folder(fold) / "test.npz").is_file()]
+    if left and all(is_locked(run.fold_folder(fold)) for fold in left):
+        raise LockedError(f"run {run.id} is being trained by another kcnn", "wait until it ends, or start a new run")
+    return run
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether another process is at work on a folder."""
+    try:
+        with one_at_a_time(folder):
+            return False
+    except LockedError:
+        return True

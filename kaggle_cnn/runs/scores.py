@@ -1,6 +1,7 @@
 """Scores of a run: every metric that fits its task, for every TTA policy that its views allow. Derived, and cached."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def score_run(run: Run, task: Task) -> dict[str, Scores]:
     for policy in predictions.policies:
         decision = decision_of(run, task, predictions, policy)
         found[policy] = score(task, predictions.true, predictions.scores(task, policy), decision, metrics)
-    with whole_file(path) as temporary:
+    with suppress(OSError), whole_file(path) as temporary:  # a cache; the folder may be for reading alone
         temporary.write_text(json.dumps({"key": key, "tta": found}, indent=1) + "\n", encoding="utf-8")
     return found
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import time
+import unicodedata
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, guess
 from kaggle_cnn.competition.listing import list_files
 from kaggle_cnn.competition.local_host import score
+from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.data.decode import decode_square, read_header
 from kaggle_cnn.data.image_cache import load_images
@@ -241,3 +243,25 @@ def test_folders_called_by_long_numbers_take_no_time(tmp_path, name):
     begun = time.monotonic()
     guess(tmp_path / "mine", "", NO_CHOICES)
     assert time.monotonic() - begun < 2
+
+
+def test_rows_that_end_in_a_comma_are_not_moved(folder):
+    save_greys(folder, *(f"train/{n}.png" for n in range(10)))
+    rows = [f"{n},{'cat' if n % 2 else 'dog'}," for n in range(10)]
+    for some in (rows, [row if number % 3 else row[:-1] for number, row in enumerate(rows)]):
+        (folder / "train.csv").write_text("id,label\n" + "\n".join(some) + "\n")
+        assert read_table(folder / "train.csv")["id"].tolist() == [str(n) for n in range(10)]
+        dataset = opened(folder)
+        assert dataset.competition.classes == ("cat", "dog")
+        assert len(dataset.ids) == 10
+
+
+def test_names_with_accents_as_a_mac_writes_them_and_ids_with_spaces(folder):
+    for number in range(12):
+        save_greys(folder, unicodedata.normalize("NFD", f"train/{'é' if number % 2 else 'ü'}/{number}.png"))
+    names = [f"é{number}" for number in range(3)]
+    save_greys(folder, *(unicodedata.normalize("NFD", f"test/{name}.png") for name in names))
+    (folder / "sample_submission.csv").write_text("id,label\n" + "".join(f" {name} ,é\n" for name in names))
+    dataset = opened(folder)
+    assert dataset.test_ids.tolist() == [f" {name} " for name in names]
+    assert all(dataset.test_files)
