@@ -284,8 +284,9 @@ def find_line(path: Path, error: BaseException) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return an exception in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+    """Return an exception in one line, of a long one the beginning and the end."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return text if len(text) <= 400 else f"{text[:150]} ... {text[-250:]}"
 
 
 def read_outline(path: Path) -> tuple[str, dict[str, str]]:

@@ -3,8 +3,9 @@
 import mmap
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
@@ -17,6 +18,8 @@ import numpy as np
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.mixing import cut_and_mix, mix_up
 from kaggle_cnn.data.training_set import TrainingSet
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.recipe import describe_error
 
 Batch = tuple[Array, ...]  # images, targets, and weights where the training set has any
 BatchMaker = Callable[[int], Batch]
@@ -93,18 +96,37 @@ class Augmenter:
     A transform may name "row" and "epoch" in its `targets_as_params`.
     """
 
-    def __init__(self, pipeline: A.Compose, seed: int):
-        self.pipeline, self.seed = pipeline, seed
+    def __init__(self, pipeline: A.Compose, seed: int, size: int | None = None):
+        self.pipeline, self.seed, self.size = pipeline, seed, size
         self.python, self.numpy = QuickRandom(0), LateGenerator()
         pipeline.set_random_state(self.numpy, self.python)
 
     def __call__(self, image: Array, epoch: int, row: int) -> Array:
-        """Return the augmented image, uint8 (size, size, channels), of `image` (height, width, channels) uint8."""
+        """Return the augmented image, uint8 (size, size, channels), of `image` (height, width, channels) uint8.
+
+        Raises KcnnError where the pipeline fails, or with a `size` gives something else.
+        """
         own = scramble(epoch_state(self.seed, epoch) + row)
         self.python.state, self.python.gauss_next = own, None  # gauss() draws two and keeps one
         self.numpy.wanted = own | 1  # 0 means that nothing is wanted
-        augmented: Array = self.pipeline(image=image, row=row, epoch=epoch)["image"]
+        try:
+            augmented: Array = self.pipeline(image=image, row=row, epoch=epoch)["image"]
+        except Exception as error:  # a recipe's transform may raise anything
+            raise KcnnError(
+                f"the recipe's augmentation fails: {describe_error(error)}", "fix the recipe, then run it again"
+            ) from error
+        if self.size is not None and not is_image(augmented, (self.size, self.size, image.shape[2])):
+            dtype, shape = getattr(augmented, "dtype", ""), getattr(augmented, "shape", type(augmented).__name__)
+            raise KcnnError(
+                f"the recipe's augmentation should give uint8 ({self.size}, {self.size}, {image.shape[2]}), got "
+                f"{dtype} {shape}",
+                "end it with a crop to `size`; the network scales the pixels itself",
+            )
         return augmented
+
+
+def is_image(value: Any, shape: tuple[int, ...]) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape == shape
 
 
 @lru_cache(maxsize=8)
@@ -195,11 +217,26 @@ class Ahead:
         self.makers = makers
         self.threads = [ThreadPoolExecutor(1, thread_name_prefix="batches") for _ in makers]
         self.coming: dict[int, Future[Batch]] = {}
+        self.failed: KcnnError | None = None
 
     def __call__(self, step: int) -> Batch:
         wanted = range(step, step + 1 + 2 * len(self.makers))
         self.coming = {each: self.coming.get(each) or self.submit(each) for each in wanted}
-        return self.coming.pop(step).result()
+        try:
+            return self.coming.pop(step).result()
+        except KcnnError as error:
+            self.failed = error
+            raise
+
+    @contextmanager
+    def explain_errors(self) -> Iterator[None]:
+        """Raise the error of a batch as it was: TensorFlow makes another one of it on its way."""
+        try:
+            yield
+        except Exception:
+            if self.failed:
+                raise self.failed from None
+            raise
 
     def submit(self, step: int) -> Future[Batch]:
         number = step % len(self.makers)

@@ -12,7 +12,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from math import prod
 from pathlib import Path
+from shutil import disk_usage
 from typing import TypeVar
 
 import cv2
@@ -23,6 +25,7 @@ from PIL import UnidentifiedImageError
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.decode import GREY_MODES, decode_square, read_header
 from kaggle_cnn.data.pixel_tables import find_file, read_tables
+from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.parsing import read_json
 from kaggle_cnn.progress import Progress
@@ -109,6 +112,7 @@ def write_pixels(
     cv2.setNumThreads(1)  # the threads of `in_parallel` use all cores already
     read_tables(files)
     shape = (len(files), size, size, channels)
+    require_space(target, shape)
     local = threading.local()  # one block of memory for each thread: new memory costs as much time as the writing
 
     def decode(rows: range) -> list[str]:
@@ -136,6 +140,18 @@ def write_pixels(
         with whole_file(listed) as temporary_list:
             temporary_list.write_text(json.dumps(problems), encoding="utf-8")
     return problems
+
+
+def require_space(target: Path, shape: tuple[int, ...]) -> None:
+    """Raise KcnnError where the disk has no space for an array of uint8."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = prod(shape), disk_usage(target.parent).free
+    if needed > free:
+        raise KcnnError(
+            f"{shape[0]:,} images of {shape[1]}x{shape[2]} need {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB "
+            f"are free in {target.parent}",
+            "use a smaller size: --set size=VALUE; or make room",
+        )
 
 
 def in_parallel(function: Callable[[range], Result], count: int) -> Generator[Result, None, None]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from kaggle_cnn.errors import KcnnError
 
@@ -118,3 +119,18 @@ def first_gpu() -> list[str]:
     query = ["nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader,nounits"]
     done = subprocess.run(query, capture_output=True, text=True, timeout=30)
     return done.stdout.strip().split("\n")[0].split(", ") if done.returncode == 0 else []
+
+
+def free_memory() -> int:
+    """Return how many bytes of memory can still be used: those that Linux calls available, within the container's limit
+    where there is one; elsewhere all that the computer has."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [sys.maxsize]
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        most, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        found.append(most - used + int(statistics.get("inactive_file", 0)))
+    return min(found)

@@ -99,6 +99,7 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             if kind is None:
                 self.wait()
+                self.require_numbers()
         finally:
             self.save_best()
 
@@ -155,7 +156,17 @@ class Checkpoint(keras.callbacks.Callback):
         self.writing = self.writer.submit(self.write, list(self.history), best, values, seconds)
 
     def merit(self, row: Row) -> float:
-        return self.metric.merit(row[f"val_{self.metric.name}"])
+        """Return a number that is larger for a better epoch; the least for one whose network predicts no numbers."""
+        merit = self.metric.merit(row[f"val_{self.metric.name}"])
+        return merit if math.isfinite(merit) else -math.inf
+
+    def require_numbers(self) -> None:
+        """Raise KcnnError where no epoch's network predicts numbers."""
+        if self.history and max(map(self.merit, self.history)) == -math.inf:
+            raise KcnnError(
+                f"fold {self.fold}: the network predicts values that are not numbers after every epoch",
+                "use a lower learning rate: --set learning_rate=VALUE; or look for a division by zero in its layers",
+            )
 
     def write(
         self, history: list[Row], best: dict[str, Array] | None, values: dict[str, Array], seconds: float

@@ -4,14 +4,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import albumentations
 import keras
 import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 
 from kaggle_cnn import augment
 from kaggle_cnn.competition.metrics import Array, metrics_of
+from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.batches import (
     Ahead,
     Augmenter,
@@ -32,6 +35,7 @@ from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_val
 from kaggle_cnn.learn.feed import feed
 from kaggle_cnn.learn.model import Network, build_network, make_loss, make_metrics, scale_targets
 from kaggle_cnn.learn.predict import predict_views
+from kaggle_cnn.learn.rehearsal import explain, rehearse, require_memory, require_same_network
 from kaggle_cnn.learn.resident import augment_first
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.recipe import Recipe, give, takes
@@ -80,7 +84,8 @@ def plan_fold(
     than an epoch. Raises KcnnError where the recipe does not fit the images or the task."""
     chosen = training_set(dataset, images, fold, recipe.class_weight)
     sample = sample_images(recipe, images.pixels, chosen.rows)
-    if compiled and compiled.start and compiled.steps == count_steps(recipe, chosen):
+    same = is_same_for_all_folds(recipe, dataset)
+    if same and compiled and compiled.start and compiled.steps == count_steps(recipe, chosen):
         return FoldPlan(compiled.network, chosen, sample)
     network = build_network(recipe, images.pixels.shape[3], dataset.task, sample, chosen.targets)
     return FoldPlan(network, chosen, sample)
@@ -95,35 +100,64 @@ def count_steps(recipe: Recipe, chosen: TrainingSet) -> int:
     return recipe.epochs * steps_per_epoch(len(chosen.rows), recipe.batch)
 
 
-def compile_network(training: Training, plan: FoldPlan, compiled: Compiled | None) -> Compiled:
-    """Return the network of `plan` compiled, and as it was before any training."""
-    recipe = training.recipe
-    if compiled and compiled.network is plan.network:
-        keras.utils.set_random_seed(recipe.seed)
-        for name, variable in training_state(compiled.trained).items():
-            variable.assign(compiled.start[name])
-        return compiled
-    steps, task = count_steps(recipe, plan.chosen), training.dataset.task
-    trained = prepare_model(recipe, plan, training.images.pixels, training.device)
+def compile_network(recipe: Recipe, task: Task, pixels: Array, device: Device, plan: FoldPlan, keep: bool) -> Compiled:
+    """Return the network of `plan` compiled; with `keep`, with its variables as they are before any training."""
+    steps = count_steps(recipe, plan.chosen)
+    trained = prepare_model(recipe, plan, pixels, device)
     trained.compile(build_optimizer(recipe, steps), make_loss(recipe, task), metrics=make_metrics(task))
     trained.optimizer.build(trained.trainable_variables)
-    again = len(training.run.folds) > 1 and is_same_for_all_folds(recipe, training.dataset)
-    return Compiled(plan.network, trained, steps, copy_values(training_state(trained)) if again else {})
+    return Compiled(plan.network, trained, steps, copy_values(training_state(trained)) if keep else {})
+
+
+def begin_again(compiled: Compiled, seed: int) -> None:
+    """Put a network's variables back to what they were before any training."""
+    keras.utils.set_random_seed(seed)
+    for name, variable in training_state(compiled.trained).items():
+        variable.assign(compiled.start[name])
+
+
+def rehearse_fold(
+    recipe: Recipe, dataset: Dataset, images: Images, device: Device, plan: FoldPlan, path: Path, source: str
+) -> Compiled:
+    """Return the network of `plan` compiled, after one batch has gone through all that a training does; see rehearsal.
+
+    Raises KcnnError where that fails, or where the network needs more memory than there is.
+    """
+    task, pixels, channels = dataset.task, images.pixels, images.pixels.shape[3]
+    require_memory(recipe, plan.network, device)
+    require_same_network(plan.network, build_network(recipe, channels, task, plan.sample, plan.chosen.targets))
+    compiled = compile_network(recipe, task, pixels, device, plan, keep=True)
+    makers = prepare_batches(recipe, plan, scaled_set(task, plan.chosen), pixels, device)
+    given = centres(pixels, plan.chosen.rows[:2], recipe.size)
+    rehearse(compiled.trained, plan.network, makers[0], given, path, source)
+    return compiled
+
+
+def scaled_set(task: Task, chosen: TrainingSet) -> TrainingSet:
+    """Return a training set with the targets that the network is trained on."""
+    return TrainingSet(chosen.rows, scale_targets(task, chosen.targets), chosen.weights)
 
 
 def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled | None = None) -> Compiled:
     """Train the model that validates on `fold`, from where an earlier attempt was stopped; leave the best epoch's
     model.keras and history.csv in its folder, and tensorboard/ where that is asked for.
 
-    Returns the network, with the weights of the best epoch, for the next fold.
+    `compiled` is the network of `plan`, or of an earlier fold. Returns the network, with the weights of the best epoch,
+    for the next fold.
     """
     recipe, dataset, progress = training.recipe, training.dataset, training.progress
     run, task, pixels = training.run, dataset.task, training.images.pixels
     run.fold_folder(fold).mkdir(exist_ok=True)
-    scaled = TrainingSet(plan.chosen.rows, scale_targets(task, plan.chosen.targets), plan.chosen.weights)
+    scaled = scaled_set(task, plan.chosen)
     steps = steps_per_epoch(len(scaled.rows), recipe.batch)
     makers = prepare_batches(recipe, plan, scaled, pixels, training.device)
-    compiled = compile_network(training, plan, compiled)
+    for_others = len(run.folds) > 1 and is_same_for_all_folds(recipe, dataset)
+    if compiled and compiled.network is plan.network:
+        begin_again(compiled, recipe.seed)
+        if not for_others:
+            compiled.start.clear()  # as much memory as the weights and the optimizer's slots
+    else:
+        compiled = compile_network(recipe, task, pixels, training.device, plan, for_others)
     trained, loss = compiled.trained, make_loss(recipe, task)
     validate = partial(validate_fold, plan.network, loss, dataset, training.images, fold, recipe.size, plan.chosen)
     with Checkpoint(run, fold, plan.network, validate, task.metric, recipe.plateau, progress) as checkpoint:
@@ -131,7 +165,7 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
         logging = [Scalars(run.fold_folder(fold) / "tensorboard", checkpoint)] if training.tensorboard else []
         progress.fold(fold, len(scaled.rows), steps, recipe.epochs, done)
         if done < recipe.epochs:
-            with Ahead(makers) as batch_at:
+            with Ahead(makers) as batch_at, batch_at.explain_errors():
                 trained.fit(
                     feed(batch_at, first_step=done * steps),
                     steps_per_epoch=steps,
@@ -147,13 +181,17 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
 def validate_fold(
     network: Network, loss: keras.Loss, dataset: Dataset, images: Images, fold: int, size: int, chosen: TrainingSet
 ) -> Row:
-    """Return the loss and the metrics of the images that are validated in `fold`, on the centre view."""
+    """Return the loss and the metrics of the images that are validated in `fold`, on the centre view; NaN where the
+    network does not predict numbers."""
     task, rows = dataset.task, validation_rows(dataset, images, fold)
     given = predict_views(network.predicting, images.pixels, rows, ("centre",), size)[:, 0]
     soft = dataset.targets[rows]
+    primary = metrics_of(task.kind, task.metric.name, task.outputs)[:2]
+    if not np.isfinite(given).all():
+        return {"val_loss": math.nan, **{f"val_{metric.name}": math.nan for metric in primary}}
     targets, scores = task.targets_of(soft), task.activate(given)
     decided = fit_decision(task, targets, scores).decide(scores)
-    named = {metric.name: metric for metric in metrics_of(task.kind, task.metric.name, task.outputs)[:2]}
+    named = {metric.name: metric for metric in primary}
     measured = {f"val_{name}": metric.score(targets, scores, decided, None) for name, metric in named.items()}
     if task.kind == "regression":
         deviation = chosen.targets.std(axis=0)
@@ -189,7 +227,17 @@ def require_consistent(recipe: Recipe) -> None:
 def build_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
     """Return the recipe's optimizer for a training of `steps`, with the average of the weights that `ema` asks for."""
     make = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
-    optimizer = make(recipe.learning_rate, steps)
+    try:
+        optimizer = make(recipe.learning_rate, steps)
+    except KcnnError:
+        raise
+    except (Exception, SystemExit) as error:  # a recipe's code may raise anything
+        raise explain("the recipe's optimizer cannot be made of (learning_rate, steps)", error) from error
+    if not isinstance(optimizer, keras.Optimizer):
+        raise KcnnError(
+            f"the recipe's optimizer should return a keras.Optimizer, got {type(optimizer).__name__}",
+            "return for example keras.optimizers.Adam(learning_rate)",
+        )
     if recipe.ema:
         optimizer.use_ema = True
         optimizer.ema_momentum = min(recipe.ema, 1 - 10 / (10 + steps))
@@ -199,14 +247,28 @@ def build_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
 def make_pipeline(recipe: Recipe, sample: Array | None) -> Any:
     """Return the recipe's augmentation, an Albumentations pipeline or a Keras layer; without one it cuts the centre."""
     function: Callable[..., Any] = recipe.augment or augment.centre
-    return give(function, images=sample, mirror=recipe.mirror, seed=recipe.seed)(recipe.size)
+    try:
+        pipeline = give(function, images=sample, mirror=recipe.mirror, seed=recipe.seed)(recipe.size)
+    except KcnnError:
+        raise
+    except (Exception, SystemExit) as error:  # a recipe's code may raise anything
+        raise explain("the recipe's augmentation cannot be made of (size)", error) from error
+    if not isinstance(pipeline, keras.layers.Layer | albumentations.BaseCompose):
+        raise KcnnError(
+            f"the recipe's augmentation should return a pipeline or a layer, got {type(pipeline).__name__}",
+            "return albumentations.Compose([...]), or layers.AugmentOnDevice(...)",
+        )
+    return pipeline
 
 
 def prepare_model(recipe: Recipe, plan: FoldPlan, pixels: Array, device: Device) -> keras.Model:
     """Return what is fitted: the network of `plan`, after its augmentation where the recipe augments on the device."""
     pipeline = make_pipeline(recipe, plan.sample)
     if isinstance(pipeline, keras.layers.Layer):
-        return augment_first(plan.network.logits, pipeline, pixels, is_resident(pixels, device))
+        try:
+            return augment_first(plan.network.logits, pipeline, pixels, is_resident(pixels, device))
+        except Exception as error:
+            raise explain("the recipe's augmentation does not fit the network", error) from error
     return plan.network.logits
 
 
@@ -228,7 +290,7 @@ def prepare_batches(
     pipelines = [pipeline, *(make_pipeline(recipe, plan.sample) for _ in range(augmenting_threads() - 1))]
 
     def maker_of(each: Any) -> BatchMaker:
-        augmenter = Augmenter(each, recipe.seed)
+        augmenter = Augmenter(each, recipe.seed, recipe.size)
         return lambda step: training_batch(pixels, chosen, augmenter, recipe.batch, step, mixing)
 
     return [maker_of(each) for each in pipelines]

@@ -66,7 +66,7 @@ def call_recipe(recipe: Recipe, shape: tuple[int, int, int], outputs: int, sampl
         model = give(recipe.model, images=sample)(shape, outputs)
     except KcnnError:
         raise
-    except Exception as error:  # a recipe's code may raise anything
+    except (Exception, SystemExit) as error:  # a recipe's code may raise anything
         raise KcnnError(
             f"the model cannot be built for {shape} and {outputs} outputs: {describe_error(error)}",
             "change its settings (size, for example), or fix the recipe",
@@ -79,6 +79,9 @@ def call_recipe(recipe: Recipe, shape: tuple[int, int, int], outputs: int, sampl
             "return Model(inputs, outputs), with inputs = Input(shape, dtype='uint8')",
         )
     hint = "begin with Input(shape, dtype='uint8'), end with Dense(outputs) without an activation"
+    for what, parts in (("take", model.input), ("give", model.output)):
+        if isinstance(parts, dict | list | tuple):
+            raise KcnnError(f"the recipe's model should {what} one tensor, got {len(parts)} in a container", hint)
     for what, expected, got in [
         ("take", (None, *shape), model.input_shape),
         ("give", (None, outputs), model.output_shape),

@@ -20,8 +20,9 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import LockedError, one_at_a_time
 from kaggle_cnn.learn.backend import Device, find_device
 from kaggle_cnn.learn.callbacks import BEST, STATE
-from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, require_consistent
+from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, rehearse_fold, require_consistent
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
+from kaggle_cnn.learn.rehearsal import require_room
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import Recipe, list_settings, read_recipe, takes
 from kaggle_cnn.runs.decision import fit_decision
@@ -51,6 +52,8 @@ def train(
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
     """
     progress = progress or Silent()
+    source = read_recipe(path) if source is None else source
+    require_room(recipe, len(dataset.ids))
     images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
     report_unreadable(dataset, images, progress)
     for fold in folds:
@@ -62,15 +65,14 @@ def train(
     first = next((fold for fold in folds if not run or not has_predictions(run, fold)), None)
     plan = plan_fold(recipe, dataset, images, first) if first is not None else None
     require_consistent(recipe)
+    compiled = rehearse_fold(recipe, dataset, images, device, plan, path, source) if plan else None
     if run is None:
         assert plan is not None  # of a new run, no fold has predictions
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
-        text = read_recipe(path) if source is None else source
-        run = create_run(workspace, dataset.competition.name, path, record, text)
+        run = create_run(workspace, dataset.competition.name, path, record, source)
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
     progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
     training = Training(run, recipe, dataset, images, device, progress, tensorboard)
-    compiled: Compiled | None = None
     for fold in folds:
         compiled = train_fold(training, fold, plan if fold == first else None, compiled)
         plan = None if fold == first else plan
@@ -112,7 +114,9 @@ def predict_fold(training: Training, fold: int, model: keras.Model) -> None:
     require_numbers(made, run)
     made.write(folder / "oof.npz")
     tested = load_test_images(dataset, recipe.stored_size, recipe.fit, run.record["channels"], progress)
-    predict_test(model, dataset, tested, views, recipe.size, progress).write(folder / "test.npz")
+    made = predict_test(model, dataset, tested, views, recipe.size, progress)
+    require_numbers(made, run)
+    made.write(folder / "test.npz")
     gc.collect()
 
 

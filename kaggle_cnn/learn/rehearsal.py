@@ -1,0 +1,130 @@
+"""One batch through everything that a training does, before the first epoch: a mistake costs seconds, not a night."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.data.batches import Batch, BatchMaker
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.learn.backend import Device, free_memory
+from kaggle_cnn.learn.model import Network
+from kaggle_cnn.recipe import Recipe, describe_error, load_recipe
+
+
+def require_room(recipe: Recipe, images: int) -> None:
+    """Raise KcnnError where one batch of images, as float32, is more than the memory; `images` is how many there are.
+
+    Asked before the images are decoded and the network is built: both would ask for the memory.
+    """
+    batch = min(recipe.batch, images)
+    needed = 4 * 3 * batch * recipe.size**2
+    if needed > (free := free_memory()):
+        raise KcnnError(
+            f"a batch of {batch} images of {recipe.size}x{recipe.size} needs {in_gibibytes(needed)}, and "
+            f"{in_gibibytes(free)} are free",
+            "use a smaller size or batch: --set size=VALUE, --set batch=VALUE",
+        )
+
+
+def require_memory(recipe: Recipe, network: Network, device: Device) -> None:
+    """Raise KcnnError where training one batch needs more memory than there is, by the least that it can be.
+
+    That is: each weight four times in float32 (itself, its gradient, two slots of Adam), and what each layer with
+    weights gives, which its gradient needs.
+    """
+    made = [layer.output for layer in network.logits.layers if layer.weights and not isinstance(layer, keras.Model)]
+    kept = sum(int(np.prod([side or 1 for side in each.shape[1:]])) for each in made if hasattr(each, "shape"))
+    needed = 16 * network.logits.count_params() + 4 * recipe.batch * kept
+    free = device.memory or free_memory()
+    if needed > free:
+        raise KcnnError(
+            f"this network needs {in_gibibytes(needed)} or more to train a batch of {recipe.batch} images, and "
+            f"{in_gibibytes(free)} are free",
+            "use a smaller size or batch: --set size=VALUE, --set batch=VALUE",
+        )
+
+
+def in_gibibytes(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB"
+
+
+def rehearse(trained: keras.Model, network: Network, make: BatchMaker, given: Array, path: Path, source: str) -> None:
+    """Make one batch, train on it, predict the images `given`, save the network, load it again. The weights change.
+
+    `trained` is compiled; `path` and `source` are the recipe's. Raises KcnnError that says which of these fails.
+    """
+    batch = make_batch(make)
+    try:
+        loss = float(trained.train_on_batch(*batch, return_dict=True)["loss"])
+    except Exception as error:  # TensorFlow's, JAX's and the recipe's own
+        raise explain("one step of training fails", error) from error
+    if not np.isfinite(loss):
+        raise KcnnError(
+            f"the loss of the first batch is {loss}", "use a lower learning rate: --set learning_rate=VALUE"
+        )
+    require_numbers(network.predicting, given)
+    require_savable(network.whole, given, path, source)
+
+
+def make_batch(maker: BatchMaker) -> Batch:
+    """Return the first batch. Raises KcnnError where the recipe's augmentation fails or gives something else."""
+    try:
+        return maker(0)
+    except KcnnError:
+        raise
+    except Exception as error:
+        raise explain("the recipe's augmentation fails", error) from error
+
+
+def require_numbers(model: keras.Model, given: Array) -> None:
+    """Raise KcnnError where a network predicts what is not a number, as it does when it does not train."""
+    found = keras.ops.convert_to_numpy(model(given, training=False))
+    if not np.isfinite(found).all():
+        raise KcnnError(
+            "the network predicts values that are not numbers, after one batch",
+            "look for a division by zero or a logarithm in the recipe's model; or use a lower learning rate",
+        )
+
+
+def require_savable(whole: keras.Model, given: Array, path: Path, source: str) -> None:
+    """Raise KcnnError where the saved network cannot be loaded, or predicts something else than before."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        try:
+            whole.save(file)
+            load_recipe(path, source)  # as whoever loads it does, for layers that the recipe defines
+            loaded = keras.models.load_model(file, compile=False)
+        except KcnnError:
+            raise
+        except Exception as error:
+            words = " ".join(str(error).split()).rpartition("Exception encountered: ")[2]
+            raise KcnnError(
+                f"the recipe's network cannot be saved and loaded again: {words:.250}",
+                "use a layer of your own with @keras.saving.register_keras_serializable() in place of a Lambda",
+            ) from error
+    before, after = (keras.ops.convert_to_numpy(model(given, training=False)) for model in (whole, loaded))
+    if before.shape != after.shape or not np.allclose(before, after, rtol=1e-2, atol=1e-3):
+        raise KcnnError(
+            "the recipe's network predicts something else after it is saved and loaded",
+            "give each layer of your own a get_config() with all arguments of its __init__()",
+        )
+
+
+def require_same_network(one: Network, other: Network) -> None:
+    """Raise KcnnError where a recipe builds another network each time: it could not be resumed, or trained for other
+    folds."""
+    shapes = [[(each.path, tuple(each.shape)) for each in network.logits.variables] for network in (one, other)]
+    if shapes[0] != shapes[1]:
+        raise KcnnError(
+            "the recipe's model is another one each time it is built",
+            "let its layers depend on its arguments alone, not on chance or the clock",
+        )
+
+
+def explain(what: str, error: Any) -> KcnnError:
+    """Return the error for a recipe that fails."""
+    return KcnnError(f"{what}: {describe_error(error)}", "fix the recipe, then run it again")
