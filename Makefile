@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test bench lint format clean browser
+.PHONY: demo test bench fuzz kills lint format clean browser
 
 demo: .venv/installed
 	$(BIN)/kcnn fetch demo
@@ -24,6 +24,15 @@ browser:
 
 bench: .venv/installed-bench
 	for name in cache augmentation epoch views many score; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# Random damage to archives, images, tables, arrays and runs. One seed again: .venv/bin/python tests/fuzz.py --seed N
+MINUTES ?= 20
+fuzz: .venv/installed-dev
+	$(BIN)/python tests/fuzz.py --minutes $(MINUTES)
+
+# SIGKILL at 200 random moments of fetch, look, train, predict and submit.
+kills: .venv/installed-dev
+	cd tests && ../$(BIN)/python kills.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

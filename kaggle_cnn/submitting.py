@@ -30,7 +30,8 @@ class Review:
     """A submission that has been checked and not been sent yet. `origin` is None where it was made elsewhere; `left`
     says how many submissions are left today, `changed` how many rows differ from the last one that was sent, each None
     where that is not known; `better` is a run with a better validation score, and that score, or None; `connection` is
-    to Kaggle, None for a local competition."""
+    to Kaggle, None for a local competition; `sent` is its number there, where an earlier command sent it and was
+    stopped before it could keep that."""
 
     competition: Competition
     path: Path
@@ -41,6 +42,7 @@ class Review:
     better: tuple[str, float] | None
     connection: Any
     folder: Path
+    sent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,25 @@ def review(
     folder = workspace.submissions(found.name)
     ledger.require_writable(folder)
     connection = connect(progress) if found.host == "kaggle" else None
-    left = kaggle.require_open(connection, found.slug) if connection else None
+    sent = find_sent(connection, found.slug, folder, as_csv(table)) if connection else None
+    left = kaggle.require_open(connection, found.slug) if connection and sent is None else None
     before = ledger.last_sent(folder)
     changed = None if before is None else submission.changed_rows(found, before, table)
     origin = origin_of(path)
     better = find_better(workspace, found, origin) if origin else None
-    return Review(found, path, table, origin, left, changed, better, connection, folder)
+    return Review(found, path, table, origin, left, changed, better, connection, folder, sent)
+
+
+def find_sent(connection: Any, slug: str, folder: Path, content: bytes) -> int | None:
+    """Return the number on Kaggle of a submission that an earlier command began to send, or None where there is none,
+    or it did not arrive."""
+    sending = ledger.read_sending(folder, ledger.digest_of(content))
+    if sending is None:
+        return None
+    listed = kaggle.submissions(connection, slug)
+    return max(
+        (each.ref for each in listed if each.ref not in sending.known and each.message == sending.text), default=None
+    )
 
 
 def find_better(workspace: Workspace, competition: Competition, origin: Origin) -> tuple[str, float] | None:
@@ -110,12 +125,25 @@ def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progr
         ledger.enter(reviewed.folder, **entry, public=score, status="complete")
         ledger.keep_sent(reviewed.folder, reviewed.table)
         return Outcome(None, f"{score:.4f}")
-    content = as_csv(reviewed.table)  # exactly what was checked
-    name, text = reviewed.path.name, message or (entry.get("run") or reviewed.path.stem)
-    ref = kaggle.submit(reviewed.connection, found.slug, name, content, text)
-    ledger.enter(reviewed.folder, ref=ref, **entry, status="pending")
+    ref = send_to_kaggle(reviewed, message or (entry.get("run") or reviewed.path.stem), progress)
+    if str(ref) not in set(ledger.read(reviewed.folder)["ref"]):
+        ledger.enter(reviewed.folder, ref=ref, **entry, status="pending")
     ledger.keep_sent(reviewed.folder, reviewed.table)
-    return wait_for_outcome(reviewed, ref, progress) if wait else Outcome(ref)
+    try:
+        return wait_for_outcome(reviewed, ref, progress) if wait else Outcome(ref)
+    finally:  # not where kcnn is killed while it waits: the same command again waits for the same submission
+        ledger.end_sending(reviewed.folder)
+
+
+def send_to_kaggle(reviewed: Review, text: str, progress: Progress) -> int:
+    """Return the number of a submission on Kaggle: of the one that an earlier command sent, or of a new one."""
+    if reviewed.sent is not None:
+        progress.say(f"it was sent as {reviewed.sent} before, by a kcnn that was stopped")
+        return reviewed.sent
+    slug, content = reviewed.competition.slug, as_csv(reviewed.table)  # exactly what was checked
+    known = [each.ref for each in kaggle.submissions(reviewed.connection, slug)]
+    ledger.begin_sending(reviewed.folder, ledger.Sending(ledger.digest_of(content), text, known))
+    return kaggle.submit(reviewed.connection, slug, reviewed.path.name, content, text)
 
 
 def wait_for_outcome(reviewed: Review, ref: int, progress: Progress) -> Outcome:

@@ -1,8 +1,11 @@
 """submissions/<name>/scores.csv: each submission's validation score beside the host's, and the file last sent."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.table import read_table, write_table
-from kaggle_cnn.files import one_at_a_time
+from kaggle_cnn.files import one_at_a_time, whole_file
+from kaggle_cnn.parsing import read_json
 
 COLUMNS = ["date", "ref", "file", "run", "tta", "metric", "validation", "public", "private", "status", "message"]
 LONGEST_WAIT_SECONDS = 60
-LAST_SENT = ".last-sent.csv"
+LAST_SENT, SENDING = ".last-sent.csv", ".sending.json"
 Entry = dict[str, str]
 
 
@@ -90,6 +94,39 @@ def correlation(entries: list[Entry], metric: str) -> tuple[float, int] | None:
     if len(values) < 3 or (values == values[0]).all(axis=0).any():
         return None
     return float(np.corrcoef(values.T)[0, 1]), len(values)
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A submission on its way to the host, written before it is sent and removed when its score is known: where kcnn is
+    killed between, the next one finds out whether it arrived. `digest` is that of the file, `text` what is sent
+    beside it, `known` the numbers of the submissions that the host had before."""
+
+    digest: str
+    text: str
+    known: list[int]
+
+
+def digest_of(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def begin_sending(folder: Path, sending: Sending) -> None:
+    with whole_file(folder / SENDING) as temporary:
+        temporary.write_text(json.dumps(asdict(sending)), encoding="utf-8")
+
+
+def end_sending(folder: Path) -> None:
+    (folder / SENDING).unlink(missing_ok=True)
+
+
+def read_sending(folder: Path, digest: str) -> Sending | None:
+    """Return what was begun with the file of that digest and not ended, or None."""
+    if not (folder / SENDING).is_file():
+        return None
+    hint = "kcnn submissions shows whether the last submission arrived; remove that file then"
+    sending = read_json(Sending, folder / SENDING, hint)
+    return sending if sending.digest == digest else None
 
 
 def keep_sent(folder: Path, table: pd.DataFrame) -> None:

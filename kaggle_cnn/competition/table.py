@@ -148,4 +148,8 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def as_csv(table: pd.DataFrame) -> bytes:
     """Return the bytes that write_table writes: UTF-8, lines that end in a line feed."""
-    return table.to_csv(index=False, lineterminator="\n").encode()
+    # Before Python 3.13 the module csv leaves a carriage return without quotes, and readers end the line there.
+    returns = any(table[name].astype(str).str.contains("\r", regex=False).any() for name in table.columns.unique())
+    return table.to_csv(
+        index=False, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+    ).encode()

@@ -1,6 +1,7 @@
 """run.json and result.json as types: what a run's folder says of itself, read once and checked."""
 
 from pathlib import Path
+from re import escape
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, StringConstraints, with_config
@@ -8,8 +9,10 @@ from typing_extensions import TypedDict
 
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.parsing import parse, read_json
+from kaggle_cnn.tta import POLICIES
 
 FORMAT = 2
+Policy = Annotated[str, StringConstraints(pattern=f"^({'|'.join(map(escape, POLICIES))})$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00]+$")]
 Count = Annotated[int, Field(ge=0)]
 Side = Annotated[int, Field(ge=1, le=2**16)]
@@ -54,7 +57,7 @@ class Record(TypedDict):
     order: NotRequired[int]
     set: dict[str, Any]
     settings: Settings
-    tta: str
+    tta: Policy
     task: Task
     folds: FoldsFile
     channels: Literal[1, 3]

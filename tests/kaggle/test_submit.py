@@ -1,7 +1,13 @@
 """Submit and the scores through the real `kaggle` package, over HTTP."""
 
+import os
+import signal
+from pathlib import Path
+
+import pandas as pd
 import pytest
-from conftest import error_of
+from conftest import environment, error_of
+from launching import launch
 
 
 @pytest.fixture
@@ -137,3 +143,35 @@ def test_a_damaged_ledger_is_said_before_anything_is_sent(kaggle, online, submis
     (work / "submissions" / "colours" / "scores.csv").write_bytes(b"")
     assert "scores.csv is not a CSV" in error_of(online("submit", submission, "--yes", code=1))[0]
     assert kaggle.seen["CreateSubmission"] == 0
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_stopped_while_it_is_sent_it_is_not_sent_twice(kaggle, online, submission, work, moment):
+    """SIGKILL when Kaggle is asked to create the submission, before it does or after it did and before it responds."""
+    task, create = kaggle.tasks["colours"], kaggle.CreateSubmission
+    surroundings = environment(HOME=str(work), **kaggle.environment())
+    nowhere = Path(os.devnull)
+    running = []
+
+    def kill(request):
+        made = create(request) if moment == "after" else None
+        running[0].kill()
+        running[0].join()
+        return made or {}
+
+    kaggle.CreateSubmission = kill
+    running.append(launch(["submit", submission, "--yes"], work, surroundings, nowhere, nowhere))
+    process = running[0]
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    kaggle.CreateSubmission = create
+    assert len(task.submissions) == (1 if moment == "after" else 0)
+    task.daily_limit = 1  # the one that was sent does not stand in its own way
+    done = online("submit", submission, "--yes")
+    assert ("it was sent as 4000 before" in done.stderr) == (moment == "after")
+    assert "public score" in done.stdout
+    assert len(task.submissions) == 1
+    assert len(pd.read_csv(work / "submissions" / "colours" / "scores.csv")) == 1
+    task.daily_limit = 2
+    online("submit", submission, "--yes")  # on purpose, once more
+    assert len(task.submissions) == 2

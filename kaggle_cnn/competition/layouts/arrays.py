@@ -6,12 +6,13 @@ An array is named by its file, and in a .npz by its key, as in `mnist.npz[x_trai
 
 import gzip
 import re
+import zipfile
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from zipfile import BadZipFile
 
 import numpy as np
 
+from kaggle_cnn.competition.archive import LARGEST_RATIO, RATIO_FROM_BYTES
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.labels import Found
 from kaggle_cnn.competition.listing import list_files
@@ -38,23 +39,37 @@ def array_file(path: Path) -> Path:
 
 @lru_cache(maxsize=8)
 def read_array(path: Path) -> Array:
-    """Return an array. Raises KcnnError where it is not there, damaged, or of Python objects."""
+    """Return an array. Raises KcnnError where it is not there, damaged, of Python objects, or far larger unpacked than
+    packed."""
     inner = IN_NPZ.fullmatch(str(path))
     try:
         if inner:
+            with zipfile.ZipFile(inner[1]) as packed:
+                require_small(sum(entry.file_size for entry in packed.infolist()), Path(inner[1]))
             with np.load(inner[1], allow_pickle=False) as arrays:
                 return np.asarray(arrays[inner[2]])
         if path.suffix.lower() == ".npy":
             return np.asarray(np.load(path, allow_pickle=False))
         return read_idx(path)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise KcnnError(f"{path} cannot be read: {error}", "get the file from its source again") from None
+    except Exception as error:  # NumPy, zipfile and zlib raise many kinds for a damaged file
+        words = str(error) or type(error).__name__
+        raise KcnnError(f"{path} cannot be read: {words}", "get the file from its source again") from None
+
+
+def require_small(unpacked: int, path: Path) -> None:
+    """Raise ValueError where a file has far more bytes unpacked than packed; see archive.LARGEST_RATIO."""
+    if unpacked > max(RATIO_FROM_BYTES, LARGEST_RATIO * path.stat().st_size):
+        raise ValueError(f"it unpacks to more than {LARGEST_RATIO} times its own size")
 
 
 def read_idx(path: Path) -> Array:
     """Return the array of an IDX file, packed by gzip or not. Raises ValueError where it is not one."""
     content = path.read_bytes()
-    content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    if content[:2] == b"\x1f\x8b":
+        most = max(RATIO_FROM_BYTES, LARGEST_RATIO * len(content))
+        with gzip.open(path) as stream:
+            content = stream.read(most + 1)
+        require_small(len(content), path)
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
         raise ValueError("it is not an IDX file")
     sides = np.frombuffer(content, ">i4", content[3], 4)
@@ -69,7 +84,7 @@ def list_arrays(folder: Path) -> list[str]:
             try:
                 with np.load(folder / name, allow_pickle=False) as arrays:
                     found += [f"{name}[{key}]" for key in arrays.files]
-            except (OSError, ValueError, BadZipFile):
+            except Exception:  # as in read_array; what cannot be read is not an array
                 continue
         elif ARRAY_FILE.fullmatch(name):
             found.append(name)
