@@ -30,8 +30,16 @@ def write_toml(path: Path, content: dict[str, Any], comment: str, comments: Mapp
         if key in (comments or {}):
             lines += ["", *textwrap.wrap((comments or {})[key], 118, initial_indent="# ", subsequent_indent="# ")]
         lines.append(format_list(key, value) if isinstance(value, list) else tomli_w.dumps({key: value}).strip())
+    text = "\n".join(lines) + "\n"
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise KcnnError(
+            f"{path.name} cannot hold a name that is not valid Unicode: {text[error.start : error.end]!r}",
+            "rename that class, column or file",
+        ) from None
     with whole_file(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.write_bytes(encoded)
 
 
 def format_list(key: str, values: list[Any]) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, TypeVar
 
 from kaggle_cnn.errors import KcnnError
@@ -42,9 +43,13 @@ def make_adapter(kind: Any) -> Any:
 def read_json(kind: type[Parsed], path: Path, hint: str) -> Parsed:
     """Return a JSON file as `kind`. Raises KcnnError where it is missing, damaged or something else."""
     try:
-        if path.stat().st_size > LARGEST_JSON:
+        status = path.stat()
+        if not S_ISREG(status.st_mode):
+            raise KcnnError(f"{path} is not a file", hint)
+        if status.st_size > LARGEST_JSON:
             raise KcnnError(f"{path} is larger than {LARGEST_JSON // 2**20} MiB", hint)
         content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()  # an escape may stand for half a character
     except (OSError, ValueError, RecursionError) as error:
         words = (error.strerror or str(error)).lower() if isinstance(error, OSError) else f"not JSON ({error})"
         raise KcnnError(f"{path} cannot be read: {words}", hint) from None

@@ -24,6 +24,7 @@ FUNCTIONS = ("model", "augment", "optimizer")
 GIVEN = ("images", "mirror", "seed")  # parameters of a recipe's functions that kcnn fills, where they are there
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 CLASS_WEIGHTS = ("none", "balanced")
+TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 FITS = ("crop", "pad", "squash")
 
 
@@ -91,6 +92,12 @@ class Recipe:
             function = getattr(self, name)
             if not callable(function) and not (function is None and name != "model"):
                 raise KcnnError(f"{name} should be a function, got {function!r}", "name a function, without calling it")
+        for each in fields(self):
+            if isinstance(each.type, type) and each.type in TYPES:
+                value = getattr(self, each.name)
+                fits = isinstance(value, (int, float) if each.type is float else each.type)
+                fits = fits and (isinstance(value, bool) == (each.type is bool))
+                self._require(each.name, fits, TYPES[each.type])
         for name in ("size", "epochs", "batch"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
@@ -223,7 +230,9 @@ def load_recipe(path: Path, source: str | None = None) -> Recipe:
         exec(code, module.__dict__)
     except KcnnError as error:
         raise KcnnError(f"{path}: {error.message}", error.hint) from None
-    except (Exception, SystemExit) as error:  # a recipe's code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a recipe's code may raise anything
         raise KcnnError(
             f"{path}{find_line(path, error)}: {describe_error(error)}", "fix the recipe, then run it again"
         ) from error
@@ -285,7 +294,10 @@ def find_line(path: Path, error: BaseException) -> str:
 
 def describe_error(error: BaseException) -> str:
     """Return an exception in one line, of a long one the beginning and the end."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    try:
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    except Exception:  # its own __str__
+        text = type(error).__name__
     return text if len(text) <= 400 else f"{text[:150]} ... {text[-250:]}"
 
 

@@ -258,3 +258,27 @@ def test_postponed_annotations_and_keyword_only_settings(tmp_path):
     assert apply_settings(recipe, {"depth": "5"}).model((8, 8, 1), 2) == (8, 5)
     written = read_outline(tmp_path / "modern.py")[1]
     assert (written["width"], written["depth"]) == ("Widths().first", "3")
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ({"size": 12.0}, "size should be a whole number, got 12.0"),
+        ({"margin": True}, "margin should be a whole number, got True"),
+        ({"seed": 1.5}, "seed should be a whole number, got 1.5"),
+        ({"mirror": "no"}, "mirror should be True or False, got 'no'"),
+        ({"learning_rate": None}, "learning_rate should be a number, got None"),
+        ({"tta": 5}, "tta should be a text, got 5"),
+    ],
+)
+def test_values_of_another_type_in_a_recipe_file(setting, expected):
+    with pytest.raises(KcnnError, match=re.escape(expected)):
+        Recipe(model=lambda shape, outputs: None, **setting)
+    assert Recipe(model=lambda shape, outputs: None, ema=0, learning_rate=1).ema == 0
+
+
+@pytest.mark.parametrize("raised", ["raise GeneratorExit", "raise type('E', (BaseException,), {})('x')", "sys.exit(0)"])
+def test_a_recipe_may_raise_anything(tmp_path, raised):
+    (tmp_path / "mine.py").write_text(f"import sys\n{raised}\n")
+    with pytest.raises(KcnnError, match=r"mine\.py, line 2"):
+        load_recipe(tmp_path / "mine.py")

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any, TextIO
 
 
@@ -65,6 +66,7 @@ def close_streams() -> str:
     """Write what is still to be written; return why standard output failed, or "". The end of a pipe, as with `| head`,
     is not a failure."""
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(ValueError, AttributeError):  # a recipe has closed it, or put None there
+            stream.flush()
     failed = getattr(getattr(getattr(sys.stdout, "buffer", None), "raw", None), "failed", None)
     return "" if failed is None or failed.errno == errno.EPIPE else (failed.strerror or str(failed)).lower()

@@ -125,7 +125,7 @@ def print_line(text: object) -> None:
     """Print a line of the result."""
     from kaggle_cnn.insight.printing import clean
 
-    typer.echo(clean(str(text)))
+    typer.echo(clean(str(text)).replace("\n", " "))
 
 
 def console(stderr: bool = False) -> "Console":

@@ -68,11 +68,13 @@ def find_secrets() -> set[str]:
     with suppress(OSError, ValueError):
         found.add((folder / "access_token").read_text(encoding="utf-8").strip())
     for name in ("kaggle.json", "credentials.json"):
-        with suppress(OSError, ValueError, AttributeError):
+        with suppress(OSError, ValueError, AttributeError, RecursionError):
             content = json.loads((folder / name).read_text(encoding="utf-8"))
             found |= {value for key, value in content.items() if is_secret(key) and isinstance(value, str)}
             pairs.append((content.get("username"), content.get("key")))
-    found |= {base64.b64encode(f"{user}:{key}".encode()).decode() for user, key in pairs if user and key}
+    found |= {
+        base64.b64encode(f"{user}:{key}".encode(errors="replace")).decode() for user, key in pairs if user and key
+    }
     return {secret for secret in found if len(secret) > 3}
 
 

@@ -102,7 +102,10 @@ def fetch_from_disk(source: str, folder: Path, name: str, progress: Progress, ch
         raise KcnnError(f"{folder} exists, but is not a competition", "move it to another place, then fetch again")
     refused: KcnnError | None = None
     with whole_folder(folder) as temporary:
-        local_host.copy_source(source, temporary, progress)
+        try:
+            local_host.copy_source(source, temporary, progress)
+        except KcnnError as error:  # the temporary folder is gone when this is read
+            raise KcnnError(error.message.replace(str(temporary), str(folder)), error.hint) from None
         set_aside(temporary)
         known = {"folder": temporary, "name": name, "host": "local", "source": source}
         try:

@@ -169,6 +169,11 @@ def refuse_other_tasks(
         for name in columns:
             if re.fullmatch(pattern, name.strip(), re.IGNORECASE) and name not in known:
                 raise other_task(what, f"a column '{name}'")
+    if not columns:
+        raise KcnnError(
+            f"the sample has no column for predictions, only {', '.join(sample.columns)}",
+            "expected an id and a column for the prediction, or for each class",
+        )
     rows = sample.head(500)
     cells = [cell for cell in rows[columns[0]] if cell not in known and cell.count(" ") >= 2]
     for cell in cells[:50]:

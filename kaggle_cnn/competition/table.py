@@ -44,6 +44,8 @@ def read_table(
     for beginning, what in DISGUISES.items():
         if start.startswith(beginning):
             raise KcnnError(f"{path} is not a CSV: it is {what}", "download the file from its source again")
+    if holds_zero_bytes(path, whole=rows is None):
+        raise explain(path, "it has zero bytes")
     try:
         options = {"dtype": str, "keep_default_na": False, "nrows": rows, "usecols": columns, **header_options(path)}
         table = parse_rows(path, options, bad_rows)
@@ -55,9 +57,16 @@ def read_table(
     unnamed = [name for name in table.columns if name.startswith("Unnamed: ")]
     table = table.rename(columns={unnamed[0]: ""}) if unnamed else table
     table = table.fillna("")
-    if any(table[name].str.contains("\0", regex=False).any() for name in table.columns.unique() if len(table)):
-        raise explain(path, "it has zero bytes")
-    return table.apply(lambda column: column if column.name == exact else column.str.strip())
+    cells = [column if name == exact else column.str.strip() for name, column in table.items()]
+    made = pd.DataFrame(dict(enumerate(cells)), index=table.index)  # apply() copies the table for each column
+    return made.set_axis(table.columns, axis=1)
+
+
+def holds_zero_bytes(path: Path, whole: bool) -> bool:
+    """Return whether a file, the `whole` of it or its first MiB, has bytes of zero, as a table in UTF-16 has."""
+    with path.open("rb") as stream:
+        parts = iter(lambda: stream.read(2**20), b"")
+        return any(b"\0" in part for part in (parts if whole else islice(parts, 1)))
 
 
 def explain(path: Path, words: str) -> KcnnError:

@@ -28,6 +28,7 @@ START_OF_SCAN = b"\xff\xda"
 FORMATS = ["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF"]
 LARGEST_FILE = 2**29  # bytes
 MOST_PIXELS = 89_478_485  # where Pillow begins to warn: 1 GiB at 12 bytes a pixel, which is what the worst mode takes
+LONGEST_SIDE = 65_500  # pixels, libjpeg's limit; an image of one row of 89 million takes 2.8 GiB
 LARGE = 2**24  # pixels; of images that have more, one at a time is decoded
 MOST_SCANS = 100  # a progressive JPEG has about ten; each is a pass over all pixels, and may be a few bytes long
 WHOLE = 2**16  # pixels: a side that no image has; asks for all of it
@@ -91,8 +92,9 @@ def open_image(source: Path | bytes) -> Image.Image:
     except UnidentifiedImageError:
         register_heif()
         image = Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=["HEIF"])
-    if image.width * image.height > MOST_PIXELS:
-        raise ValueError(f"{image.width}x{image.height} pixels, more than {MOST_PIXELS:,} in all")
+    if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
+        most = f"{MOST_PIXELS:,} in all, or {LONGEST_SIDE:,} a side"
+        raise ValueError(f"{image.width}x{image.height} pixels, more than {most}")
     return image
 
 

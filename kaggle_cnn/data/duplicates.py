@@ -6,6 +6,7 @@ from functools import partial
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, TypeVar
 
 import numpy as np
@@ -69,7 +70,7 @@ def compute_once(
     They are kept in the folder `cache`, in a file whose name starts with `what`. `description` is for `progress`.
     """
     target = cache / f"{what}-{fingerprint(folder, names, 0, None)}.npz"
-    if kept := read_columns(target, len(names)):
+    if kept := read_columns(target, len(names), tabulate([])):
         return kept
     files = [folder / name for name in names]
     read_tables(files)
@@ -86,14 +87,23 @@ def compute_once(
     return columns
 
 
-def read_columns(path: Path, count: int) -> dict[str, Array] | None:
-    """Return the columns of `count` rows from the cache, or None where they are not there or damaged."""
+def read_columns(path: Path, count: int, empty: dict[str, Array]) -> dict[str, Array] | None:
+    """Return the columns of `count` rows from the cache, of the names, types and shapes of `empty`; None where they are
+    not there or damaged."""
+    if path.is_dir():
+        rmtree(path)
+    if not path.is_file():
+        return None
     try:
         with np.load(path) as arrays:
             columns = {name: arrays[name] for name in arrays.files}
     except Exception:  # NumPy raises many kinds for a damaged file
         return None
-    return columns if columns and all(len(column) == count for column in columns.values()) else None
+    sound = columns.keys() == empty.keys() and all(
+        (column.dtype.kind, column.shape) == (empty[name].dtype.kind, (count, *empty[name].shape[1:]))
+        for name, column in columns.items()
+    )
+    return columns if sound else None
 
 
 def same_pixels(inspected: pd.DataFrame) -> Array:

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 from math import prod
 from pathlib import Path
-from shutil import disk_usage
+from shutil import disk_usage, rmtree
 from typing import TypeVar
 
 import cv2
@@ -77,6 +77,10 @@ def load_images(
 
 def read_kept(target: Path, listed: Path, count: int, size: int, channels: int | None) -> Images | None:
     """Return images from the cache; None where they are not there, damaged, or to be read again."""
+    if target.is_dir():
+        rmtree(target)
+    if not target.is_file():
+        return None
     try:
         pixels = np.load(target, mmap_mode="r")
         problems = read_json(dict[int, str], listed, "")
@@ -179,7 +183,7 @@ def attempt(decode: Callable[[], Result]) -> tuple[Result | None, str]:
     try:
         return decode(), ""
     except MemoryError:
-        raise
+        return None, f"{MOMENTARY}not enough memory"
     except UnidentifiedImageError:
         return None, "it is not an image"
     except Exception as error:  # Pillow's decoders raise many kinds of exception for a broken file

@@ -33,15 +33,21 @@ def connect(progress: Progress) -> Connection:
     with contain_sign_in():
         try:
             api = importlib.import_module("kaggle").api
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             # While it is imported, it makes its folder and reads its files.
             raise KcnnError(
                 f"the kaggle client cannot start: {error}", "set KAGGLE_CONFIG_DIR to another folder for its settings"
             ) from None
         environment = importlib.import_module("kagglesdk.kaggle_env")
-        token, token_source = environment.get_access_token_from_env()
-        if not api._authenticated:
-            sign_in(api, token, token_source)
+        try:
+            token, token_source = environment.get_access_token_from_env()
+            if not api._authenticated:
+                sign_in(api, token, token_source)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+            raise KcnnError(
+                f"the credential of Kaggle cannot be read: {type(error).__name__}",
+                f"create a new token on {SETTINGS_URL} (Generate New Token), and save it as ~/.kaggle/access_token",
+            ) from None
         values = dict(api.config_values)
         client = api.build_kaggle_client()
     method = str(values.get("auth_method"))
@@ -62,7 +68,7 @@ def connect(progress: Progress) -> Connection:
         "LEGACY_API_KEY": lambda: "KAGGLE_TOKEN" if values.get("token") else describe_legacy(api),
     }
     credential = f"{sources[method]()}, user {values.get('username') or 'unknown'}"
-    basic = base64.b64encode(f"{values.get('username')}:{values.get('key')}".encode()).decode()
+    basic = base64.b64encode(f"{values.get('username')}:{values.get('key')}".encode(errors="replace")).decode()
     secrets = tuple(text for text in (token, values.get("token"), values.get("key"), basic) if text)
     clients = {
         "competition": client.competitions.competition_api_client,

@@ -229,9 +229,9 @@ def build_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
     make = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
     try:
         optimizer = make(recipe.learning_rate, steps)
-    except KcnnError:
+    except (KcnnError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # a recipe's code may raise anything
+    except BaseException as error:  # a recipe's code may raise anything
         raise explain("the recipe's optimizer cannot be made of (learning_rate, steps)", error) from error
     if not isinstance(optimizer, keras.Optimizer):
         raise KcnnError(
@@ -249,9 +249,9 @@ def make_pipeline(recipe: Recipe, sample: Array | None) -> Any:
     function: Callable[..., Any] = recipe.augment or augment.centre
     try:
         pipeline = give(function, images=sample, mirror=recipe.mirror, seed=recipe.seed)(recipe.size)
-    except KcnnError:
+    except (KcnnError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # a recipe's code may raise anything
+    except BaseException as error:  # a recipe's code may raise anything
         raise explain("the recipe's augmentation cannot be made of (size)", error) from error
     if not isinstance(pipeline, keras.layers.Layer | albumentations.BaseCompose):
         raise KcnnError(

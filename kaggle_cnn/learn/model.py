@@ -64,9 +64,9 @@ def call_recipe(recipe: Recipe, shape: tuple[int, int, int], outputs: int, sampl
     """Return the model that a recipe builds, checked."""
     try:
         model = give(recipe.model, images=sample)(shape, outputs)
-    except KcnnError:
+    except (KcnnError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # a recipe's code may raise anything
+    except BaseException as error:  # a recipe's code may raise anything
         raise KcnnError(
             f"the model cannot be built for {shape} and {outputs} outputs: {describe_error(error)}",
             "change its settings (size, for example), or fix the recipe",

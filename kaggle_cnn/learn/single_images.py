@@ -50,9 +50,10 @@ def training_features(run: Run, model: Model, fold: int, dataset: Dataset, progr
     """
     path = run.fold_folder(fold) / "features.npz"
     key = features_key(run, fold, dataset)
-    with suppress(Exception), np.load(path) as kept:  # not there, or damaged: it is made again
-        if str(kept["key"]) == key:
-            return kept["rows"], kept["features"]
+    if path.is_file():
+        with suppress(Exception), np.load(path) as kept:  # damaged: it is made again
+            if str(kept["key"]) == key:
+                return kept["rows"], kept["features"]
     images = load_train_images(dataset, run.stored_size, run.fit, progress)
     rows = readable(np.arange(len(dataset.ids)), images)
     inner = last_features(model)

@@ -77,6 +77,8 @@ def name_submission(runs: list[Run], test: list[Predictions], policies: list[str
 def last_submission(workspace: Workspace, competition: str) -> Path | None:
     """Return the submission that was written last, or None where there is none."""
     folder = workspace.submissions(competition)
+    if not (folder / LAST).is_file():
+        return None
     try:
         path = folder / Path((folder / LAST).read_text(encoding="utf-8").strip()).name
         return path if path.is_file() else None

@@ -37,6 +37,8 @@ class Predictions:
     @classmethod
     def read(cls, path: Path) -> "Predictions":
         """Raise KcnnError where the file is missing or broken."""
+        if not path.is_file():
+            raise KcnnError(f"{path} is not there: the run is not finished", "kcnn train RECIPE --resume")
         try:
             with np.load(path) as arrays:
                 known = {name: arrays[name] for name in ("fold", "targets") if name in arrays.files}
@@ -44,8 +46,6 @@ class Predictions:
                 made = cls(arrays["ids"], arrays["logits"], views, int(arrays["crop"]), **known)
             made.require_sound()
             return made
-        except FileNotFoundError:
-            raise KcnnError(f"{path} is not there: the run is not finished", "kcnn train RECIPE --resume") from None
         except Exception as error:  # NumPy and zipfile raise many kinds on a broken file
             hint = "remove it; kcnn evaluate and kcnn predict make it again"
             raise KcnnError(f"{path} cannot be read: {error}", hint) from None

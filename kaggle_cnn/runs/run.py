@@ -111,7 +111,7 @@ class Run:
 def read_history(path: Path) -> pd.DataFrame | None:
     """Return history.csv, or None where it is not there or damaged: a run does without it."""
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
         return table.astype(float) if len(table) and "epoch" in table else None
     except (OSError, ValueError):
         return None

@@ -5,15 +5,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from kaggle_cnn.competition.metrics import Array, Metric, metrics_of
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
+from kaggle_cnn.parsing import read_json
 from kaggle_cnn.runs.decision import Decision, fit_decision
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run
 
 Scores = dict[str, float]
+
+
+class Kept(TypedDict):
+    """scores.json: the scores of each TTA policy, and what they were made from."""
+
+    key: list[Any]
+    tta: dict[str, Scores]
 
 
 def score(task: Task, targets: Array, scores: Array, decision: Decision, metrics: list[Metric]) -> Scores:
@@ -68,10 +78,10 @@ def file_key(path: Path) -> list[int]:
 def read_kept(path: Path, key: list[Any]) -> dict[str, Scores]:
     """Return the scores that are kept under `key`, or {}."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {policy: dict(scores) for policy, scores in content["tta"].items()} if content["key"] == key else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a cache is made again
+        kept = read_json(Kept, path, "")
+    except KcnnError:  # a cache is made again
         return {}
+    return kept["tta"] if kept["key"] == key else {}
 
 
 def best_scores(run: Run, task: Task) -> tuple[str, Scores]:

@@ -265,3 +265,60 @@ def test_names_with_accents_as_a_mac_writes_them_and_ids_with_spaces(folder):
     dataset = opened(folder)
     assert dataset.test_ids.tolist() == [f" {name} " for name in names]
     assert all(dataset.test_files)
+
+
+def write_arrays(folder, **changed):
+    draw = np.random.default_rng(0)
+    digits = draw.integers(0, 256, (20, 8, 8), dtype=np.uint8)
+    parts = {"x_train": digits, "y_train": np.arange(20) % 2, "x_test": digits[:4], "y_test": np.arange(4) % 2}
+    np.savez(folder / "data.npz", **{**parts, **changed})
+
+
+def test_a_damaged_array_does_not_swap_training_and_test_images(folder):
+    write_arrays(folder)
+    content = bytearray((folder / "data.npz").read_bytes())
+    content[300] ^= 1  # among the pixels of x_train
+    (folder / "data.npz").write_bytes(content)
+    with pytest.raises(KcnnError, match=r"data\.npz\[x_train\] cannot be read"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("wrong", [np.full((20, 8, 8), np.nan), np.zeros((20, 0, 8), np.uint8)])
+def test_arrays_that_hold_no_images(folder, wrong):
+    write_arrays(folder, x_train=wrong)
+    with pytest.raises(KcnnError, match=r"has values from nan|has the shape"):
+        opened(folder)
+
+
+def test_wide_tables_take_no_minutes(folder):
+    """64x64 pixels in colour, a column each."""
+    columns = ",".join(f"pixel{number}" for number in range(12_288))
+    rows = "".join(f"{number % 2}{',7' * 12_288}\n" for number in range(12))
+    (folder / "train.csv").write_text(f"label,{columns}\n{rows}")
+    begun = time.monotonic()
+    assert len(opened(folder).ids) == 12
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("sample_submission.csv", "id,Usage\n0,Public\n1,Private\n"),
+        ("sample_submission.csv", "id,Usage\n"),
+        ("classes.json", "[" * 100_000),
+        ("labels.json", '{"a":' * 20_000),
+        ("classes.json", '{"a": "\\ud800", "b": "y"}'),
+        ("notes.csv", "x" * 200_000 + ",b\n1,2\n"),
+        ("notes.csv", "a,b\n1,\0\n"),
+    ],
+)
+def test_files_beside_the_data_that_are_not_what_they_are_called(kcnn, refused, tmp_path, name, content):
+    source = save_greys(tmp_path / "mine", *(f"train/{label}/{n}.png" for label in "ab" for n in range(6)))
+    save_greys(source, "test/0.png", "test/1.png")
+    (source / name).write_text(content)
+    if "ud800" in content:
+        assert "not valid Unicode" in refused("fetch", source)
+    elif "Usage" in content:
+        assert "sample" in refused("fetch", source)
+    else:
+        assert "12 training images of 2 classes" in kcnn("fetch", source).stdout

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -311,9 +313,17 @@ def test_an_image_that_takes_minutes_or_gigabytes_is_refused(tmp_path):
     last = content[content.rindex(b"\xff\xda") : -2]
     (tmp_path / "scans.jpg").write_bytes(content[:-2] + 300 * last + content[-2:])
     Image.new("1", (20_000, 5_000)).save(tmp_path / "wide.png")
-    problems = load_images(tmp_path, ["scans.jpg", "wide.png"], 8, 3, tmp_path / "cache", Silent()).problems
+    ihdr = struct.pack(">IIBBBBB", 1, 89_478_485, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", ihdr), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    sized = [
+        struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part)) for kind, part in parts
+    ]
+    (tmp_path / "tall.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(sized))
+    names = ["scans.jpg", "wide.png", "tall.png"]
+    problems = load_images(tmp_path, names, 8, 3, tmp_path / "cache", Silent()).problems
+    assert problems[2].startswith("1x89478485 pixels")
     assert problems[0].startswith("a JPEG of 3")
-    assert problems[1] == "20000x5000 pixels, more than 89,478,485 in all"
+    assert problems[1] == "20000x5000 pixels, more than 89,478,485 in all, or 65,500 a side"
 
 
 def test_an_image_that_cannot_be_read_for_a_moment_is_read_the_next_time(tmp_path, monkeypatch):

@@ -348,3 +348,25 @@ def test_what_is_here_is_longer_than_the_file(kaggle, online, work):
     kaggle.faults["GET"] = []
     online("fetch", "noise")
     assert_whole(work, task)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("access_token", b"\xff\xfek"),
+        ("credentials.json", b"null"),
+        ("credentials.json", b"[" * 100_000),
+        ("kaggle.json", b"[]"),
+        ("kaggle.json", b"[" * 100_000),
+        ("kaggle.json", b'{"username": "\\ud800", "key": "x"}'),
+    ],
+)
+def test_credentials_that_are_something_else(kaggle, kcnn, work, tmp_path, name, content):
+    (tmp_path / "home" / ".kaggle").mkdir(parents=True)
+    (tmp_path / "home" / ".kaggle" / name).write_bytes(content)
+    (tmp_path / "home" / ".kaggle" / name).chmod(0o600)
+    anonymous = {key: value for key, value in kaggle.environment().items() if not key.startswith("KAGGLE_U")}
+    del anonymous["KAGGLE_KEY"]
+    error, hint = error_of(kcnn("fetch", "colours", cwd=work, code=1, **anonymous))
+    assert "defect" not in error
+    assert "kaggle.com/settings" in hint or "KAGGLE_CONFIG_DIR" in hint or "proxy" in hint

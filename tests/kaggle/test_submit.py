@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -155,8 +156,8 @@ def test_stopped_while_it_is_sent_it_is_not_sent_twice(kaggle, online, submissio
 
     def kill(request):
         made = create(request) if moment == "after" else None
-        running[0].kill()
-        running[0].join()
+        os.kill(running[0].pid, signal.SIGKILL)
+        time.sleep(0.2)
         return made or {}
 
     kaggle.CreateSubmission = kill

@@ -7,6 +7,7 @@ import pytest
 from conftest import dataset_in
 
 from kaggle_cnn.data.dataset import load_dataset
+from kaggle_cnn.data.duplicates import inspect
 from kaggle_cnn.data.image_cache import load_images
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Silent
@@ -111,6 +112,13 @@ def test_a_damaged_cache_is_made_again(tiny_workspace, content):
     for path in kept:
         path.write_bytes(content)
         assert (load_images(*arguments).pixels == before).all()
+    path = next(path for path in kept if path.suffix == ".npz")
+    for changed in ({"width": np.full(45, np.nan)}, {"pixels": np.zeros((45, 1), np.uint64)}, {"other": np.zeros(45)}):
+        inspect(dataset.competition.folder, names, dataset.cache, Silent())
+        np.savez(path, **{**np.load(path), **changed})
+        assert inspect(dataset.competition.folder, names, dataset.cache, Silent())["width"].min() > 9
+    path.unlink()
+    path.mkdir()
     (tiny_workspace.runs("colours") / "folds.csv").unlink()
     load_dataset(tiny_workspace, dataset.competition, Silent())  # looks at every image
 

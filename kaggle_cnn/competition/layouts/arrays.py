@@ -20,7 +20,7 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.errors import KcnnError
 
 ARRAY_FILE = re.compile(r".*(\.npz|\.npy|(idx\d+[-.]|\.)(ubyte|idx)(\.gz)?|idx\d+-ubyte(\.gz)?)", re.IGNORECASE)
-IN_NPZ = re.compile(r"(.*\.npz)\[(.+)\]", re.IGNORECASE)
+IN_NPZ = re.compile(r"(.*\.npz)\[(.*)\]", re.IGNORECASE)
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}  # http://yann.lecun.com/exdb/mnist/
 TEST_NAME = re.compile(r"(?<![a-z])(test|t10k|val)", re.IGNORECASE)
 TRAIN_NAME = re.compile(r"(?<![a-z])train", re.IGNORECASE)
@@ -84,8 +84,8 @@ def list_arrays(folder: Path) -> list[str]:
             try:
                 with np.load(folder / name, allow_pickle=False) as arrays:
                     found += [f"{name}[{key}]" for key in arrays.files]
-            except Exception:  # as in read_array; what cannot be read is not an array
-                continue
+            except Exception:  # as in read_array, which says why
+                found.append(f"{name}[]")
         elif ARRAY_FILE.fullmatch(name):
             found.append(name)
     return found
@@ -93,17 +93,19 @@ def list_arrays(folder: Path) -> list[str]:
 
 def find_arrays(folder: Path) -> Found | None:
     """Return the labels of the arrays below `folder`, or None where there is no array of images with one of labels."""
-    arrays = {}
+    arrays, damaged = {}, []
     for name in list_arrays(folder):
         try:
             arrays[name] = read_array(folder / name)
-        except KcnnError:
-            continue
+        except KcnnError as error:
+            damaged.append(error)
     images = [name for name, values in arrays.items() if values.ndim in (3, 4) and values.dtype.kind in "uif"]
     labels = [name for name, values in arrays.items() if is_labels(values)]
     pairs = [(name, partner) for name in images if (partner := find_partner(name, arrays, labels))]
     if not pairs:
         return None
+    if damaged:  # the part that it holds would be missing, or another one be taken for it
+        raise damaged[0]
     train, partner = max(pairs, key=lambda pair: (rank(pair[0]), len(arrays[pair[0]])))
     tests = [name for name in images if name != train and rank(name) < 1]
     test = max(tests, key=lambda name: -rank(name), default="")
@@ -148,12 +150,12 @@ def read_images(path: Path) -> Array:
     if values.ndim == 4 and values.shape[1] in (1, 3) and values.shape[3] not in (1, 3):
         values = values.transpose(0, 2, 3, 1)
     values = values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
-    if values.ndim not in (3, 4) or (values.ndim == 4 and values.shape[3] != 3):
+    if values.ndim not in (3, 4) or (values.ndim == 4 and values.shape[3] != 3) or 0 in values.shape:
         raise KcnnError(f"{path} has the shape {values.shape}", "expected (images, height, width) or (..., 3)")
     if values.dtype == np.uint8:
         return values
     low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 255:
+    if not (low >= 0 and high <= 255):  # not NaN either
         raise KcnnError(f"{path} has values from {low:g} to {high:g}", "expected 0 to 255, or 0 to 1")
     scale = 255 if values.dtype.kind == "f" and high <= 1 else 1
     return np.round(values * scale).astype(np.uint8)

@@ -106,7 +106,7 @@ def read_names(path: Path, labels: list[str]) -> dict[str, str]:
         elif path.suffix.lower() == ".csv" and len(read_header(path)) == 2:
             pairs = read_table(path).itertuples(index=False, name=None)
         both = [(str(key), str(value)) for key, value in pairs]
-    except (ValueError, KcnnError):
+    except (ValueError, RecursionError, KcnnError):
         return {}
     for forwards in (both, [(value, key) for key, value in both]):
         named = dict(forwards)
