@@ -13,6 +13,7 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.competition.table import as_csv, read_table
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.files import one_at_a_time
 from kaggle_cnn.kaggle import competitions as kaggle
 from kaggle_cnn.kaggle.errors import competition_url
 from kaggle_cnn.kaggle.login import connect
@@ -125,14 +126,15 @@ def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progr
         ledger.enter(reviewed.folder, **entry, public=score, status="complete")
         ledger.keep_sent(reviewed.folder, reviewed.table)
         return Outcome(None, f"{score:.4f}")
-    ref = send_to_kaggle(reviewed, message or (entry.get("run") or reviewed.path.stem), progress)
-    if str(ref) not in set(ledger.read(reviewed.folder)["ref"]):
-        ledger.enter(reviewed.folder, ref=ref, **entry, status="pending")
-    ledger.keep_sent(reviewed.folder, reviewed.table)
-    try:
-        return wait_for_outcome(reviewed, ref, progress) if wait else Outcome(ref)
-    finally:  # not where kcnn is killed while it waits: the same command again waits for the same submission
-        ledger.end_sending(reviewed.folder)
+    with one_at_a_time(reviewed.folder / ledger.SENDING):
+        ref = send_to_kaggle(reviewed, message or (entry.get("run") or reviewed.path.stem), progress)
+        if str(ref) not in set(ledger.read(reviewed.folder)["ref"]):
+            ledger.enter(reviewed.folder, ref=ref, **entry, status="pending")
+        ledger.keep_sent(reviewed.folder, reviewed.table)
+        try:
+            return wait_for_outcome(reviewed, ref, progress) if wait else Outcome(ref)
+        finally:  # not where kcnn is killed while it waits: the same command again waits for the same submission
+            ledger.end_sending(reviewed.folder)
 
 
 def send_to_kaggle(reviewed: Review, text: str, progress: Progress) -> int:

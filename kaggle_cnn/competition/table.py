@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kaggle_cnn.errors import KcnnError
@@ -57,9 +58,21 @@ def read_table(
     unnamed = [name for name in table.columns if name.startswith("Unnamed: ")]
     table = table.rename(columns={unnamed[0]: ""}) if unnamed else table
     table = table.fillna("")
-    cells = [column if name == exact else column.str.strip() for name, column in table.items()]
-    made = pd.DataFrame(dict(enumerate(cells)), index=table.index)  # apply() copies the table for each column
-    return made.set_axis(table.columns, axis=1)
+    return strip(table, exact)
+
+
+def strip(table: pd.DataFrame, exact: str | None) -> pd.DataFrame:
+    """Return a table of strings without spaces around them, but for the column `exact`.
+
+    Not by a call for each column: that takes 0.1 ms, and a table of pixels may have 12,288 columns.
+    """
+    cells = table.to_numpy(dtype=object)
+    stripped = np.empty(cells.size, dtype=object)
+    stripped[:] = [cell.strip() for cell in cells.ravel()]
+    stripped = stripped.reshape(cells.shape)
+    for place in np.flatnonzero(table.columns == exact):
+        stripped[:, place] = cells[:, place]
+    return pd.DataFrame(stripped, index=table.index, columns=table.columns, dtype=str)
 
 
 def holds_zero_bytes(path: Path, whole: bool) -> bool:

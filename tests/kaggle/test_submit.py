@@ -10,6 +10,8 @@ import pytest
 from conftest import environment, error_of
 from launching import launch
 
+from kaggle_cnn.files import one_at_a_time
+
 
 @pytest.fixture
 def submission(online, work):
@@ -143,6 +145,14 @@ def test_a_damaged_ledger_is_said_before_anything_is_sent(kaggle, online, submis
     (work / "submissions" / "colours").mkdir(parents=True)
     (work / "submissions" / "colours" / "scores.csv").write_bytes(b"")
     assert "scores.csv is not a CSV" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert kaggle.seen["CreateSubmission"] == 0
+
+
+def test_two_at_once_are_not_sent_both(kaggle, online, submission, work):
+    folder = work / "submissions" / "colours"
+    folder.mkdir(parents=True)
+    with one_at_a_time(folder / ".sending.json"):
+        assert "another kcnn is at work" in error_of(online("submit", submission, "--yes", code=1))[0]
     assert kaggle.seen["CreateSubmission"] == 0
 
 
