@@ -54,12 +54,12 @@ def decode_square(path: Path, size: int, channels: int, fit: str = "crop") -> Ar
     if row := split_row(path):
         return convert_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels, fit)
     content = read_content(path)
-    with open_image(content) as image, take_turns(image):
-        if content.startswith(JPEG):
-            try:
-                return decode_jpeg_square(content, size, channels, fit)
-            except ValueError:
-                pass  # a CMYK JPEG or a damaged one: Pillow decides
+    if content.startswith(JPEG):
+        try:
+            return decode_jpeg_square(content, size, channels, fit)
+        except ValueError:
+            pass  # a CMYK JPEG or a damaged one: Pillow decides
+    with open_image(content) as image, take_turns(image.width * image.height):
         return convert_square(image, size, channels, fit)
 
 
@@ -72,12 +72,12 @@ def decode_whole(path: Path, least: int | None = None) -> Array:
     if row := split_row(path):
         return np.asarray(convert_mode(Image.fromarray(read_rows(row[0])[row[1]]), 3))
     content = read_content(path)
-    with open_image(content) as image, take_turns(image):
-        if content.startswith(JPEG):
-            try:
-                return np.ascontiguousarray(apply_orientation(decode_scaled(content, least or WHOLE, 3), content))
-            except ValueError:
-                pass  # a CMYK JPEG or a damaged one: Pillow decides
+    if content.startswith(JPEG):
+        try:
+            return np.ascontiguousarray(apply_orientation(decode_scaled(content, least or WHOLE, 3), content))
+        except ValueError:
+            pass  # a CMYK JPEG or a damaged one: Pillow decides
+    with open_image(content) as image, take_turns(image.width * image.height):
         return np.asarray(convert_mode(ImageOps.exif_transpose(image), 3))
 
 
@@ -102,9 +102,9 @@ one_large_image = threading.Lock()
 
 
 @contextmanager
-def take_turns(image: Image.Image) -> Iterator[None]:
+def take_turns(pixels: int) -> Iterator[None]:
     """Keep the threads that decode from decoding two large images at once: the memory is that of one."""
-    if image.width * image.height <= LARGE:
+    if pixels <= LARGE:
         yield
         return
     with one_large_image:
@@ -120,12 +120,11 @@ def register_heif() -> None:
 
 def read_content(path: Path) -> bytes:
     """Return the bytes of a file. Raises ValueError if it is empty, or what no image is."""
-    with path.open("rb") as stream:
-        content = stream.read(LARGEST_FILE + 1)
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"the file is larger than {LARGEST_FILE // 2**20} MiB")
+    content = path.read_bytes()
     if not content:
         raise ValueError("the file is empty")
-    if len(content) > LARGEST_FILE:
-        raise ValueError(f"the file is larger than {LARGEST_FILE // 2**20} MiB")
     if content.startswith(JPEG) and (scans := content.count(START_OF_SCAN)) > MOST_SCANS:
         raise ValueError(f"a JPEG of {scans:,} scans")
     return content
@@ -152,7 +151,8 @@ def decode_scaled(content: bytes, size: int, channels: int) -> Array:
     shorter = min(height, width)
     divisor = next((divisor for divisor in (8, 4, 2) if shorter // divisor >= size), 1)
     least = {"min_height": -(-height // divisor), "min_width": -(-width // divisor)}
-    pixels: Array = simplejpeg.decode_jpeg(content, "GRAY" if channels == 1 else "RGB", **least)
+    with take_turns(height * width):
+        pixels: Array = simplejpeg.decode_jpeg(content, "GRAY" if channels == 1 else "RGB", **least)
     return pixels[: round(height / divisor), : round(width / divisor)]  # without the padding of the last block
 
 
