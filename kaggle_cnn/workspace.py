@@ -7,6 +7,7 @@ from stat import S_ISREG
 
 from typing_extensions import TypedDict
 
+from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import read_toml, write_toml
 from kaggle_cnn.parsing import parse
 
@@ -29,7 +30,10 @@ class Workspace:
 
         Above `start` only a kcnn.toml of this user counts: the recipes of its runs are code, and would be run.
         """
-        start = (start or Path.cwd()).resolve()
+        try:
+            start = (start or Path.cwd()).resolve()
+        except FileNotFoundError:
+            raise KcnnError("the current folder is not there any more", "go to another one: cd FOLDER") from None
         for folder in (start, *start.parents):
             if is_file_of_user(folder / "kcnn.toml", folder == start):
                 return cls(folder)

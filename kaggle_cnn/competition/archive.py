@@ -22,6 +22,7 @@ from kaggle_cnn.progress import Progress
 LARGEST_RATIO, RATIO_FROM_BYTES = 100, 100 * 2**20
 LEAST_BYTES = 512  # what an empty file counts: a million of them fill a disk too
 DEPTH = 3  # archives in archives
+MOST_FOLDERS = 64  # in a path; with a thousand, Python's own functions for paths end in a RecursionError
 
 
 class UnreadableArchiveError(KcnnError):
@@ -229,6 +230,10 @@ def safe_name(entry: str, archive: Path) -> PurePosixPath:
     Raises KcnnError where the path would leave that folder.
     """
     name = PurePosixPath(entry.replace("\\", "/"))
+    if len(name.parts) > MOST_FOLDERS:
+        raise UnreadableArchiveError(
+            f"{archive} has a path of {len(name.parts):,} folders", "unpack it yourself, then run kcnn fetch FOLDER"
+        )
     if name.is_absolute() or not name.parts or ".." in name.parts or ":" in name.parts[0]:
         raise KcnnError(
             f"{archive} contains a path that would leave its folder: {entry!r}",

@@ -271,6 +271,7 @@ def fetch_chosen(
         local_host.link_tree(arrived, whole, progress)
         unpack_nested(whole, progress)
         set_aside(whole)
+    shutil.rmtree(arrived, ignore_errors=True)
 
 
 def fetch_archive(

@@ -111,7 +111,9 @@ class Augmenter:
         self.numpy.wanted = own | 1  # 0 means that nothing is wanted
         try:
             augmented: Array = self.pipeline(image=image, row=row, epoch=epoch)["image"]
-        except Exception as error:  # a recipe's transform may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a recipe's transform may raise anything
             raise KcnnError(
                 f"the recipe's augmentation fails: {describe_error(error)}", "fix the recipe, then run it again"
             ) from error

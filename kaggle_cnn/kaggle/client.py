@@ -158,7 +158,8 @@ def message_of(error: requests.RequestException, connection: Connection | None =
         return ""
     message = body_of(error).get("message")
     if message is None and error.response.headers.get("Content-Type", "").startswith("text/"):
-        message = re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", error.response.text, flags=re.DOTALL)
+        text = error.response.content.decode(errors="replace")  # its charset may be one that does not exist
+        message = re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
     for secret in connection.secrets if connection else ():
         message = str(message or "").replace(secret, "***")
     return " ".join(str(message or "").split())[:300]

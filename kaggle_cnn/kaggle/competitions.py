@@ -34,7 +34,10 @@ from kaggle_cnn.progress import Progress
 PAGE = 200  # Kaggle lists at most this many entries at once
 MOST_PAGES = 5000  # a million files
 UNKNOWN = "run it again later; where it stays so, kcnn and Kaggle do not speak the same language any more"
-Name = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]
+# A path of at most 64 folders, without control characters.
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^/\x00-\x1f\x7f]*(/[^/\x00-\x1f\x7f]*){0,64}$")
+]
 Count = Annotated[int, Field(ge=0)]
 LEADERBOARD_PAGES = 50
 LONGEST_REASON = 1000  # letters
@@ -180,7 +183,7 @@ def expect(file: str | None, listed: list[RemoteFile]) -> Expected:
     of images it is a little larger."""
     total = sum(each.size for each in listed)
     most = int(1.01 * total) + 1024 * len(listed) + 2**20
-    return Expected(total if file else None, most if all(each.size for each in listed) else None)
+    return Expected(file or "", total if file else None, most if all(each.size for each in listed) else None)
 
 
 def limits(connection: Connection, slug: str) -> Limits | None:
@@ -266,7 +269,9 @@ def explain_lost(why: str) -> KcnnError:
 
 def put(connection: Connection, url: str, content: bytes) -> None:
     """Upload `content` to the storage."""
-    connection.storage.put(url, data=content, headers={"Content-Type": "application/octet-stream"}).raise_for_status()
+    response = connection.storage.put(url, data=content, headers={"Content-Type": "application/octet-stream"})
+    if not 200 <= response.status_code < 300:
+        raise requests.HTTPError(f"the storage responded with {response.status_code}", response=response)
 
 
 def status(connection: Connection, slug: str, ref: int) -> Submitted | None:

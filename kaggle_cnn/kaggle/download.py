@@ -24,9 +24,10 @@ SLOWEST = 100  # bytes a second; a slower connection counts as a broken one
 
 @dataclass(frozen=True)
 class Expected:
-    """What is known of a file's bytes before it comes: their number, unless it comes packed, and the most they may be;
-    each None where it is not known."""
+    """What is known of a file before it comes: its name, "" of the zip of all files; the number of its bytes, unless it
+    comes packed; and the most they may be, each None where it is not known."""
 
+    name: str = ""
     size: int | None = None
     most: int | None = None
 
@@ -86,7 +87,7 @@ def fetch_rest(
     show: Transferred,
 ) -> tuple[dict[str, Any], str]:
     """Try once to download what is missing in `partial`. Return the file's identity and name when it is complete."""
-    response = begin()
+    response = require_file(begin())
     identity, size = identify(response), length_of(response)
     name = re.split(r"[?#]", response.url)[0].rpartition("/")[2]
     require_fitting(size, expected, partial)
@@ -109,10 +110,27 @@ def fetch_rest(
             stream.flush()
             require_fitting(have, expected, partial)
             show(have, size)
-    whole = size if size is not None else None if name.lower().endswith(".zip") else expected.size
-    if whole is not None and have != whole:
-        raise requests.ConnectionError(f"Connection broken: {have} of {whole} bytes")
+    if size is not None and have != size:
+        raise requests.ConnectionError(f"Connection broken: {have} of {size} bytes")
+    packed = name.lower().endswith(".zip") and not expected.name.lower().endswith(".zip")
+    if expected.size and not packed and have != expected.size:
+        if size is None:
+            raise requests.ConnectionError(f"Connection broken: {have} of {expected.size} bytes")
+        partial.unlink()
+        raise KcnnError(
+            f"{expected.name} has {have:,} bytes, and Kaggle lists {expected.size:,}",
+            "check whether a proxy or a login page is between this computer and Kaggle; then run it again",
+        )
     return identity, name
+
+
+def require_file(response: requests.Response) -> requests.Response:
+    """Return a response that begins with a file's first byte. Raises HTTPError for any other."""
+    if response.status_code != 200:
+        response.close()
+        response._content = b""  # what follows is not looked at
+        raise requests.HTTPError(f"expected a file, got the status {response.status_code}", response=response)
+    return response
 
 
 def continue_from(have: int, storage: requests.Session, url: str, validator: str) -> tuple[requests.Response, int]:

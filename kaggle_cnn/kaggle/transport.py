@@ -61,7 +61,14 @@ def send_bounded(
     options["timeout"] = (connecting, seconds)
 
     def receive() -> requests.Response:
-        response = send(request, stream=True, **options)
+        try:
+            response = send(request, stream=True, **options)
+        except requests.RequestException:
+            raise
+        except Exception as error:  # an address that no host can have, for one
+            raise requests.exceptions.ConnectionError(f"{type(error).__name__}: {error}") from None
+        if response.status_code in (307, 308) and request.method != "GET":
+            response.headers.pop("Location", None)  # to follow it would create a second submission
         is_json = "application/json" in response.headers.get("Content-Type", "")
         if response.status_code >= 300 or not stream or (is_json and "ApiService" in response.url):
             read_body(response)

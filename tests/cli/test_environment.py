@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, environment, make_images_in, save_greys
+from conftest import REPOSITORY, TINY, environment, make_images_in, save_greys
 from launching import launch
 
 from kaggle_cnn.competition import ledger
@@ -73,7 +73,8 @@ def test_a_home_that_cannot_be_written(kcnn, colours):
 
 
 def test_nothing_reaches_the_terminal_as_it_came(kcnn, refused, tmp_path):
-    assert clean(EVIL) == "]0;owned]52;c;aGk=[2J31mcat"
+    assert clean(EVIL) == "cat"
+    assert clean("\x1b]0;no end of it \x1b[1mbold\x1b[0m") == "]0;no end of it bold"
     assert clean("a\udcffb\tc\n") == "a\ufffdb\tc\n"
     names = [f"{letter}{EVIL}".replace("/", "") for letter in "ab"]
     save_greys(tmp_path / "mine", *(f"{name}/{number}.png" for name in names for number in range(6)))
@@ -94,7 +95,7 @@ def test_a_live_console_keeps_its_own_codes(tmp_path):
         stream.seek(0)
         text = stream.read()
     assert text.count("\x1b[31m") == 1
-    assert "owned]52" in text
+    assert "cat" in text
     assert "\x1b]" not in text
 
 
@@ -122,3 +123,14 @@ def test_a_run_that_is_being_trained_is_not_resumed(refused, kcnn, colours):
         error = refused("train", "recipes/tiny.py", "--resume", cwd=colours)
         assert error == "run tiny-001 is being trained by another kcnn"
     kcnn("train", "recipes/tiny.py", "--resume", cwd=colours)
+
+
+def test_a_current_folder_that_was_removed(colours):
+    command = f"mkdir gone && cd gone && rmdir ../gone && {sys.executable} -m kaggle_cnn look"
+    surroundings = environment(PYTHONPATH=str(REPOSITORY))
+    done = subprocess.run(["sh", "-c", command], cwd=colours, env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2:] == [
+        "error: the current folder is not there any more",
+        "hint: go to another one: cd FOLDER",
+    ]

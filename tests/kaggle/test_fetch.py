@@ -351,6 +351,31 @@ def test_what_is_here_is_longer_than_the_file(kaggle, online, work):
 
 
 @pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ((204, {"plain": True, "text": ""}), "responded with 204"),
+        ((206, {"plain": True, "text": "the tail"}), "responded with 206"),
+        ("page", "has 18 bytes, and Kaggle lists"),
+        (("body", {"content": b"{}"}), "has 2 bytes, and Kaggle lists"),
+        ((302, {"Location": "http://x..y\u0131/".encode().decode("latin-1")}), "Kaggle"),
+        ((403, {"plain": True, "text": "no", "Content-Type": "text/plain; charset=undefined"}), "responded with 403"),
+    ],
+)
+def test_what_is_not_the_file_is_not_kept(kaggle, online, work, fault, error):
+    """In place of one file of the list; the next fetch gets the file itself."""
+    kaggle.faults["GET"] = [fault] * 9
+    assert error in error_of(online("fetch", "noise", "--include", "train/dog/0.png", code=1, timeout=60))[0]
+    kaggle.faults["GET"] = []
+    online("fetch", "noise", "--include", "train/*/[01].png")
+    assert len(list((work / "data" / "noise").rglob("*.png"))) == 2
+
+
+def test_a_path_of_a_thousand_folders(kaggle, online):
+    kaggle.tasks["noise"].files = {"y/" * 1500 + "a.png": b"x"}
+    assert "list of files: name should match" in error_of(online("fetch", "noise", "--include", "*", code=1))[0]
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("access_token", b"\xff\xfek"),

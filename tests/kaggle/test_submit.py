@@ -186,3 +186,14 @@ def test_stopped_while_it_is_sent_it_is_not_sent_twice(kaggle, online, submissio
     task.daily_limit = 2
     online("submit", submission, "--yes")  # on purpose, once more
     assert len(task.submissions) == 2
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_does_not_create_a_second_submission(kaggle, online, submission, status):
+    again = "http://localhost/api/v1/competitions.CompetitionApiService/CreateSubmission"
+    kaggle.faults["CreateSubmission"] = [(status, {"Location": again})]
+    assert "Kaggle created no submission" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert kaggle.seen["CreateSubmission"] == 1
+    kaggle.faults["PUT"] = [(status, {"Location": "http://storage.test/upload/other"})]
+    assert f"responded with {status}" in error_of(online("submit", submission, "--yes", code=1))[0]
+    assert kaggle.seen["CreateSubmission"] == 1

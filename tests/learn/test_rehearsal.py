@@ -96,13 +96,17 @@ def test_a_mistake_makes_no_run(train_tiny, tiny_workspace, mistake):
 
 
 @pytest.mark.usefixtures("eager")
-def test_an_augmentation_that_fails_later_is_named(train_tiny, tiny_workspace):
+@pytest.mark.parametrize(("fault", "named"), [("1 / 0", "ZeroDivisionError"), ("exit(0)", "SystemExit")])
+def test_an_augmentation_that_fails_later_is_named(train_tiny, tiny_workspace, fault, named):
     """At one image of the validation's other folds, in an epoch: TensorFlow makes another error of it on its way."""
     text = TINY.replace(
-        AUGMENTED, AUGMENT.replace("ODD", "COUNT.append(1)\n        return image if len(COUNT) < 60 else 1 / 0")
+        AUGMENTED,
+        AUGMENT.replace(
+            "ODD", "COUNT.append(1)\n        return image if len(COUNT) < 60 else FAULT".replace("FAULT", fault)
+        ),
     )
     (tiny_workspace.root / "recipes" / "wrong.py").write_text("COUNT = []\n" + text)
-    with pytest.raises(KcnnError, match="augmentation fails: ZeroDivisionError"):
+    with pytest.raises(KcnnError, match=f"augmentation fails: {named}"):
         train_tiny(recipe="wrong.py", epochs=9)
 
 
