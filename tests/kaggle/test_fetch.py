@@ -285,17 +285,12 @@ def test_a_server_that_sends_a_byte_now_and_then(kaggle, online, method):
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (b'{"files": null, "nextPageToken": null}', "expected a response from Kaggle"),
         (b'{"files": [{"name": null, "totalBytes": 1}]}', "list of files: name should have at least 1 character"),
         (b'{"files": [{"name": 7, "totalBytes": 1}]}', "list of files: name should be a valid string, got 7"),
-        (b'{"files": [{"name": "", "totalBytes": 1}]}', "name should have at least 1 character"),
         (b'{"files": [{"name": "a\\u001b[2Jb", "totalBytes": 1}]}', "name should match"),
         (b'{"files": [{"name": "a.csv", "totalBytes": -5}]}', "size should be greater than or equal to 0"),
-        (b'{"files": [{"name": "a.csv", "totalBytes": "many"}]}', "size should be a valid integer"),
-        (b'{"files": 5}', "expected a response from Kaggle"),
         (b"[" * 200_000, "expected a response from Kaggle"),
         (b'{"files": []} ' + b" " * 17 * 2**20, "a response of more than 16 MiB"),
-        (b"null", "expected a response from Kaggle"),
     ],
 )
 def test_lists_that_are_no_lists(kaggle, online, content, error):
@@ -353,10 +348,8 @@ def test_what_is_here_is_longer_than_the_file(kaggle, online, work):
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        ((204, {"plain": True, "text": ""}), "responded with 204"),
         ((206, {"plain": True, "text": "the tail"}), "responded with 206"),
         ("page", "has 18 bytes, and Kaggle lists"),
-        (("body", {"content": b"{}"}), "has 2 bytes, and Kaggle lists"),
         ((302, {"Location": "http://x..y\u0131/".encode().decode("latin-1")}), "Kaggle"),
         ((403, {"plain": True, "text": "no", "Content-Type": "text/plain; charset=undefined"}), "responded with 403"),
     ],
@@ -380,8 +373,6 @@ def test_a_path_of_a_thousand_folders(kaggle, online):
     [
         ("access_token", b"\xff\xfek"),
         ("credentials.json", b"null"),
-        ("credentials.json", b"[" * 100_000),
-        ("kaggle.json", b"[]"),
         ("kaggle.json", b"[" * 100_000),
         ("kaggle.json", b'{"username": "\\ud800", "key": "x"}'),
     ],
