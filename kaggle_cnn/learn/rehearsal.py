@@ -34,12 +34,13 @@ def require_room(recipe: Recipe, images: int) -> None:
 def require_memory(recipe: Recipe, network: Network, device: Device) -> None:
     """Raise KcnnError where training one batch needs more memory than there is, by the least that it can be.
 
-    That is: each weight four times in float32 (itself, its gradient, two slots of Adam), and what each layer with
-    weights gives, which its gradient needs.
+    That is: each weight twice in float32 (itself and its gradient), and what each layer with weights gives, which its
+    gradient needs, in the precision of the layers.
     """
     made = [layer.output for layer in network.logits.layers if layer.weights and not isinstance(layer, keras.Model)]
     kept = sum(int(np.prod([side or 1 for side in each.shape[1:]])) for each in made if hasattr(each, "shape"))
-    needed = 16 * network.logits.count_params() + 4 * recipe.batch * kept
+    bytes_each = 4 if keras.config.dtype_policy().compute_dtype == "float32" else 2
+    needed = 8 * network.logits.count_params() + bytes_each * recipe.batch * kept
     free = device.memory or free_memory()
     if needed > free:
         raise KcnnError(
