@@ -112,7 +112,7 @@ def find_better(workspace: Workspace, competition: Competition, origin: Origin) 
 
 
 def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progress | None = None) -> Outcome:
-    """Send a reviewed submission and enter it into the ledger; with `wait`, wait for its score.
+    """Send a reviewed submission and enter it into the ledger; with `wait`, wait for its score. Call `settle` after it.
 
     Raises KcnnError where the host refuses it or cannot score it.
     """
@@ -133,8 +133,15 @@ def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progr
         ledger.keep_sent(reviewed.folder, reviewed.table)
         try:
             return wait_for_outcome(reviewed, ref, progress) if wait else Outcome(ref)
-        finally:  # not where kcnn is killed while it waits: the same command again waits for the same submission
-            ledger.end_sending(reviewed.folder)
+        except BaseException:  # which says that it was sent; a kill says nothing
+            settle(reviewed)
+            raise
+
+
+def settle(reviewed: Review) -> None:
+    """Forget that a submission was on its way, once its outcome is shown: until then the same command again does not
+    send it, but waits for its score."""
+    ledger.end_sending(reviewed.folder)
 
 
 def send_to_kaggle(reviewed: Review, text: str, progress: Progress) -> int:
@@ -194,4 +201,7 @@ def submit(
 
     Raises KcnnError where it would be refused, or where the host refuses it.
     """
-    return send(review(Path(path) if path else None, competition, workspace, progress), message, wait, progress)
+    reviewed = review(Path(path) if path else None, competition, workspace, progress)
+    outcome = send(reviewed, message, wait, progress)
+    settle(reviewed)
+    return outcome

@@ -119,6 +119,9 @@ def main() -> None:
                 process.kill()
                 process.join()
                 killed[step] += 1
+                ended = step == "submit" and "public score" in (trial.folder / ".out").read_text()
+                if ended:  # its user has seen the score
+                    break
             if not ended and not (step == "train" and describe(trial.folder) == after[step]):
                 trial.finish(again(step, trial.folder))
             sent = len(trial.kaggle.tasks["colours"].submissions)
@@ -126,8 +129,9 @@ def main() -> None:
             if found != after[step] or (step == "submit" and sent != 1):
                 names = {*found, *after[step]}
                 wrong = [name for name in names if found.get(name) != after[step].get(name)]
-                sys.exit(f"seed {given.seed}: {step} differs in {wrong}, {sent} submissions; see {trial.folder}")
+                sys.exit(f"seed {given.seed}: {step} differs in {wrong}, {sent} submissions")
             trial.kaggle.close()
+            print(f"{sum(killed.values())} killed, {step}", end="\r", flush=True)
     print(f"killed {killed}, {late} ended before; each ended as if nothing had happened")
 
 

@@ -1,12 +1,16 @@
 """submit: send a submission to the host."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kaggle_cnn.cli.terminal import CompetitionOption, app, print_line, progress, say
 from kaggle_cnn.errors import KcnnError
+
+if TYPE_CHECKING:
+    from kaggle_cnn.submitting import Outcome
 
 
 @app.command()
@@ -47,6 +51,13 @@ def submit(
             outcome = submitting.send(reviewed, message, not no_wait, shown)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+    show_outcome(outcome)
+    sys.stdout.flush()
+    submitting.settle(reviewed)
+
+
+def show_outcome(outcome: "Outcome") -> None:
+    """Print what became of a submission."""
     if not outcome.public:
         print_line(f"submitted    as {outcome.ref}")
         return say("not scored yet: kcnn submissions shows its score, once there is one")
