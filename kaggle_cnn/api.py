@@ -27,10 +27,10 @@ from kaggle_cnn.data.folds import FOLDS
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import apply_settings, compile_recipe, find_recipe, load_recipe, read_recipe, require_same
-from kaggle_cnn.runs.export import export
+from kaggle_cnn.runs.export import export, lacks_submission
 from kaggle_cnn.runs.join import Validated, shared_policies, validate_runs
 from kaggle_cnn.runs.predictions import Predictions
-from kaggle_cnn.runs.run import Run, open_runs, open_unfinished, require_same_folds
+from kaggle_cnn.runs.run import Run, list_runs, open_runs, open_unfinished, require_same_folds
 from kaggle_cnn.runs.scores import score
 from kaggle_cnn.tta import require_policy, views_of
 from kaggle_cnn.workspace import Workspace
@@ -106,7 +106,7 @@ def train(
     found = open_competition(workspace, competition)
     if tensorboard and find_spec("tensorboard") is None:
         raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
-    run = open_unfinished(workspace, found.name, path.stem) if resume else None
+    run = open_to_resume(workspace, found, path.stem) if resume else None
     source = run.folder / "recipe.py" if run else path
     text = read_recipe(source)  # once: what is edited meanwhile is not in the run
     compile_recipe(source, text)  # its mistakes are shown before Keras takes its seconds to start
@@ -126,6 +126,17 @@ def train(
     from kaggle_cnn.learn.train import train as train_run
 
     return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text)
+
+
+def open_to_resume(workspace: Workspace, competition: Competition, recipe: str) -> Run:
+    """Return the newest run of `recipe` that is not finished, or is, but was stopped before its submission was written.
+
+    Raises KcnnError where there is none.
+    """
+    runs = [run for run in list_runs(workspace, competition.name) if run.record["recipe"] == recipe]
+    if runs and lacks_submission(workspace, competition.name, runs[-1]):
+        return runs[-1]
+    return open_unfinished(workspace, competition.name, recipe)
 
 
 def parse_folds(text: str, count: int) -> list[int]:

@@ -74,6 +74,13 @@ def name_submission(runs: list[Run], test: list[Predictions], policies: list[str
     return name
 
 
+def lacks_submission(workspace: Workspace, competition: str, run: Run) -> bool:
+    """Return whether a finished run has predictions of test images, and its own submission is not there."""
+    if not run.finished or (workspace.submissions(competition) / f"{run.id}.csv").is_file():
+        return False
+    return len(Predictions.read(run.predictions_path("test")).ids) > 0
+
+
 def last_submission(workspace: Workspace, competition: str) -> Path | None:
     """Return the submission that was written last, or None where there is none."""
     folder = workspace.submissions(competition)
