@@ -8,7 +8,8 @@ import math
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
@@ -24,6 +25,7 @@ FUNCTIONS = ("model", "augment", "optimizer")
 GIVEN = ("images", "mirror", "seed")  # parameters of a recipe's functions that kcnn fills, where they are there
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 CLASS_WEIGHTS = ("none", "balanced")
+FIX = "fix the recipe, then run it again"
 TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 FITS = ("crop", "pad", "squash")
 
@@ -233,9 +235,7 @@ def load_recipe(path: Path, source: str | None = None) -> Recipe:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a recipe's code may raise anything
-        raise KcnnError(
-            f"{path}{find_line(path, error)}: {describe_error(error)}", "fix the recipe, then run it again"
-        ) from error
+        raise explain_failure(f"{path}{find_line(path, error)}", error) from error
     namespace = vars(module)
     recipe = namespace.get("recipe")
     if not isinstance(recipe, Recipe):
@@ -290,6 +290,21 @@ def find_line(path: Path, error: BaseException) -> str:
     """Return ", line 12" where `error` passed through a line of `path`, else ""."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f", line {lines[-1]}" if lines else ""
+
+
+@contextmanager
+def explain_failures(what: str, hint: str = FIX) -> Iterator[None]:
+    """Raise KcnnError that says `what` failed, in place of what a recipe's code raises, which may be anything."""
+    try:
+        yield
+    except (KcnnError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise explain_failure(what, error, hint) from error
+
+
+def explain_failure(what: str, error: BaseException, hint: str = FIX) -> KcnnError:
+    return KcnnError(f"{what}: {describe_error(error)}", hint)
 
 
 def describe_error(error: BaseException) -> str:

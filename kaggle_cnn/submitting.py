@@ -77,7 +77,7 @@ def review(
     folder = workspace.submissions(found.name)
     ledger.require_writable(folder)
     connection = connect(progress) if found.host == "kaggle" else None
-    sent = find_sent(connection, found.slug, folder, as_csv(table)) if connection else None
+    sent = find_sent(connection, found.slug, folder, table) if connection else None
     left = kaggle.require_open(connection, found.slug) if connection and sent is None else None
     before = ledger.last_sent(folder)
     changed = None if before is None else submission.changed_rows(found, before, table)
@@ -86,11 +86,11 @@ def review(
     return Review(found, path, table, origin, left, changed, better, connection, folder, sent)
 
 
-def find_sent(connection: Any, slug: str, folder: Path, content: bytes) -> int | None:
+def find_sent(connection: Any, slug: str, folder: Path, table: pd.DataFrame) -> int | None:
     """Return the number on Kaggle of a submission that an earlier command began to send, or None where there is none,
     or it did not arrive."""
-    sending = ledger.read_sending(folder, ledger.digest_of(content))
-    if sending is None:
+    sending = ledger.read_sending(folder)
+    if sending is None or sending.digest != ledger.digest_of(as_csv(table)):
         return None
     listed = kaggle.submissions(connection, slug)
     return max(

@@ -38,7 +38,7 @@ class Room:
 
     def __init__(self, archive: Path):
         self.archive, packed = archive, archive.stat().st_size
-        self.left = self.most = max(RATIO_FROM_BYTES, LARGEST_RATIO * packed)
+        self.left = self.most = most_unpacked(packed)
 
     def require(self, size: int, target: Path) -> None:
         """Raise KcnnError where so many bytes are more than what is left, or more than the free disk space."""
@@ -61,6 +61,11 @@ class Room:
         self.left -= size
 
 
+def most_unpacked(packed: int) -> int:
+    """Return the most bytes that a file of `packed` bytes may unpack to."""
+    return max(RATIO_FROM_BYTES, LARGEST_RATIO * packed)
+
+
 class CountedFile(io.FileIO):
     """A new file whose bytes are taken from a Room; what an archive states of its sizes does not count."""
 
@@ -76,17 +81,20 @@ class CountedFile(io.FileIO):
         return self.tell()
 
 
-def unpack(archive: Path, target: Path, progress: Progress, room: Room | None = None) -> Room:
+def unpack(
+    archive: Path, target: Path, progress: Progress, room: Room | None = None, contents: Contents | None = None
+) -> Room:
     """Unpack all files of `archive` into the folder `target`; return what is left of `room`, else of its own.
 
-    Every name and size is checked before anything is written, and the sizes again while they are written. Symbolic
-    links are left out, and a note says so.
+    `contents` are those of the archive, where they have been read: of a tar that is compressed that takes as long as
+    to unpack it. Every name and size is checked before anything is written, and the sizes again while they are
+    written. Symbolic links are left out, and a note says so.
     Raises UnreadableArchiveError where the archive is not complete or is encrypted, and KcnnError where it has a path
     that would leave `target`, or needs more than the free disk space or far more than its own size.
     """
     with explain_errors(archive):
         room = room or Room(archive)
-        contents = read_contents(archive)
+        contents = contents or read_contents(archive)
         names = safe_names(contents, archive)
         room.require(sum(max(each.size, LEAST_BYTES) for each in contents.files), target)
 
@@ -162,13 +170,14 @@ def unpack_beside(archive: Path, progress: Progress, room: Room) -> list[Path]:
     stem = stem_of(archive)
     place = archive.with_name(stem)
     with explain_errors(archive):
-        names = list(safe_names(read_contents(archive), archive).values())
+        contents = read_contents(archive)
+        names = list(safe_names(contents, archive).values())
     among = place.suffix != "" or all(name.parts[0] == stem for name in names)
     target = archive.parent if among else place
     if place.exists() or any((target / name).is_file() for name in names):
         return []
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpacking-") as hidden:
-        unpack(archive, Path(hidden), progress, room)
+        unpack(archive, Path(hidden), progress, room, contents)
         try:
             for name in names:
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +203,7 @@ def explain_errors(archive: Path) -> Iterator[None]:
         raise
     except Exception as error:  # on a broken file the libraries raise nearly every kind
         encrypted = (isinstance(error, RuntimeError) and "password" in str(error)) or "Password" in type(error).__name__
-        if encrypted and not isinstance(error, NotImplementedError):
+        if encrypted:
             raise UnreadableArchiveError(
                 f"{archive} is encrypted", "unpack it yourself with its password, then run kcnn fetch FOLDER"
             ) from None

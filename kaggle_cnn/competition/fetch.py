@@ -70,6 +70,7 @@ def fetch(
     if slug:
         with one_at_a_time(folder, workspace.lock(name)):
             about = fetch_from_kaggle(slug, folder, progress, include, keep_archive)
+            shutil.rmtree(arrived_of(folder, include), ignore_errors=True)  # all of it is in `folder`
             host = "local" if "/" in slug else "kaggle"  # where submissions go
             known = {"folder": folder, "name": name, "host": host, "source": source, "include": include}
             try:
@@ -81,8 +82,6 @@ def fetch(
                 ) from None
             competition = Competition(**{**known, **guessed, **about})
             competition.write()
-            for arrived in folder.parent.glob(f".{folder.name}.*.partial"):
-                shutil.rmtree(arrived, ignore_errors=True)
         return competition, True
     if include or keep_archive:
         raise KcnnError("--include and --keep-archive work only for files on Kaggle", "leave them out")
@@ -255,6 +254,11 @@ def archive_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.zip")
 
 
+def arrived_of(folder: Path, include: str) -> Path:
+    """Return the folder for the files that match `include` while they come, one by one."""
+    return folder.with_name(f".{folder.name}.{zlib.crc32(include.encode()):08x}.partial")
+
+
 def fetch_chosen(
     connection: Connection,
     slug: str,
@@ -264,14 +268,13 @@ def fetch_chosen(
     progress: Progress,
 ) -> None:
     """Download the chosen files one by one, and unpack those that are archives."""
-    arrived = folder.with_name(f".{folder.name}.{zlib.crc32(include.encode()):08x}.partial")
+    arrived = arrived_of(folder, include)
     for file in chosen:
         fetch_file(connection, slug, file, arrived, progress)
     with whole_folder(folder) as whole:  # links: what is unpacked again after an end halfway is all there
         local_host.link_tree(arrived, whole, progress)
         unpack_nested(whole, progress)
         set_aside(whole)
-    shutil.rmtree(arrived, ignore_errors=True)
 
 
 def fetch_archive(

@@ -120,13 +120,12 @@ def end_sending(folder: Path) -> None:
     (folder / SENDING).unlink(missing_ok=True)
 
 
-def read_sending(folder: Path, digest: str) -> Sending | None:
-    """Return what was begun with the file of that digest and not ended, or None."""
+def read_sending(folder: Path) -> Sending | None:
+    """Return what was begun and not ended, or None."""
     if not (folder / SENDING).is_file():
         return None
     hint = "kcnn submissions shows whether the last submission arrived; remove that file then"
-    sending = read_json(Sending, folder / SENDING, hint)
-    return sending if sending.digest == digest else None
+    return read_json(Sending, folder / SENDING, hint)
 
 
 def keep_sent(folder: Path, table: pd.DataFrame) -> None:

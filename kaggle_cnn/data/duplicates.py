@@ -6,7 +6,6 @@ from functools import partial
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.decode import GREY_MODES, decode_whole, read_header
-from kaggle_cnn.data.image_cache import attempt, fingerprint, ignore_warnings, in_parallel, is_momentary
+from kaggle_cnn.data.image_cache import attempt, fingerprint, ignore_warnings, in_parallel, is_kept, is_momentary
 from kaggle_cnn.data.pixel_tables import read_tables
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.progress import Progress
@@ -90,9 +89,7 @@ def compute_once(
 def read_columns(path: Path, count: int, empty: dict[str, Array]) -> dict[str, Array] | None:
     """Return the columns of `count` rows from the cache, of the names, types and shapes of `empty`; None where they are
     not there or damaged."""
-    if path.is_dir():
-        rmtree(path)
-    if not path.is_file():
+    if not is_kept(path):
         return None
     try:
         with np.load(path) as arrays:

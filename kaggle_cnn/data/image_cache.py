@@ -77,9 +77,7 @@ def load_images(
 
 def read_kept(target: Path, listed: Path, count: int, size: int, channels: int | None) -> Images | None:
     """Return images from the cache; None where they are not there, damaged, or to be read again."""
-    if target.is_dir():
-        rmtree(target)
-    if not target.is_file():
+    if not is_kept(target):
         return None
     try:
         pixels = np.load(target, mmap_mode="r")
@@ -89,6 +87,13 @@ def read_kept(target: Path, listed: Path, count: int, size: int, channels: int |
     sound = pixels.shape in ((count, size, size, channels or 1), (count, size, size, channels or 3))
     sound = sound and pixels.dtype == np.uint8 and all(0 <= row < count for row in problems)
     return Images(pixels, problems) if sound and not any(map(is_momentary, problems.values())) else None
+
+
+def is_kept(target: Path) -> bool:
+    """Return whether a file is in the cache; a folder in its place is removed."""
+    if target.is_dir():
+        rmtree(target)
+    return target.is_file()
 
 
 def fingerprint(folder: Path, names: Sequence[str], size: int, channels: int | None, fit: str = "crop") -> str:

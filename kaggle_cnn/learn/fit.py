@@ -35,10 +35,10 @@ from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_val
 from kaggle_cnn.learn.feed import feed
 from kaggle_cnn.learn.model import Network, build_network, make_loss, make_metrics, scale_targets
 from kaggle_cnn.learn.predict import predict_views
-from kaggle_cnn.learn.rehearsal import explain, rehearse, require_memory, require_same_network
+from kaggle_cnn.learn.rehearsal import rehearse, require_memory, require_same_network
 from kaggle_cnn.learn.resident import augment_first
 from kaggle_cnn.progress import Progress
-from kaggle_cnn.recipe import Recipe, give, takes
+from kaggle_cnn.recipe import Recipe, explain_failures, give, takes
 from kaggle_cnn.runs.decision import fit_decision
 from kaggle_cnn.runs.run import Run
 
@@ -227,12 +227,8 @@ def require_consistent(recipe: Recipe) -> None:
 def build_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
     """Return the recipe's optimizer for a training of `steps`, with the average of the weights that `ema` asks for."""
     make = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
-    try:
+    with explain_failures("the recipe's optimizer cannot be made of (learning_rate, steps)"):
         optimizer = make(recipe.learning_rate, steps)
-    except (KcnnError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a recipe's code may raise anything
-        raise explain("the recipe's optimizer cannot be made of (learning_rate, steps)", error) from error
     if not isinstance(optimizer, keras.Optimizer):
         raise KcnnError(
             f"the recipe's optimizer should return a keras.Optimizer, got {type(optimizer).__name__}",
@@ -247,12 +243,8 @@ def build_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
 def make_pipeline(recipe: Recipe, sample: Array | None) -> Any:
     """Return the recipe's augmentation, an Albumentations pipeline or a Keras layer; without one it cuts the centre."""
     function: Callable[..., Any] = recipe.augment or augment.centre
-    try:
+    with explain_failures("the recipe's augmentation cannot be made of (size)"):
         pipeline = give(function, images=sample, mirror=recipe.mirror, seed=recipe.seed)(recipe.size)
-    except (KcnnError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a recipe's code may raise anything
-        raise explain("the recipe's augmentation cannot be made of (size)", error) from error
     if not isinstance(pipeline, keras.layers.Layer | albumentations.BaseCompose):
         raise KcnnError(
             f"the recipe's augmentation should return a pipeline or a layer, got {type(pipeline).__name__}",
@@ -265,10 +257,8 @@ def prepare_model(recipe: Recipe, plan: FoldPlan, pixels: Array, device: Device)
     """Return what is fitted: the network of `plan`, after its augmentation where the recipe augments on the device."""
     pipeline = make_pipeline(recipe, plan.sample)
     if isinstance(pipeline, keras.layers.Layer):
-        try:
+        with explain_failures("the recipe's augmentation does not fit the network"):
             return augment_first(plan.network.logits, pipeline, pixels, is_resident(pixels, device))
-        except Exception as error:
-            raise explain("the recipe's augmentation does not fit the network", error) from error
     return plan.network.logits
 
 

@@ -10,7 +10,7 @@ from keras import Model, layers
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.recipe import Recipe, describe_error, give
+from kaggle_cnn.recipe import Recipe, explain_failures, give
 
 HEADS = {"multiclass": "softmax", "ordinal": "softmax", "multilabel": "sigmoid"}
 
@@ -62,15 +62,9 @@ def build_network(
 
 def call_recipe(recipe: Recipe, shape: tuple[int, int, int], outputs: int, sample: Array | None) -> Model:
     """Return the model that a recipe builds, checked."""
-    try:
+    hint = "change its settings (size, for example), or fix the recipe"
+    with explain_failures(f"the model cannot be built for {shape} and {outputs} outputs", hint):
         model = give(recipe.model, images=sample)(shape, outputs)
-    except (KcnnError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a recipe's code may raise anything
-        raise KcnnError(
-            f"the model cannot be built for {shape} and {outputs} outputs: {describe_error(error)}",
-            "change its settings (size, for example), or fix the recipe",
-        ) from error
     if isinstance(model, keras.Sequential) and model.built:
         model = Model(model.inputs[0], model.outputs[0])
     if not isinstance(model, Model) or not hasattr(model, "operations"):  # a subclass has no graph

@@ -2,18 +2,17 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.data.batches import Batch, BatchMaker
+from kaggle_cnn.data.batches import BatchMaker
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device, free_memory
 from kaggle_cnn.learn.feed import feed
 from kaggle_cnn.learn.model import Network
-from kaggle_cnn.recipe import Recipe, describe_error, load_recipe
+from kaggle_cnn.recipe import Recipe, explain_failures, load_recipe
 
 
 def require_room(recipe: Recipe, images: int) -> None:
@@ -59,29 +58,18 @@ def rehearse(trained: keras.Model, network: Network, make: BatchMaker, given: Ar
 
     `trained` is compiled; `path` and `source` are the recipe's. Raises KcnnError that says which of these fails.
     """
-    batch = make_batch(make)
-    try:
+    with explain_failures("the recipe's augmentation fails"):
+        batch = make(0)
+    with explain_failures("one step of training fails"):
         # By fit, as the training: what it compiles is then compiled once. train_on_batch took 2 s more of a resnet.
         done = trained.fit(feed(lambda step: batch), steps_per_epoch=1, epochs=1, shuffle=False, verbose=0)
         loss = float(done.history["loss"][0])
-    except Exception as error:  # TensorFlow's, JAX's and the recipe's own
-        raise explain("one step of training fails", error) from error
     if not np.isfinite(loss):
         raise KcnnError(
             f"the loss of the first batch is {loss}", "use a lower learning rate: --set learning_rate=VALUE"
         )
     require_numbers(network.predicting, given)
     require_savable(network.whole, given, path, source)
-
-
-def make_batch(maker: BatchMaker) -> Batch:
-    """Return the first batch. Raises KcnnError where the recipe's augmentation fails or gives something else."""
-    try:
-        return maker(0)
-    except KcnnError:
-        raise
-    except Exception as error:
-        raise explain("the recipe's augmentation fails", error) from error
 
 
 def require_numbers(model: keras.Model, given: Array) -> None:
@@ -127,8 +115,3 @@ def require_same_network(one: Network, other: Network) -> None:
             "the recipe's model is another one each time it is built",
             "let its layers depend on its arguments alone, not on chance or the clock",
         )
-
-
-def explain(what: str, error: Any) -> KcnnError:
-    """Return the error for a recipe that fails."""
-    return KcnnError(f"{what}: {describe_error(error)}", "fix the recipe, then run it again")

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from kaggle_cnn.competition.archive import LARGEST_RATIO, RATIO_FROM_BYTES
+from kaggle_cnn.competition.archive import LARGEST_RATIO, most_unpacked
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.labels import Found
 from kaggle_cnn.competition.listing import list_files
@@ -57,8 +57,8 @@ def read_array(path: Path) -> Array:
 
 
 def require_small(unpacked: int, path: Path) -> None:
-    """Raise ValueError where a file has far more bytes unpacked than packed; see archive.LARGEST_RATIO."""
-    if unpacked > max(RATIO_FROM_BYTES, LARGEST_RATIO * path.stat().st_size):
+    """Raise ValueError where a file has far more bytes unpacked than packed."""
+    if unpacked > most_unpacked(path.stat().st_size):
         raise ValueError(f"it unpacks to more than {LARGEST_RATIO} times its own size")
 
 
@@ -66,9 +66,8 @@ def read_idx(path: Path) -> Array:
     """Return the array of an IDX file, packed by gzip or not. Raises ValueError where it is not one."""
     content = path.read_bytes()
     if content[:2] == b"\x1f\x8b":
-        most = max(RATIO_FROM_BYTES, LARGEST_RATIO * len(content))
         with gzip.open(path) as stream:
-            content = stream.read(most + 1)
+            content = stream.read(most_unpacked(len(content)) + 1)
         require_small(len(content), path)
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
         raise ValueError("it is not an IDX file")
