@@ -18,7 +18,6 @@ from typing import Any
 
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
-from kaggle_cnn.competition.metrics import metrics_of
 from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.competition.task import Task, are_characters
 from kaggle_cnn.data.advice import MIRRORLESS
@@ -262,7 +261,7 @@ def score_members(
     task: Task, runs: list[Run], parts: list[Predictions], policies: list[str]
 ) -> dict[str, dict[str, float]]:
     """Return run -> metric -> its score at its own policy, where that is among the predicted views."""
-    metrics = metrics_of(task.kind, task.metric.name, task.outputs)
+    metrics = task.metrics
     members = {}
     for run, part, policy in zip(runs, parts, policies, strict=True):
         if policy in part.policies:

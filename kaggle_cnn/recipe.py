@@ -28,6 +28,8 @@ CLASS_WEIGHTS = ("none", "balanced")
 FIX = "fix the recipe, then run it again"
 TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 FITS = ("crop", "pad", "squash")
+LOSSES = ("auto", "cross_entropy", "focal", "mean_squared_error", "mean_absolute_error", "huber")
+ORDINAL = ("classification", "cumulative", "regression")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Recipe:
         training; None is Adam at a constant rate.
     learning_rate: the rate that `optimizer` is given.
     epochs, batch: passes over the training images, and images in a step.
+    loss: "auto", the usual one of the kind of task: cross-entropy, of several labels that of each, of numbers the mean
+        squared error. Else "cross_entropy", or "focal" (Lin et al. 2017), for classes and labels; "mean_squared_error",
+        "mean_absolute_error" or "huber" for numbers.
+    ordinal: how grades are learned: "classification", each grade a class; "cumulative", an output for each "the grade
+        is above k" (Cheng et al. 2008); "regression", one number. Predictions have a probability of each grade.
     label_smoothing: in [0, 1): the share of the target that is spread evenly over all classes (Szegedy et al. 2016).
     class_weight: "balanced" weighs an image by images / (classes * images of its class), so that every class counts the
         same; "none" does not.
@@ -79,6 +86,8 @@ class Recipe:
     learning_rate: float = 1e-3
     epochs: int = 30
     batch: int = 32
+    loss: str = "auto"
+    ordinal: str = "classification"
     label_smoothing: float = 0.0
     class_weight: str = "none"
     mixup: float = 0.0
@@ -109,6 +118,8 @@ class Recipe:
         for name in ("margin", "mixup", "cutmix", "plateau"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         self._require("class_weight", self.class_weight in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}")
+        self._require("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")
+        self._require("ordinal", self.ordinal in ORDINAL, f"one of {', '.join(ORDINAL)}")
         self._require("fit", self.fit in FITS, f"one of {', '.join(FITS)}")
         self._require("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         require_policy(self.tta, self.margin)

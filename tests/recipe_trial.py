@@ -22,8 +22,10 @@ METRICS = {
     "multiclass": "accuracy",
     "ordinal": "quadratic_weighted_kappa",
     "multilabel": "samples_f1",
+    "multioutput": "macro_recall",
     "regression": "rmse",
 }
+ORDINAL = ("cumulative", "regression")  # ways to learn grades: kind "ordinal by cumulative", beside classification
 MARGIN, IMAGES, BATCH, PREDICTED = 4, 12, 4, 3
 
 
@@ -32,7 +34,15 @@ def load(name: str) -> Recipe:
 
 
 def task_of(kind: str, outputs: int) -> Task:
-    return Task(kind, tuple(f"class {number}" for number in range(outputs)), find_metric(METRICS[kind]))
+    kind = kind.partition(" ")[0]
+    heads = (("shape", outputs // 2), ("colour", outputs - outputs // 2)) if kind == "multioutput" else ()
+    metric = find_metric(METRICS[kind], [count for _, count in heads])
+    return Task(kind, tuple(f"class {number}" for number in range(outputs)), metric, heads)
+
+
+def form_of(kind: str) -> dict[str, str]:
+    """The settings that a kind such as "ordinal by regression" has."""
+    return {"ordinal": kind.rpartition(" ")[2]} if " " in kind else {}
 
 
 def build(recipe: Recipe, shape: tuple[int, int, int], outputs: int, kind: str = "multiclass"):
@@ -41,7 +51,8 @@ def build(recipe: Recipe, shape: tuple[int, int, int], outputs: int, kind: str =
 
     images = np.random.default_rng(1).integers(0, 256, (40, *shape), dtype=np.uint8)
     targets = np.random.default_rng(2).normal(50, 20, (40, outputs)).astype(np.float32)
-    return build_network(replace(recipe, size=shape[0]), shape[2], task_of(kind, outputs), images, targets)
+    recipe = replace(recipe, size=shape[0], **form_of(kind))
+    return build_network(recipe, shape[2], task_of(kind, outputs), images, targets)
 
 
 def targets_of(kind: str, outputs: int, draw: np.random.Generator) -> np.ndarray:
@@ -50,6 +61,9 @@ def targets_of(kind: str, outputs: int, draw: np.random.Generator) -> np.ndarray
         return draw.normal(50, 20, (IMAGES, outputs)).astype(np.float32)
     if kind == "multilabel":
         return draw.integers(0, 2, (IMAGES, outputs)).astype(np.float32)
+    if kind == "multioutput":
+        parts = [np.eye(count)[draw.integers(0, count, IMAGES)] for _, count in task_of(kind, outputs).heads]
+        return np.concatenate(parts, axis=1).astype(np.float32)
     return np.eye(outputs, dtype=np.float32)[draw.integers(0, outputs, IMAGES)]
 
 
@@ -60,25 +74,25 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
 
     from kaggle_cnn.learn.backend import find_device
     from kaggle_cnn.learn.fit import FoldPlan, build_optimizer, prepare_batches, prepare_model
-    from kaggle_cnn.learn.model import cut_head, make_loss, make_metrics, scale_targets
+    from kaggle_cnn.learn.model import cut_head, encode_targets, make_loss, make_metrics
     from kaggle_cnn.learn.predict import predict_views, run_batch
 
     margin = MARGIN if load(name).margin else 0
-    recipe = replace(load(name), size=shape[0], margin=margin, batch=BATCH)
+    recipe = replace(load(name), size=shape[0], margin=margin, batch=BATCH, **form_of(kind))
     task, network, draw = task_of(kind, outputs), build(recipe, shape, outputs, kind), np.random.default_rng(0)
     side = recipe.stored_size
     pixels = draw.integers(0, 256, (IMAGES + PREDICTED, side, side, shape[2]), dtype=np.uint8)
     targets = targets_of(kind, outputs, draw)
-    chosen = TrainingSet(np.arange(IMAGES), scale_targets(task, targets))
+    chosen = TrainingSet(np.arange(IMAGES), encode_targets(recipe, task, targets, targets))
     sample = pixels[:IMAGES, : shape[0], : shape[0]]
     plan, device = FoldPlan(network, chosen, sample), find_device()
     trained = prepare_model(recipe, plan, pixels, device)
     makers = prepare_batches(recipe, plan, chosen, pixels, device)
     loss = make_loss(recipe, task)
-    trained.compile(build_optimizer(recipe, 10), loss, metrics=make_metrics(task), run_eagerly=eager)
-    for model in (network.logits, network.predicting, network.whole):
+    trained.compile(build_optimizer(recipe, 10), loss, metrics=make_metrics(recipe, task), run_eagerly=eager)
+    for model in (network.raw, network.predicting, network.whole):
         model.run_eagerly = eager
-    check_loss(loss, kind, run_batch(network.logits, sample[:PREDICTED]), chosen.targets[:PREDICTED])
+    check_loss(loss, kind, run_batch(network.raw, sample[:PREDICTED]), chosen.targets[:PREDICTED])
     before = [np.array(each) for each in trained.get_weights()]
     precision = keras.config.dtype_policy().name
     steps = 8 if precision == "mixed_float16" else 2  # the first may be skipped, until the loss's scale fits
@@ -107,18 +121,25 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
 def check_loss(loss, kind: str, logits: np.ndarray, targets: np.ndarray) -> None:
     """That the loss of logits is what it is by definition, worked out with NumPy."""
     given = logits.astype(np.float64)
-    smooth = getattr(loss, "label_smoothing", 0)
-    if kind == "regression":
+    smooth = getattr(getattr(loss, "loss", loss), "label_smoothing", 0)
+    if kind in ("regression", "ordinal by regression"):
         expected = ((given - targets) ** 2).mean()
-    elif kind == "multilabel":
+    elif kind == "multioutput":
+        pairs = zip(*(np.split(each, [targets.shape[1] // 2], axis=1) for each in (given, targets)), strict=True)
+        expected = np.mean([cross_entropy(*pair, smooth) for pair in pairs])
+    elif kind in ("multilabel", "ordinal by cumulative"):
         wanted = targets * (1 - smooth) + smooth / 2
         expected = (np.logaddexp(0, given) - wanted * given).mean()
     else:
-        wanted = targets * (1 - smooth) + smooth / targets.shape[1]
-        highest = given.max(axis=1, keepdims=True)
-        logarithm = given - highest - np.log(np.exp(given - highest).sum(axis=1, keepdims=True))
-        expected = -(wanted * logarithm).sum(axis=1).mean()
+        expected = cross_entropy(given, targets, smooth)
     assert np.isclose(float(loss(targets, logits)), expected, rtol=1e-3), (kind, expected)
+
+
+def cross_entropy(logits: np.ndarray, targets: np.ndarray, smooth: float) -> float:
+    wanted = targets * (1 - smooth) + smooth / targets.shape[1]
+    highest = logits.max(axis=1, keepdims=True)
+    logarithm = logits - highest - np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
+    return -(wanted * logarithm).sum(axis=1).mean()
 
 
 if __name__ == "__main__":

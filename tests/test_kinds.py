@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import in_this_process, save_noise
-from sklearn.metrics import cohen_kappa_score, f1_score, r2_score, root_mean_squared_error
+from sklearn.metrics import cohen_kappa_score, f1_score, r2_score, recall_score, root_mean_squared_error
 
 from kaggle_cnn.runs.predictions import Predictions
 
@@ -42,10 +42,12 @@ def label(kind: str, colour: np.ndarray) -> str:
         )
     if kind == "ordinal":
         return str(int(red // 64))
+    if kind == "multioutput":
+        return f"{'warm' if red > 128 else 'cold'},{('green', 'grey', 'violet')[int(green < 160) + int(green < 80)]}"
     return f"{(2 * red - green) / 7 + 1000:.3f}"
 
 
-@pytest.fixture(params=["multiclass", "multilabel", "ordinal", "regression"])
+@pytest.fixture(params=["multiclass", "multilabel", "multioutput", "ordinal", "regression"])
 def made(request, tmp_path):
     """A competition whose labels follow from the mean colour; ten test images with their solution."""
     kind, folder = request.param, tmp_path / request.param
@@ -58,11 +60,12 @@ def made(request, tmp_path):
         colour = draw.integers(0, 256, 3)
         save_noise(folder / part / f"{number}.jpg", tuple(colour), draw)
         rows[part].append(f"{number},{label(kind, np.clip(colour, 20, 235))}")
-    (folder / "train.csv").write_text("id,label\n" + "\n".join(rows["train"]) + "\n")
-    (folder / "solution.csv").write_text("id,label\n" + "\n".join(rows["test"]) + "\n")
+    header = "id,tone,hue\n" if kind == "multioutput" else "id,label\n"
+    (folder / "train.csv").write_text(header + "\n".join(rows["train"]) + "\n")
+    (folder / "solution.csv").write_text(header + "\n".join(rows["test"]) + "\n")
     first = rows["train"][0].partition(",")[2]
     sample = "".join(f"{row.partition(',')[0]},{first}\n" for row in rows["test"][::-1])
-    (folder / "sample_submission.csv").write_text("id,label\n" + sample)
+    (folder / "sample_submission.csv").write_text(header + sample)
     return kind, folder
 
 
@@ -86,8 +89,8 @@ def test_one_recipe_for_every_kind(made, tmp_path, monkeypatch, keras):
     assert (run / "recipe.py").read_text() == RECIPE
     numbers = json.loads(in_this_process("evaluate", "--json"))
     first, value = next(iter(numbers["scores"].items()))
-    expected = {"multiclass": "accuracy", "multilabel": "samples_f1", "ordinal": "quadratic_weighted_kappa",
-                "regression": "rmse"}  # fmt: skip
+    expected = {"multiclass": "accuracy", "multilabel": "samples_f1", "multioutput": "macro_recall",
+                "ordinal": "quadratic_weighted_kappa", "regression": "rmse"}  # fmt: skip
     assert first == expected[kind]
     assert f"{value:.4f}" in printed
     oof, rule = Predictions.read(run / "oof.npz"), json.loads((run / "decision.json").read_text())["rule"]
@@ -112,11 +115,21 @@ def test_one_recipe_for_every_kind(made, tmp_path, monkeypatch, keras):
     if kind == "multiclass":
         assert rule == "argmax"
         assert value > 0.7
+    if kind == "multioutput":
+        parts = [(oof.true[:, :2], mean[:, :2]), (oof.true[:, 2:], mean[:, 2:])]
+        recalls = [recall_score(true.argmax(axis=1), each.argmax(axis=1), average="macro") for true, each in parts]
+        assert value == pytest.approx(np.mean(recalls))
+        assert value > 0.7
+        assert [numbers["per_target"][name]["macro_recall"] for name in ("tone", "hue")] == pytest.approx(recalls)
 
     submitted = in_this_process("submit", "--yes")
     score = float(submitted.split("public score")[1])
     written = pd.read_csv(work / "submissions" / kind / "colour-001.csv", dtype=str, keep_default_na=False)
-    true = pd.read_csv(folder / "solution.csv", dtype=str).set_index("id")["label"][written["id"]]
+    true = pd.read_csv(folder / "solution.csv", dtype=str).set_index("id").loc[written["id"]]
+    if kind == "multioutput":
+        recalls = [recall_score(true[name], written[name], average="macro") for name in ("tone", "hue")]
+        assert score == pytest.approx(np.mean(recalls), abs=1e-4)
+    true = true.iloc[:, 0]
     if kind == "regression":
         given, wanted = written["label"].astype(float), true.astype(float)
         assert score == pytest.approx(root_mean_squared_error(wanted, given), abs=1e-4)
@@ -127,7 +140,7 @@ def test_one_recipe_for_every_kind(made, tmp_path, monkeypatch, keras):
         assert score == pytest.approx(
             cohen_kappa_score(true.astype(int), written["label"].astype(int), weights="quadratic"), abs=1e-4
         )
-    else:
+    elif kind == "multilabel":
         pairs = [(set(a.split()), set(b.split())) for a, b in zip(true, written["label"], strict=True)]
         assert score == pytest.approx(np.mean([2 * len(a & b) / (len(a) + len(b)) for a, b in pairs]), abs=1e-4)
     assert json.loads(in_this_process("submissions", "--json"))[0]["metric"] == first
@@ -135,6 +148,9 @@ def test_one_recipe_for_every_kind(made, tmp_path, monkeypatch, keras):
         ["runs"],
         ["show", "curves"],
         ["show", "samples"],
+        ["show", "confusion"],
+        *([["show", "mistakes"]] if kind in ("regression", "multioutput") else []),
+        ["show", "predictions"],
         ["report"],
         ["compare", "colour-001", "colour-001"],
     ):

@@ -104,7 +104,7 @@ def predictions(
     svg: SvgOption = False,
     competition: CompetitionOption = None,
 ) -> None:
-    """Show images with their five most probable classes or labels."""
+    """Show images with their five most probable classes or labels, or with their values."""
     workspace, found, chosen, known = open_validated(competition, run)
     from kaggle_cnn.data.dataset import find_image
     from kaggle_cnn.pictures import predictions

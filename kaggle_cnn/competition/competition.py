@@ -18,11 +18,13 @@ SUBMISSION_FORMATS = {
     "probability_columns": "a column of probabilities for each class",
     "multi_label": "all labels that apply",
     "top_k": "the most probable classes",
-    "long": "a row for each image and class",
+    "long": "a row for each image and class, target or value",
+    "target_columns": "a column for each target, with its class",
     "value": "numbers",
 }
 KEPT = ("same", "near")
-NAMED_COLUMNS = ("probability_columns", "value")  # formats with a column for each class or value
+NAMED_COLUMNS = ("probability_columns", "value", "target_columns")  # with a column for each class, value or target
+KIND_FORMATS = {"regression": {"value", "long"}, "multioutput": {"target_columns", "long"}}  # of others all the rest
 IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
     *(".avif", ".heic", ".heif"),
@@ -47,10 +49,15 @@ class Competition:
     source: str = about('what was fetched: an address on Kaggle, "demo", or a folder or zip')
     layout: str = about(f"how labels are stored: {', '.join(LAYOUTS)}; see docs/layouts.md")
     classes: tuple[str, ...] = about(
-        "the classes, labels or grades in order; of a regression the names of the values; [] finds them in the labels"
+        "the classes, labels or grades in order; of a regression the names of the values; of several targets "
+        "target=class for each; [] finds them in the labels"
     )
     kind: str = about(f"what is predicted: {', '.join(KINDS)}", "multiclass")
-    metric: str = about('by which it is judged: a name from docs/commands.md; "" is the usual one of the kind', "")
+    metric: str = about(
+        'by which it is judged: a name from docs/commands.md; "" is the usual one of the kind; of several targets one '
+        'for each, with weights: "2*macro_recall macro_recall"',
+        "",
+    )
     metric_words: str = about("the host's own words for the metric", "")
     train: str = about(
         "the folder with the training images (folders: that whose folders are the classes), or the CSV or array with "
@@ -61,7 +68,9 @@ class Competition:
     ignore: tuple[str, ...] = about("folders and files that are left out; * is any text", ())
     labels: str = about("table, pixels, arrays: the CSV or array with the labels", "")
     label_id: str = about("table: its column with the image's id", "")
-    label_columns: tuple[str, ...] = about("its column with the label, or a column of 0 and 1 for each class", ())
+    label_columns: tuple[str, ...] = about(
+        "its column with the label, or a column of 0 and 1 for each class, or a column for each target or value", ()
+    )
     separator: str = about("what stands between several labels in one cell", "")
     label_values: tuple[str, ...] = about(
         "what stands for each class in labels and submission, in the order of classes; [] is its name", ()
@@ -78,8 +87,8 @@ class Competition:
     )
     submission_format: str = about("how those are filled: see docs/commands.md", "class_name")
     class_columns: tuple[str, ...] = about(
-        "probability_columns, value: the class of each prediction column; long: that of each row of an image; [] is "
-        "the same as prediction_columns",
+        "probability_columns, value, target_columns: the class, value or target of each prediction column; long: that "
+        "of each row of an image; [] is the same as prediction_columns",
         (),
     )
     positive: str = about("probability: the class whose probability is asked for", "")
@@ -97,8 +106,16 @@ class Competition:
 
     @property
     def task(self) -> Task:
-        usual = usual_metric(self.kind, self.submission_format, self.top_k)
-        return Task(self.kind, self.classes, find_metric(self.metric or usual))
+        name = self.metric or usual_metric(self.kind, self.submission_format, self.top_k)
+        heads = self.heads
+        return Task(self.kind, self.classes, find_metric(name, [count for _, count in heads]), heads)
+
+    @property
+    def heads(self) -> tuple[tuple[str, int], ...]:
+        """The targets of a multioutput task, each with how many of `classes` are its own."""
+        if self.kind != "multioutput":
+            return ()
+        return tuple((name, sum(each.startswith(f"{name}=") for each in self.classes)) for name in self.label_columns)
 
     @property
     def notes(self) -> list[str]:
@@ -114,7 +131,8 @@ class Competition:
         content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "folder"}
         if self.submission_format in NAMED_COLUMNS and self.class_columns == self.prediction_columns:
             content["class_columns"] = ()
-        if self.submission_format in NAMED_COLUMNS and self.prediction_columns == self.classes:
+        whole = self.label_columns if self.kind == "multioutput" else self.classes
+        if self.submission_format in NAMED_COLUMNS and self.prediction_columns == whole:
             content["prediction_columns"] = ()
         write_toml(
             self.folder / "competition.toml",
@@ -127,7 +145,7 @@ class Competition:
         """Return it with the columns that an empty list stands for."""
         if self.submission_format not in NAMED_COLUMNS:
             return self
-        columns = self.prediction_columns or self.classes
+        columns = self.prediction_columns or (self.label_columns if self.kind == "multioutput" else self.classes)
         return replace(self, prediction_columns=columns, class_columns=self.class_columns or columns)
 
     def require_sound(self) -> None:
@@ -147,24 +165,36 @@ class Competition:
         self.require("label_values", len(self.label_values) in (0, count), f"empty or a list of {count}")
         filled = len(self.prediction_columns) > 0 or (self.submission_format in NAMED_COLUMNS and not self.classes)
         self.require("prediction_columns", filled, "at least one name")
-        if self.metric and self.kind not in find_metric(self.metric).kinds:
+        if self.metric and self.kind != "multioutput" and self.kind not in find_metric(self.metric).kinds:
             kinds = " or ".join(find_metric(self.metric).kinds)
             self.require("metric", False, f"a metric for {self.kind} ({self.metric} is for {kinds})")
-        value = self.submission_format == "value"
-        self.require(
-            "submission_format", value == (self.kind == "regression"), "value for a regression, and only there"
-        )
+        self.require_targets()
         if self.submission_format in NAMED_COLUMNS and self.classes:
-            fits = len(self.class_columns) == len(self.prediction_columns) and set(self.class_columns) <= set(
-                self.classes
-            )
+            named = self.label_columns if self.kind == "multioutput" else self.classes
+            fits = len(self.class_columns) == len(self.prediction_columns) and set(self.class_columns) <= set(named)
             self.require("class_columns", fits, "one of classes for each of prediction_columns")
         if self.submission_format == "probability" and self.classes:
             self.require("positive", self.positive in self.classes, "one of the classes")
         self.require("keep_together", self.keep_together in KEPT, f"one of {', '.join(KEPT)}")
         self.require("top_k", self.top_k > 0, "at least 1")
         if self.submission_format == "long":
-            self.require("class_columns", len(self.class_columns) > 0, "the endings of the row ids")
+            known = set(self.label_columns if self.kind == "multioutput" else self.classes)
+            fits = len(self.class_columns) > 0 and (not self.classes or set(self.class_columns) <= known)
+            self.require("class_columns", fits, "the endings of the row ids, classes, targets or values")
+
+    def require_targets(self) -> None:
+        """Raise KcnnError where kind, classes and submission format are not those of the same kind of task."""
+        formats = KIND_FORMATS.get(self.kind, set(SUBMISSION_FORMATS) - {"value", "target_columns"})
+        fine = self.submission_format in formats
+        self.require("submission_format", fine, f"for kind {self.kind} one of {', '.join(sorted(formats))}")
+        if self.kind == "multioutput" and self.classes:
+            heads = self.heads
+            in_order = [name for name, count in heads for _ in range(count)]
+            fine = len(heads) > 1 and all(count > 1 for _, count in heads) and len(in_order) == len(self.classes)
+            pairs = zip(in_order, self.classes, strict=False)
+            fine = fine and all(each.startswith(f"{name}=") for name, each in pairs)
+            self.require("classes", fine, "target=class for two classes or more of each of label_columns, in order")
+            find_metric(self.metric or DEFAULTS[self.kind], [count for _, count in heads])
 
     def require(self, name: str, fine: bool, expected: str) -> None:
         if not fine:
@@ -193,6 +223,8 @@ class Competition:
 
 def usual_metric(kind: str, submission_format: str, top_k: int) -> str:
     """Return the metric of a competition whose host names none, or one that kcnn does not know."""
-    if submission_format in ("probability", "probability_columns", "long") and kind != "regression":
+    if kind in ("regression", "multioutput"):
+        return DEFAULTS[kind]
+    if submission_format in ("probability", "probability_columns", "long"):
         return "mean_column_log_loss" if kind == "multilabel" else "log_loss"
     return f"map_at_{top_k}" if submission_format == "top_k" else DEFAULTS[kind]

@@ -92,7 +92,7 @@ def true_labels(competition: Competition, solution: pd.DataFrame) -> submission.
     others = [name for name in solution.columns if name != competition.id_column and name.lower() != "usage"]
     if len(columns) < len(competition.prediction_columns) or not fits(competition, solution):
         several_values = competition.kind == "regression" and len(competition.classes) > 1
-        if len(others) != 1 or several_values:
+        if len(others) != 1 or several_values or competition.kind == "multioutput":
             missing = [name for name in competition.prediction_columns if name not in solution.columns]
             what = f"has no column '{missing[0]}'" if missing else "is not in the form of the sample"
             raise KcnnError(

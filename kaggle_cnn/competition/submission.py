@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.layouts.row_ids import row_pattern
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
@@ -57,13 +58,12 @@ def image_of(competition: Competition, ids: pd.Series) -> pd.Series:
 
 
 def row_ending(competition: Competition) -> re.Pattern[str]:
-    """Return the pattern of the part of a row id that names its class; see the format `long`."""
-    parts = sorted(map(re.escape, row_parts(competition)), key=len, reverse=True)
-    return re.compile(f"_({'|'.join(parts)})$")
+    """Return the pattern of the part of a row id that names its class, target or value; see the format `long`."""
+    return row_pattern(row_parts(competition))
 
 
 def row_parts(competition: Competition) -> list[str]:
-    """Return the spellings of the classes in row ids."""
+    """Return the spellings of the classes, targets or values in row ids."""
     if not competition.label_values:
         return list(competition.class_columns)
     value = dict(zip(competition.classes, competition.label_values, strict=True))
@@ -107,8 +107,11 @@ def fill(
     if form == "probability":
         return {columns[0]: [f"{value:.7g}" for value in numbers[:, index[competition.positive]]]}
     if form == "long":
-        return {columns[0]: fill_rows(competition, rows, numbers)}
+        return {columns[0]: fill_rows(competition, rows, numbers, chosen)}
     words = class_words(competition)
+    if form == "target_columns":
+        named = name_targets(competition, chosen)
+        return {column: named[target] for column, target in zip(columns, competition.class_columns, strict=True)}
     if form == "top_k":
         ranked = np.argsort(-numbers, axis=1, kind="stable")[:, : competition.top_k]
         return {columns[0]: [" ".join(words[number] for number in row) for row in ranked]}
@@ -125,24 +128,25 @@ def class_words(competition: Competition) -> tuple[str, ...]:
     return competition.label_values or competition.classes
 
 
-def fill_rows(competition: Competition, rows: pd.Series, chances: Array) -> list[str]:
-    """Return the cell of each row: the probability of the class that its id ends in. Where a class is a combination of
-    parts, as in bengaliai-cv19: the most probable value of the part that its id ends in."""
+def name_targets(competition: Competition, chosen: Array) -> dict[str, list[str]]:
+    """Return target -> the class of each image, for decisions uint8 (N, classes) of a multioutput task."""
+    named = {}
+    for target, place in competition.task.split_heads():
+        own = [name.removeprefix(f"{target}=") for name in competition.classes[place]]
+        named[target] = [own[number] for number in chosen[:, place].argmax(axis=1)]
+    return named
+
+
+def fill_rows(competition: Competition, rows: pd.Series, scores: Array, chosen: Array) -> list[str]:
+    """Return the cell of each row: the probability of the class that its id ends in, or its value; of several targets
+    the class of the one that its id ends in."""
     parts = list(rows.str.extract(row_ending(competition), expand=False))
+    if competition.kind == "multioutput":
+        named = name_targets(competition, chosen)
+        return [named[part][row] for row, part in enumerate(parts)]
     index = {name: number for number, name in enumerate(competition.classes)}
-    if set(competition.class_columns) <= set(index):
-        names = dict(zip(competition.label_values or competition.classes, competition.classes, strict=True))
-        return [f"{chance[index[names.get(part, part)]]:.7g}" for part, chance in zip(parts, chances, strict=True)]
-    columns = list(competition.label_columns or competition.class_columns)
-    combinations = [name.split("|") for name in competition.classes]
-    filled = []
-    for part, chance in zip(parts, chances, strict=True):
-        of_part = [each[columns.index(part)] for each in combinations]
-        total = dict.fromkeys(of_part, 0.0)
-        for name, value in zip(of_part, chance, strict=True):
-            total[name] += value
-        filled.append(max(total, key=lambda name: total[name]))
-    return filled
+    names = dict(zip(competition.label_values or competition.classes, competition.classes, strict=True))
+    return [f"{score[index[names.get(part, part)]]:.7g}" for part, score in zip(parts, scores, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -163,12 +167,16 @@ def parse(competition: Competition, table: pd.DataFrame) -> Parsed:
     """
     form, columns = competition.submission_format, list(competition.prediction_columns)
     rows, index = table[competition.id_column], {name: n for n, name in enumerate(competition.classes)}
+    if competition.kind == "multioutput":
+        return parse_targets(competition, table)
     if form == "value":
         numbers = table[columns].astype(float).to_numpy()
         values = numbers[:, [list(competition.class_columns).index(name) for name in competition.classes]]
         return Parsed(rows.to_numpy(str), values, values)
     if form in ("probability", "probability_columns", "long"):
         ids, scores = parse_probabilities(competition, table)
+        if competition.kind == "regression":
+            return Parsed(ids, scores, scores)
         marks = (scores >= 0.5).astype(np.uint8)
         return Parsed(ids, scores, marks if competition.kind == "multilabel" else scores.argmax(axis=1))
     place = index | {word: number for number, word in enumerate(class_words(competition))}
@@ -200,8 +208,6 @@ def parse_probabilities(competition: Competition, table: pd.DataFrame) -> tuple[
         for column, name in zip(columns, competition.class_columns, strict=True):
             scores[:, index[name]] = table[column].astype(float)
         return rows.to_numpy(str), scores
-    if not set(competition.class_columns) <= set(index):
-        raise KcnnError("kcnn cannot read back a submission with several classes an image", "upload it to the host")
     images, parts = image_of(competition, rows), rows.str.extract(row_ending(competition), expand=False)
     ids = list(dict.fromkeys(images))
     place = {name: number for number, name in enumerate(ids)}
@@ -210,6 +216,27 @@ def parse_probabilities(competition: Competition, table: pd.DataFrame) -> tuple[
     for image, part, cell in zip(images, parts, table[columns[0]].astype(float), strict=True):
         scores[place[image], index[names.get(part, part)]] = cell
     return np.array(ids, dtype=str), scores
+
+
+def parse_targets(competition: Competition, table: pd.DataFrame) -> Parsed:
+    """Return what a CSV says of images of several targets: with a column for each, or with a row for each."""
+    rows, columns = table[competition.id_column], competition.prediction_columns
+    images = image_of(competition, rows)
+    index = {name: number for number, name in enumerate(competition.classes)}
+    ids = list(dict.fromkeys(images))
+    place = {name: number for number, name in enumerate(ids)}
+    marks = np.zeros((len(ids), len(index)), np.uint8)
+    for column, targets in zip(columns, targets_of_rows(competition, rows), strict=True):
+        for name, target, cell in zip(images, targets, table[column], strict=True):
+            marks[place[name], index[f"{target}={cell}"]] = 1
+    return Parsed(np.array(ids, dtype=str), None, marks)
+
+
+def targets_of_rows(competition: Competition, rows: pd.Series) -> list[list[str]]:
+    """Return for each column to fill the target of each row: that which its id ends in, or that of the column."""
+    if competition.submission_format == "long":
+        return [list(rows.str.extract(row_ending(competition), expand=False))]
+    return [[target] * len(rows) for target in competition.class_columns]
 
 
 def check(competition: Competition, submission: pd.DataFrame, ids: Array) -> None:
@@ -232,8 +259,11 @@ def check(competition: Competition, submission: pd.DataFrame, ids: Array) -> Non
     complain(twice, "occur more than once", "expected each id once")
     complain(wanted[~np.isin(wanted, given)], "are missing", f"expected {len(wanted)} rows, got {len(given)}")
     complain(given[~np.isin(given, wanted)], "are not in the sample", f"expected {len(wanted)} rows, got {len(given)}")
+    if competition.kind == "multioutput":
+        return check_targets(competition, submission)
     for column in competition.prediction_columns:
         check_cells(competition, given, submission[column])
+    return None
 
 
 def check_cells(competition: Competition, ids: pd.Series, cells: pd.Series) -> None:
@@ -241,7 +271,7 @@ def check_cells(competition: Competition, ids: pd.Series, cells: pd.Series) -> N
     known = set(class_words(competition))
     nothing = cells.str.lower().isin(["", "nan", "none"]) & ~cells.isin(known)
     complain(ids[nothing], "have no label", "expected a prediction for each id")
-    if competition.submission_format in NUMBERS:
+    if competition.submission_format in NUMBERS or competition.kind == "regression":
         numbers = pd.to_numeric(cells, errors="coerce")
         complain(ids[~np.isfinite(numbers)], "have a cell that is not a number", "expected numbers such as 0.25")
         if competition.submission_format in ("probability", "probability_columns"):
@@ -252,11 +282,25 @@ def check_cells(competition: Competition, ids: pd.Series, cells: pd.Series) -> N
     separator = {"multi_label": competition.separator or " ", "top_k": " "}.get(competition.submission_format)
     words = cells.str.split(separator, regex=False) if separator else cells.map(lambda cell: [cell])
     wrong = words.map(lambda each: next((word for word in each if word not in known), ""))
-    unknown = wrong[wrong != ""]
-    if len(unknown):
-        names = sorted(known) if competition.label_values else list(competition.classes)
+    names = sorted(known) if competition.label_values else list(competition.classes)
+    complain_of_names(list(wrong[wrong != ""]), names)
+
+
+def check_targets(competition: Competition, submission: pd.DataFrame) -> None:
+    """Raise KcnnError where a cell is not a class of its target."""
+    named: list[str] = []
+    targets = targets_of_rows(competition, submission[competition.id_column])
+    for column, own in zip(competition.prediction_columns, targets, strict=True):
+        named += [f"{target}={cell}" for target, cell in zip(own, submission[column], strict=True)]
+    known = set(competition.classes)
+    complain_of_names([name for name in named if name not in known], list(competition.classes))
+
+
+def complain_of_names(wrong: list[str], names: list[str]) -> None:
+    """Raise KcnnError that the cells `wrong` are none of the classes `names`; do nothing where there are none."""
+    if wrong:
         raise KcnnError(
-            f"{len(unknown)} rows name a class that is not in the competition, the first is '{unknown.iloc[0]}'",
+            f"{len(wrong)} rows name a class that is not in the competition, the first is '{wrong[0]}'",
             f"the classes are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}",
         )
 

@@ -2,17 +2,18 @@
 
 class_name: the name of the class. class_id: its label value, or its number from 0. probability: the probability of
 one of two classes. probability_columns: a column for each class. multi_label: all labels that apply, in one cell.
-top_k: the most probable few, in one cell. long: a row for each image and class. value: the numbers of a regression.
+top_k: the most probable few, in one cell. long: a row for each image and class, target or value. target_columns: the
+class of each of several targets, a column each. value: the numbers of a regression.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from kaggle_cnn.competition.layouts.label_table import split_ids
 from kaggle_cnn.competition.layouts.labels import are_numbered, is_fraction
+from kaggle_cnn.competition.layouts.row_ids import split_ids
 from kaggle_cnn.competition.listing import common_start
 from kaggle_cnn.errors import KcnnError
 
@@ -34,22 +35,29 @@ def guess_format(
     kind: str,
     metric_words: str,
     are_images: AreImages,
+    targets: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the fields of a Competition that say what is asked: submission_format, id_column, prediction_columns ...
 
-    `kind` is the kind of task, `metric_words` the host's words for the metric. Raises KcnnError where the sample asks
+    `kind` is the kind of task, `metric_words` the host's words for the metric, `targets` the names of the targets or
+    values, where the task has several. Raises KcnnError where the sample asks
     for masks, boxes, texts, or for numbers where the labels are classes.
     """
     usual = "class_id" if label_values or are_numbered(classes) else "class_name"
-    usual = {"multilabel": "multi_label", "regression": "value"}.get(kind, usual)
+    usual = {"multilabel": "multi_label", "regression": "value", "multioutput": "target_columns"}.get(kind, usual)
+    names = list(targets) or classes
     if sample is None or len(sample.columns) < 2:
-        values = {"prediction_columns": tuple(classes), "class_columns": tuple(classes)} if usual == "value" else {}
+        whole = usual in ("value", "target_columns")
+        values = {"prediction_columns": tuple(names), "class_columns": tuple(names)} if whole else {}
         return {"submission_format": usual, **values, **positive(classes)}
     ids, columns = sample_columns(sample)
     refuse_other_tasks(sample, ids, columns, set(classes) | set(label_values), are_images)
     asked: dict[str, Any] = {"id_column": ids, "prediction_columns": tuple(columns), **positive(classes)}
-    if kind == "regression":
-        return {**asked, "submission_format": "value", "class_columns": match_values(columns, classes)}
+    if kind in ("regression", "multioutput"):
+        parts = parts_of_rows(sample, ids, names, [], are_images) if len(columns) == 1 and len(names) > 1 else None
+        if parts:
+            return {**asked, "submission_format": "long", "class_columns": tuple(parts)}
+        return {**asked, "submission_format": usual, "class_columns": match_values(columns, names)}
     if len(columns) > 1:
         matched = tuple(match_classes(columns, classes, label_values))
         return {**asked, "submission_format": "probability_columns", "class_columns": matched}
@@ -101,7 +109,7 @@ def guess_cell(
 
 
 def match_values(columns: list[str], names: list[str]) -> tuple[str, ...]:
-    """Return the value of a regression that each column of the sample asks for: by name, else by place.
+    """Return the value or target that each column of the sample asks for: by name, else by place.
 
     Raises KcnnError where there are not as many of one as of the other.
     """
@@ -110,7 +118,7 @@ def match_values(columns: list[str], names: list[str]) -> tuple[str, ...]:
     if len(columns) == len(names):
         return tuple(names)
     raise KcnnError(
-        f"the sample asks for {len(columns)} numbers ({', '.join(columns[:5])}), the labels hold {len(names)}",
+        f"the sample asks for {len(columns)} columns ({', '.join(columns[:5])}), the labels hold {len(names)}",
         f"expected a column for each of {', '.join(names[:5])}",
     )
 
@@ -126,11 +134,8 @@ def parts_of_rows(
     """Return the parts that follow an image's name in the ids, where the sample has a row for each image and part."""
     if are_images(list(sample[ids].head(500))):
         return None
-    heads = classes[0].count("|") + 1
-    for _, parts in split_ids(sample[ids]):
-        if set(parts) <= {*classes, *label_values} or (heads > 1 and len(parts) == heads):
-            return parts
-    return None
+    fitting = (parts for _, parts in split_ids(sample[ids]) if set(parts) <= {*classes, *label_values})
+    return next(fitting, None)
 
 
 def match_classes(columns: list[str], classes: list[str], label_values: list[str]) -> list[str]:
@@ -138,8 +143,6 @@ def match_classes(columns: list[str], classes: list[str], label_values: list[str
 
     Raises KcnnError where a column has no class, or two have the same.
     """
-    if any("|" in name for name in classes):  # several classes of one image: the columns are its parts
-        return columns
     plain = lambda text: re.sub(r"[\W_]+", "", text).casefold()  # noqa: E731
     shared = common_start(columns).rstrip("0123456789")
     ending = common_start([name[::-1] for name in columns])[::-1]

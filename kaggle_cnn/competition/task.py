@@ -1,17 +1,25 @@
 """Task: what is predicted, and by which metric it is judged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from kaggle_cnn.competition.metrics import Array, Metric
+from kaggle_cnn.competition.metrics import Array, Metric, find_metric
 
 KINDS = {
     "multiclass": "one class an image",
     "multilabel": "any number of labels an image",
+    "multioutput": "one class of each of several targets an image",
     "ordinal": "one of several grades in order",
     "regression": "one or more numbers an image",
+}
+STANDARD = {
+    "multiclass": ("accuracy", "macro_f1", "log_loss"),
+    "multilabel": ("samples_f1", "macro_f1", "log_loss", "accuracy"),
+    "multioutput": ("accuracy", "macro_recall", "macro_f1", "log_loss"),
+    "ordinal": ("quadratic_weighted_kappa", "accuracy", "macro_f1", "log_loss"),
+    "regression": ("rmse", "mae", "r2"),
 }
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -27,22 +35,57 @@ def are_characters(classes: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Task:
-    """`kind` is one of KINDS; `classes` are the classes, labels or grades in order, or the names of the values."""
+    """`kind` is one of KINDS; `classes` are the classes, labels or grades in order, or the names of the values.
+
+    `heads` are the targets of a multioutput task, each with how many of `classes` are its own, in their order.
+    """
 
     kind: str
     classes: tuple[str, ...]
     metric: Metric
+    heads: tuple[tuple[str, int], ...] = ()
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network gives for an image."""
+        """How many numbers the predictions have for an image."""
         return len(self.classes)
+
+    @property
+    def several(self) -> bool:
+        """Whether an image has several labels, so that targets and decisions are uint8 (N, classes) of 0 and 1."""
+        return self.kind in ("multilabel", "multioutput")
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics to show, the task's own first."""
+        names = list(STANDARD[self.kind])
+        if self.kind == "multiclass":
+            names += ["top_5_accuracy"] if self.outputs > 5 else ["auc"] if self.outputs == 2 else []
+        sizes = [count for _, count in self.heads]
+        return [self.metric, *(find_metric(name, sizes) for name in names if name != self.metric.name)]
+
+    def split_heads(self) -> Iterator[tuple[str, slice]]:
+        """Yield the name of each target and where its classes are."""
+        start = 0
+        for name, count in self.heads:
+            yield name, slice(start, start + count)
+            start += count
+
+    def name_labels(self, marks: Array) -> list[str]:
+        """Return the names of the labels that are marked with 1 in `marks`, (classes,)."""
+        return [self.classes[place] for place in np.flatnonzero(marks)]
+
+    def describe(self, target: Array) -> str:
+        """Return one image's target in words, in the form of a training set's, (outputs,): its labels or its values."""
+        if self.kind == "regression":
+            return ", ".join(f"{value:g}" for value in target)
+        return ", ".join(self.name_labels(target))
 
     def targets_of(self, soft: Array) -> Array:
         """Return targets in the form that metrics take, from those of a training set, float32 (N, outputs)."""
         if self.kind == "regression":
             return soft
-        return soft.astype(np.uint8) if self.kind == "multilabel" else soft.argmax(axis=1)
+        return soft.astype(np.uint8) if self.several else soft.argmax(axis=1)
 
     def activate(self, logits: Array) -> Array:
         """Return what logits (..., outputs) mean: float32 probabilities, or the values themselves."""
@@ -51,8 +94,10 @@ class Task:
             return x.astype(np.float32)
         if self.kind == "multilabel":
             return np.asarray(1 / (1 + np.exp(-x))).astype(np.float32)
-        x = np.exp(x - x.max(axis=-1, keepdims=True))
-        return np.asarray(x / x.sum(axis=-1, keepdims=True)).astype(np.float32)
+        if self.heads:
+            parts = [soften(x[..., place]) for _, place in self.split_heads()]
+            return np.concatenate(parts, axis=-1).astype(np.float32)
+        return soften(x).astype(np.float32)
 
     def deactivate(self, scores: Array) -> Array:
         """Return logits (..., outputs) that `activate` makes `scores` of."""
@@ -61,3 +106,9 @@ class Task:
         chances = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
         odds = chances / (1 - chances) if self.kind == "multilabel" else chances
         return np.asarray(np.log(odds)).astype(np.float32)
+
+
+def soften(logits: Array) -> Array:
+    """Return the softmax of the last axis."""
+    x = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(x / x.sum(axis=-1, keepdims=True))

@@ -50,9 +50,7 @@ class Dataset:
     @property
     def label_names(self) -> list[str]:
         """The labels of each training image in words."""
-        if self.task.kind == "regression":
-            return [", ".join(f"{value:g}" for value in row) for row in self.targets]
-        return [", ".join(self.task.classes[place] for place in np.flatnonzero(row)) for row in self.targets]
+        return list(map(self.task.describe, self.targets))
 
     def list_classes(self, most: int) -> str:
         """Return the names of the first `most` classes, with how many images each has; of a regression the names of

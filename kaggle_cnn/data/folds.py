@@ -85,7 +85,7 @@ def split(kind: str, targets: Array, groups: Array, folds: int) -> Iterator[Arra
         first = np.unique(groups, return_inverse=True)[1]
         yield from (np.flatnonzero(first == fold) for fold in range(folds))
         return
-    if kind == "multilabel":
+    if kind in ("multilabel", "multioutput"):
         yield from split_labels(targets, groups, folds)
         return
     strata = to_bins(targets[:, 0], folds) if kind == "regression" else targets.argmax(axis=1)

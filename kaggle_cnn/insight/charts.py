@@ -35,6 +35,7 @@ LONGEST_NAME = 320  # pixels
 MOST_CLASSES = 120  # of a confusion matrix: a page has room for their names
 SIZES = 460  # pixels, the side of the chart of image sizes
 MOST_BARS = 576  # six columns of 96
+MOST_VALUES = 5  # of a regression, side by side on a page
 LIGHT = "#dbeafe"
 Bar = tuple[str, list[tuple[float, str]], str]  # a name, the parts of its bar as (length, colour), a text
 
@@ -145,6 +146,35 @@ def confusion(counts: Array, classes: list[str], title: str) -> Figure:
     drawn.text(0.5 * side / width + left / width, 14 / height, "predicted", ha="center", fontsize=8, color=GREY)
     drawn.text(14 / width, (bottom + 0.5 * side) / height, "true", va="center", rotation=90, fontsize=8, color=GREY)
     drawn.text(30 / width, 1 - 16 / height, title, va="top", fontsize=9, weight="bold")
+    return drawn
+
+
+def residuals(targets: Array, values: Array, names: list[str], title: str) -> Figure:
+    """Draw for each value of a regression, of at most MOST_VALUES, the predicted against the true values, and below it
+    the residuals, predicted less true; `targets` and `values` float (N, values). A line is where a prediction is right.
+    """
+    shown = names[:MOST_VALUES]
+    side, head = (460 if len(shown) < 3 else 340), 60
+    width, height = max(90 + len(shown) * (side + 90), measure_text(title, 9, "bold") + 60), head + side * 1.5 + 170
+    drawn = figure(width, height)
+    for number, name in enumerate(shown):
+        left = 90 + number * (side + 90)
+        true, given = targets[:, number], values[:, number]
+        upper = drawn.add_axes((left / width, 1 - (head + 24 + side) / height, side / width, side / height))
+        lower = drawn.add_axes((left / width, 60 / height, side / width, side / 2 / height))
+        dots: dict[str, Any] = {"s": 9, "color": BLUE, "alpha": max(0.08, min(0.6, 300 / len(true))), "linewidth": 0}
+        upper.scatter(true, given, **dots)
+        lower.scatter(true, given - true, **dots)
+        ends = [min(true.min(), given.min()), max(true.max(), given.max())]
+        upper.plot(ends, ends, color=ORANGE, linewidth=1)
+        lower.axhline(0, color=ORANGE, linewidth=1)
+        upper.set_title(shorten(name, side, 9), loc="left", weight="bold")
+        upper.set(ylabel="predicted", xlim=upper.get_xlim())
+        lower.set(xlabel="true", ylabel="predicted less true", xlim=upper.get_xlim())
+        for axes in (upper, lower):
+            axes.grid(color="#9ca3af", linewidth=0.6, alpha=0.35)
+    more = f"; the first {len(shown)} of {len(names):,} values" if len(shown) < len(names) else ""
+    drawn.text(30 / width, 1 - 16 / height, f"{title}{more}", va="top", fontsize=9, weight="bold")
     return drawn
 
 

@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kaggle_cnn.competition.metrics import find_metric
+from kaggle_cnn.insight.cells import make_table, truncate
+from kaggle_cnn.insight.value_tables import grade_table, target_table, value_tables
 
 MANY = 30  # from more classes on, the worst are shown first
 WORST = 15  # confusions and classes
@@ -38,17 +40,21 @@ def measures(
     score = f"{find_metric(metric_name).title} {numbers['scores'][metric_name]:.4f}"
     parts: list[RenderableType] = [Text(f"{score} on {numbers['images']:,} validation images, tta {primary}", "bold")]
     if "per_value" in numbers:
-        return Group(*parts, "", value_table(numbers, width), "", summary_table(by_policy, metric_name))
+        return Group(*parts, "", value_tables(numbers, width), "", summary_table(by_policy, metric_name))
     some = len(classes) > MANY and not whole
     if "confusion" in numbers and some:
         parts += pair_lines(numbers["confusion"], classes)
     elif "confusion" in numbers:
         parts += ["", Text("confusion matrix: rows are true classes, columns are predicted classes"), ""]
         parts.append(confusion_table(numbers["confusion"], classes, width))
+    elif "per_target" in numbers:
+        parts += ["", target_table(numbers, width)]
     else:
         always = ", the most probable one always" if numbers["always"] else ""
         rule = f"several labels: each is predicted from a probability of {numbers['threshold']:.2f}{always}"
         parts += ["", Text(rule)]
+    if "per_grade" in numbers:
+        parts += ["", grade_table(numbers, width)]
     table = class_table(numbers, width, WORST if some else None)
     return Group(*parts, "", table, "", summary_table(by_policy, metric_name))
 
@@ -137,11 +143,6 @@ def choose_style(share: float, correct: bool) -> str:
     if correct:
         return "bold green" if share >= 0.9 else "green" if share >= 0.7 else "yellow"
     return "bold red" if share >= 0.1 else "red" if share >= 0.03 else ""
-
-
-def truncate(name: str, width: int) -> str:
-    """Return `name` in at most `width` terminal cells; an ellipsis replaces its end if it is too long."""
-    return name if cell_len(name) <= width else set_cell_size(name, max(width - 1, 0)).rstrip() + "…" * (width > 0)
 
 
 def abbreviations(classes: Iterable[str], length: int) -> list[str]:
@@ -250,15 +251,6 @@ def format_scores(scores: dict[str, float]) -> list[str]:
     return [*(f"{scores[name]:.3f}" for name in ("precision", "recall", "f1")), f"{scores['support']:,}"]
 
 
-def value_table(numbers: Numbers, width: int) -> Table:
-    """Return RMSE, MAE, R2 and support of each value of a regression."""
-    names = ("rmse", "mae", "r2")
-    table = make_table("value", [*(find_metric(name).title for name in names), "support"], max(width - 60, 12))
-    for name, scores in numbers["per_value"].items():
-        table.add_row(Text(name), *(f"{scores[each]:.4f}" for each in names), f"{scores['support']:,}")
-    return table
-
-
 def summary_table(by_policy: dict[str, Numbers], metric_name: str) -> Table:
     """Return the scores of each TTA policy, the metric `metric_name` first, then the others that all policies have."""
     return scores_table("tta", {policy: numbers["scores"] for policy, numbers in by_policy.items()}, metric_name)
@@ -271,13 +263,4 @@ def scores_table(first: str, scores: dict[str, dict[str, float]], metric_name: s
     table = make_table(first, [find_metric(name).title for name in shown])
     for name, each in scores.items():
         table.add_row(name, *(f"{each[metric]:.4f}" for metric in shown))
-    return table
-
-
-def make_table(first: str, names: Iterable[str], most: int | None = None) -> Table:
-    """Return an empty table with a column of names, at most `most` wide, and columns of numbers."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column(first, max_width=most, no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=most is not None)
     return table

@@ -1,13 +1,16 @@
 """Predictions -> the numbers of an evaluation. Returns, never prints."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from kaggle_cnn.competition.metrics import Array, metrics_of
+from kaggle_cnn.competition.metrics import Array, find_metric
 from kaggle_cnn.competition.task import Task
-from kaggle_cnn.runs.decision import Decision
+from kaggle_cnn.runs.decision import Decision, expect
 from kaggle_cnn.runs.scores import score
+
+RANGES = 5  # parts of the images of a regression, by their true value
 
 
 def measure(task: Task, targets: Array, scores: Array, decision: Decision) -> dict[str, Any]:
@@ -15,26 +18,32 @@ def measure(task: Task, targets: Array, scores: Array, decision: Decision) -> di
 
     `targets` and `scores` as in competition/metrics.py. images: how many; scores: metric -> value, the task's first.
     Of one class an image: confusion (rows: true class, columns: predicted), per_class (class -> precision, recall, f1,
-    support) and the averages macro and weighted of the same four. Of several labels: threshold and always, of the
-    decision rule, per_class and averages, and what `count_labels` returns. Of a regression: per_value (name -> rmse,
-    mae, r2, support). A ratio whose denominator is 0 counts as 0, and a class without images is in no average over
+    support) and the averages macro and weighted of the same four. Of grades also per_grade, and the rule by which they
+    are decided. Of several labels: threshold and always, of the decision rule, per_class and averages, and what
+    `count_labels` returns; of several targets also per_target. Of a regression: per_value (name -> rmse, mae, r2,
+    support) and per_range. A ratio whose denominator is 0 counts as 0, and a class without images is in no average over
     classes.
     """
-    metrics = metrics_of(task.kind, task.metric.name, task.outputs)
+    metrics = task.metrics
     found: dict[str, Any] = {"images": len(targets), "scores": score(task, targets, scores, decision, metrics)}
     if task.kind == "regression":
-        return {**found, "per_value": measure_values(task, targets, scores)}
+        ranges = {name: measure_ranges(targets[:, n], scores[:, n]) for n, name in enumerate(task.classes)}
+        return {**found, "per_value": measure_values(task, targets, scores), "per_range": ranges}
     from sklearn.metrics import confusion_matrix
 
     decided = decision.decide(scores)
     found |= measure_classes(task, targets, decided)
-    if task.kind == "multilabel":
+    if task.heads:
+        found["per_target"] = measure_targets(task, targets, scores, decided)
+    if task.several:
         return {
             **found,
             "threshold": decision.threshold,
             "always": decision.always,
             **count_labels(task, targets, decided),
         }
+    if task.kind == "ordinal":
+        found |= {"per_grade": measure_grades(task, targets, scores, decided), "rule": asdict(decision)}
     return {**found, "confusion": confusion_matrix(targets, decided, labels=range(task.outputs)).tolist()}
 
 
@@ -74,6 +83,51 @@ def count_labels(task: Task, targets: Array, decided: Array) -> dict[str, Any]:
     return {"outcomes": outcomes, "exchanged": (missed.T.astype(int) @ false.astype(int)).tolist()}
 
 
+def measure_targets(task: Task, targets: Array, scores: Array, decided: Array) -> dict[str, dict[str, float]]:
+    """Return target -> classes, accuracy, macro recall, macro F1 and log loss."""
+    metrics = [find_metric(name) for name in ("accuracy", "macro_recall", "macro_f1", "log_loss")]
+    found = {}
+    for name, place in task.split_heads():
+        true, given = (each[:, place].argmax(axis=1) for each in (targets, decided))
+        values = {each.name: each.score(true, scores[:, place], given, None) for each in metrics}
+        found[name] = {"classes": place.stop - place.start, **values}
+    return found
+
+
+def measure_grades(task: Task, targets: Array, scores: Array, decided: Array) -> dict[str, dict[str, float]]:
+    """Return grade -> support, the mean of the predicted grades, the mean error (predicted less true), the mean
+    absolute error, and the share within one grade; of those that occur."""
+    found, apart, expected = {}, decided - targets, expect(scores)
+    for number, name in enumerate(task.classes):
+        own = targets == number
+        if own.any():
+            found[name] = {
+                "support": int(own.sum()),
+                "expected": float(expected[own].mean()),
+                "error": float(apart[own].mean()),
+                "absolute_error": float(np.abs(apart[own]).mean()),
+                "within_one": float((np.abs(apart[own]) <= 1).mean()),
+            }
+    return found
+
+
+def measure_ranges(targets: Array, values: Array) -> list[dict[str, float]]:
+    """Return for each fifth of the images, by their true value: low and high, its ends; support; the mean error
+    (predicted less true), which shows whether the network keeps to the mean; the mean absolute error."""
+    order = np.argsort(targets, kind="stable")
+    parts = [part for part in np.array_split(order, RANGES) if len(part)]
+    return [
+        {
+            "low": float(targets[part].min()),
+            "high": float(targets[part].max()),
+            "support": len(part),
+            "error": float((values[part] - targets[part]).mean()),
+            "absolute_error": float(np.abs(values[part] - targets[part]).mean()),
+        }
+        for part in parts
+    ]
+
+
 def name_scores(values: Any, support: int) -> dict[str, float]:
     named = zip(("precision", "recall", "f1"), values, strict=False)
     return {**{name: float(value) for name, value in named}, "support": int(support)}
@@ -81,7 +135,7 @@ def name_scores(values: Any, support: int) -> dict[str, float]:
 
 def measure_values(task: Task, targets: Array, scores: Array) -> dict[str, dict[str, float]]:
     """Return rmse, mae, r2 and support of each value of a regression."""
-    metrics = metrics_of(task.kind, "rmse", task.outputs)
+    metrics = [find_metric(name) for name in ("rmse", "mae", "r2")]
     return {
         name: {
             **{each.name: each.score(targets[:, [n]], scores[:, [n]], None, None) for each in metrics},
@@ -91,17 +145,29 @@ def measure_values(task: Task, targets: Array, scores: Array) -> dict[str, dict[
     }
 
 
-def find_mistakes(targets: Array, scores: Array, true: int | None = None, predicted: int | None = None) -> Array:
-    """Return the rows that are predicted wrongly, those first of which the prediction is surest; only images of class
-    `true`, or predicted as `predicted`, where these are given. For images of one class each."""
-    given = scores.argmax(axis=1)
-    wrong = given != targets
+def find_mistakes(
+    task: Task, targets: Array, scores: Array, decided: Array, true: int | None = None, predicted: int | None = None
+) -> Array:
+    """Return the rows that are predicted wrongly, those first of which the prediction is surest, of grades those that
+    are the most grades off; only images of class `true`, or predicted as `predicted`, where these are given. For
+    images of one class each."""
+    wrong = decided != targets
     if true is not None:
         wrong &= targets == true
     if predicted is not None:
-        wrong &= given == predicted
+        wrong &= decided == predicted
     rows = np.flatnonzero(wrong)
-    return np.asarray(rows[np.argsort(-scores[rows].max(axis=1), kind="stable")])
+    sure = scores[rows, decided[rows]]
+    off = np.abs(decided - targets)[rows] if task.kind == "ordinal" else np.zeros(len(rows))
+    return np.asarray(rows[np.lexsort((-sure, -off))])
+
+
+def find_largest_errors(targets: Array, scores: Array) -> Array:
+    """Return all rows of a regression, those first whose values are furthest off: by the largest error of an image's
+    values, each in deviations of its true values."""
+    deviation = targets.std(axis=0)
+    apart = np.abs(scores - targets) / np.where(deviation > 0, deviation, 1)
+    return np.asarray(np.argsort(-apart.max(axis=1), kind="stable"))
 
 
 def find_label_mistakes(

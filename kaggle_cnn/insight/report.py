@@ -87,7 +87,7 @@ def report(
         mistakes=sure,
         filters=data_address("png", png_of(sheets.filters(*kernel))) if kernel else "",
         few=FEW_CLASSES,
-        data={"classes": list(task.classes), "several": task.kind == "multilabel", "images": shown},
+        data={"classes": list(task.classes), "several": task.several, "images": shown},
     )
 
 
@@ -161,13 +161,13 @@ def thumbnails(
     sure first: [id, true, predicted, probability, address] each, the second and the third the numbers of classes or
     labels; and those of the surest mistakes by name. The probability is that of the class; of several labels that of
     the least sure decision."""
-    folder, targets = competition.folder, predictions.true
+    task, folder, targets = competition.task, competition.folder, predictions.true
     if targets.ndim == 2:
         wrong, right = find_label_mistakes(targets, scores, decided), np.flatnonzero((decided == targets).all(axis=1))
         sure = np.where(decided == 1, scores, 1 - scores).min(axis=1)
     else:
-        wrong, right = find_mistakes(targets, scores), np.flatnonzero(scores.argmax(axis=1) == targets)
-        sure, decided = scores.max(axis=1), scores.argmax(axis=1)
+        wrong, right = find_mistakes(task, targets, scores, decided), np.flatnonzero(decided == targets)
+        sure = scores[np.arange(len(decided)), decided]
     order = np.concatenate([wrong, right[np.argsort(sure[right], kind="stable")]])[: ROOM // 400]
 
     def addresses(rows: range) -> list[str]:
@@ -185,8 +185,8 @@ def thumbnails(
     of_mistakes = [
         {
             "name": name,
-            "true": name_all(competition, true),
-            "predicted": name_all(competition, said),
+            "true": name_all(task, true),
+            "predicted": name_all(task, said),
             "probability": share if targets.ndim == 1 else None,
             "thumbnail": address,
         }
@@ -195,8 +195,8 @@ def thumbnails(
     return shown, of_mistakes
 
 
-def name_all(competition: Competition, numbers: list[int]) -> str:
-    return ", ".join(competition.classes[number] for number in numbers) or "no label"
+def name_all(task: Task, numbers: list[int]) -> str:
+    return ", ".join(task.classes[number] for number in numbers) or "no label"
 
 
 def address_of(path: Path) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 
 from kaggle_cnn import augment
-from kaggle_cnn.competition.metrics import Array, metrics_of
+from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.batches import (
     Ahead,
@@ -33,13 +33,13 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_values, training_state
 from kaggle_cnn.learn.feed import feed
-from kaggle_cnn.learn.model import Network, build_network, make_loss, make_metrics, scale_targets
+from kaggle_cnn.learn.model import Network, build_network, encode_targets, make_loss, make_metrics
 from kaggle_cnn.learn.predict import predict_views
 from kaggle_cnn.learn.rehearsal import rehearse, require_memory, require_same_network
 from kaggle_cnn.learn.resident import augment_first
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.recipe import Recipe, explain_failures, give, takes
-from kaggle_cnn.runs.decision import fit_decision
+from kaggle_cnn.runs.decision import usual_decision
 from kaggle_cnn.runs.run import Run
 
 
@@ -93,7 +93,8 @@ def plan_fold(
 
 def is_same_for_all_folds(recipe: Recipe, dataset: Dataset) -> bool:
     """Whether a network holds nothing of the images that it is trained on but its weights."""
-    return dataset.task.kind != "regression" and not takes(recipe.model, "images")
+    scaled = dataset.task.kind == "regression" or (dataset.task.kind == "ordinal" and recipe.ordinal == "regression")
+    return not scaled and not takes(recipe.model, "images")
 
 
 def count_steps(recipe: Recipe, chosen: TrainingSet) -> int:
@@ -104,7 +105,7 @@ def compile_network(recipe: Recipe, task: Task, pixels: Array, device: Device, p
     """Return the network of `plan` compiled; with `keep`, with its variables as they are before any training."""
     steps = count_steps(recipe, plan.chosen)
     trained = prepare_model(recipe, plan, pixels, device)
-    trained.compile(build_optimizer(recipe, steps), make_loss(recipe, task), metrics=make_metrics(task))
+    trained.compile(build_optimizer(recipe, steps), make_loss(recipe, task), metrics=make_metrics(recipe, task))
     trained.optimizer.build(trained.trainable_variables)
     return Compiled(plan.network, trained, steps, copy_values(training_state(trained)) if keep else {})
 
@@ -127,15 +128,15 @@ def rehearse_fold(
     require_memory(recipe, plan.network, device)
     require_same_network(plan.network, build_network(recipe, channels, task, plan.sample, plan.chosen.targets))
     compiled = compile_network(recipe, task, pixels, device, plan, keep=True)
-    makers = prepare_batches(recipe, plan, scaled_set(task, plan.chosen), pixels, device)
+    makers = prepare_batches(recipe, plan, encoded_set(recipe, task, plan.chosen), pixels, device)
     given = centres(pixels, plan.chosen.rows[:2], recipe.size)
     rehearse(compiled.trained, plan.network, makers[0], given, path, source)
     return compiled
 
 
-def scaled_set(task: Task, chosen: TrainingSet) -> TrainingSet:
-    """Return a training set with the targets that the network is trained on."""
-    return TrainingSet(chosen.rows, scale_targets(task, chosen.targets), chosen.weights)
+def encoded_set(recipe: Recipe, task: Task, chosen: TrainingSet) -> TrainingSet:
+    """Return a training set with the targets that the network's raw outputs are trained on."""
+    return TrainingSet(chosen.rows, encode_targets(recipe, task, chosen.targets, chosen.targets), chosen.weights)
 
 
 def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled | None = None) -> Compiled:
@@ -148,9 +149,9 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
     recipe, dataset, progress = training.recipe, training.dataset, training.progress
     run, task, pixels = training.run, dataset.task, training.images.pixels
     run.fold_folder(fold).mkdir(exist_ok=True)
-    scaled = scaled_set(task, plan.chosen)
-    steps = steps_per_epoch(len(scaled.rows), recipe.batch)
-    makers = prepare_batches(recipe, plan, scaled, pixels, training.device)
+    encoded = encoded_set(recipe, task, plan.chosen)
+    steps = steps_per_epoch(len(encoded.rows), recipe.batch)
+    makers = prepare_batches(recipe, plan, encoded, pixels, training.device)
     for_others = len(run.folds) > 1 and is_same_for_all_folds(recipe, dataset)
     if compiled and compiled.network is plan.network:
         begin_again(compiled, recipe.seed)
@@ -159,11 +160,11 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
     else:
         compiled = compile_network(recipe, task, pixels, training.device, plan, for_others)
     trained, loss = compiled.trained, make_loss(recipe, task)
-    validate = partial(validate_fold, plan.network, loss, dataset, training.images, fold, recipe.size, plan.chosen)
+    validate = partial(validate_fold, plan, recipe, loss, dataset, training.images, fold)
     with Checkpoint(run, fold, plan.network, validate, task.metric, recipe.plateau, progress) as checkpoint:
         done = checkpoint.restore(trained)
         logging = [Scalars(run.fold_folder(fold) / "tensorboard", checkpoint)] if training.tensorboard else []
-        progress.fold(fold, len(scaled.rows), steps, recipe.epochs, done)
+        progress.fold(fold, len(encoded.rows), steps, recipe.epochs, done)
         if done < recipe.epochs:
             with Ahead(makers) as batch_at, batch_at.explain_errors():
                 trained.fit(
@@ -178,25 +179,19 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
     return compiled
 
 
-def validate_fold(
-    network: Network, loss: keras.Loss, dataset: Dataset, images: Images, fold: int, size: int, chosen: TrainingSet
-) -> Row:
+def validate_fold(plan: FoldPlan, recipe: Recipe, loss: keras.Loss, dataset: Dataset, images: Images, fold: int) -> Row:
     """Return the loss and the metrics of the images that are validated in `fold`, on the centre view; NaN where the
     network does not predict numbers."""
     task, rows = dataset.task, validation_rows(dataset, images, fold)
-    given = predict_views(network.predicting, images.pixels, rows, ("centre",), size)[:, 0]
-    soft = dataset.targets[rows]
-    primary = metrics_of(task.kind, task.metric.name, task.outputs)[:2]
-    if not np.isfinite(given).all():
+    raw = predict_views(plan.network.raw, images.pixels, rows, ("centre",), recipe.size)[:, 0]
+    primary = task.metrics[:2]
+    if not np.isfinite(raw).all():
         return {"val_loss": math.nan, **{f"val_{metric.name}": math.nan for metric in primary}}
-    targets, scores = task.targets_of(soft), task.activate(given)
-    decided = fit_decision(task, targets, scores).decide(scores)
-    named = {metric.name: metric for metric in primary}
-    measured = {f"val_{name}": metric.score(targets, scores, decided, None) for name, metric in named.items()}
-    if task.kind == "regression":
-        deviation = chosen.targets.std(axis=0)
-        soft, given = (each / np.where(deviation > 0, deviation, 1) for each in (soft, given))
-    return {"val_loss": float(loss(soft, given)), **measured}
+    soft = dataset.targets[rows]
+    targets, scores = task.targets_of(soft), task.activate(plan.network.finish(raw))
+    decided = usual_decision(task, targets, scores).decide(scores)
+    measured = {f"val_{metric.name}": metric.score(targets, scores, decided, None) for metric in primary}
+    return {"val_loss": float(loss(encode_targets(recipe, task, soft, plan.chosen.targets), raw)), **measured}
 
 
 def sample_images(recipe: Recipe, pixels: Array, rows: Array) -> Array | None:
@@ -258,8 +253,8 @@ def prepare_model(recipe: Recipe, plan: FoldPlan, pixels: Array, device: Device)
     pipeline = make_pipeline(recipe, plan.sample)
     if isinstance(pipeline, keras.layers.Layer):
         with explain_failures("the recipe's augmentation does not fit the network"):
-            return augment_first(plan.network.logits, pipeline, pixels, is_resident(pixels, device))
-    return plan.network.logits
+            return augment_first(plan.network.raw, pipeline, pixels, is_resident(pixels, device))
+    return plan.network.raw
 
 
 def is_resident(pixels: Array, device: Device) -> bool:

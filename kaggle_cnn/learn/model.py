@@ -1,5 +1,6 @@
 """Recipe + task -> network. Here alone the head, the loss and the Keras metrics of each kind of task are added."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +13,74 @@ from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.recipe import Recipe, explain_failures, give
 
-HEADS = {"multiclass": "softmax", "ordinal": "softmax", "multilabel": "sigmoid"}
+SPREAD = 0.7  # grades: how far grades are taken to be from a predicted value, see GradesOfValue
+LEAST = 1e-4  # a grade's least probability, see GradesOfThresholds
 
 
 @dataclass(frozen=True)
 class Network:
     """One network, three models that share its layers and weights.
 
-    logits: uint8 images -> float32 logits (N, outputs), what is trained; of a regression standardised values.
-    whole: images -> probabilities, or values in their units: what model.keras keeps. predicting: images -> what
-    predictions keep: the logits, or the values in their units.
+    raw: uint8 images -> what is trained, float32 (N, raw outputs): logits; of a regression standardised values; of
+    grades what the setting `ordinal` says. whole: images -> probabilities, or values in their units: what model.keras
+    keeps. predicting: images -> what predictions keep: logits (N, outputs), or the values in their units. `tail` is
+    the layer from the first to the last, None where they are the same.
     """
 
-    logits: Model
+    raw: Model
     whole: Model
     predicting: Model
+    tail: layers.Layer | None
+
+    def finish(self, raw: Array) -> Array:
+        """Return what predictions keep, for raw outputs."""
+        return np.asarray(keras.ops.convert_to_numpy(self.tail(raw)), np.float32) if self.tail else raw
+
+
+@keras.saving.register_keras_serializable("kcnn")
+class SoftmaxOfEach(layers.Layer):
+    """Logits of several targets, (N, outputs), to probabilities: a softmax over the `sizes` classes of each."""
+
+    def __init__(self, sizes: Sequence[int], **settings: Any):
+        super().__init__(**settings)
+        self.sizes = list(sizes)
+
+    def call(self, logits: Any) -> Any:
+        parts = keras.ops.split(logits, np.cumsum(self.sizes)[:-1].tolist(), axis=-1)
+        return keras.ops.concatenate([keras.ops.softmax(part) for part in parts], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "sizes": self.sizes}
+
+
+@keras.saving.register_keras_serializable("kcnn")
+class GradesOfValue(layers.Layer):
+    """A standardised value (N, 1) to logits of `grades`: of a normal distribution around the value in grades, of
+    deviation SPREAD. The mean of such logits, over views or folds, is that of the mean value."""
+
+    def __init__(self, grades: int, mean: float, deviation: float, **settings: Any):
+        super().__init__(**settings)
+        self.grades, self.mean, self.deviation = grades, mean, deviation
+
+    def call(self, value: Any) -> Any:
+        apart = value * self.deviation + self.mean - keras.ops.arange(self.grades, dtype="float32")
+        return -keras.ops.square(apart) / (2 * SPREAD**2)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"grades": self.grades, "mean": self.mean, "deviation": self.deviation}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("kcnn")
+class GradesOfThresholds(layers.Layer):
+    """Cumulative logits (N, grades - 1), each of "the grade is above k", to logits of the grades (Cheng et al. 2008,
+    arXiv:0704.1028). Where they do not fall from one threshold to the next, a grade keeps the LEAST probability."""
+
+    def call(self, logits: Any) -> Any:
+        above = keras.ops.sigmoid(logits)
+        edge = keras.ops.ones_like(above[:, :1])
+        chances = keras.ops.concatenate([edge, above], axis=1) - keras.ops.concatenate([above, 0 * edge], axis=1)
+        return keras.ops.log(keras.ops.maximum(chances, LEAST))
 
 
 def start_afresh(seed: int) -> None:
@@ -43,21 +97,49 @@ def build_network(
 ) -> Network:
     """Build the recipe's network for images of `channels`, seeded.
 
-    `sample` are training images for a recipe that asks for them; `targets` float32 (n, values) those of a regression's
-    training images, whose mean and deviation scale the output.
+    `sample` are training images for a recipe that asks for them; `targets` float32 (n, outputs) those of the training
+    images: of values the mean and deviation scale the output.
     Raises KcnnError where it fails, does not map the images' shape to the task's outputs, or ends in an activation.
     """
     start_afresh(recipe.seed)
-    network = call_recipe(recipe, (recipe.size, recipe.size, channels), task.outputs, sample)
-    logits = layers.Activation("linear", dtype="float32")(network.output)  # also under mixed precision
+    outputs = count_raw(recipe, task)
+    network = call_recipe(recipe, (recipe.size, recipe.size, channels), outputs, sample)
+    raw = layers.Activation("linear", dtype="float32")(network.output)  # also under mixed precision
+    tail = make_tail(recipe, task, targets)
+    trained = Model(network.input, raw)
+    predicting = Model(network.input, tail(raw)) if tail else trained
+    head = make_head(task)
+    whole = Model(network.input, head(predicting.output)) if head else predicting
+    return Network(trained, whole, predicting, tail)
+
+
+def count_raw(recipe: Recipe, task: Task) -> int:
+    """Return how many outputs the recipe's network has."""
+    if task.kind != "ordinal":
+        return task.outputs
+    return {"classification": task.outputs, "cumulative": task.outputs - 1, "regression": 1}[recipe.ordinal]
+
+
+def make_tail(recipe: Recipe, task: Task, targets: Array | None) -> layers.Layer | None:
+    """Return the layer from what is trained to what predictions keep, or None."""
+    if task.kind == "ordinal" and recipe.ordinal == "regression":
+        mean, deviation = scale_of(None if targets is None else expected_grades(targets), 1)
+        return GradesOfValue(task.outputs, mean[0], deviation[0], dtype="float32")
+    if task.kind == "ordinal" and recipe.ordinal == "cumulative":
+        return GradesOfThresholds(dtype="float32")
     if task.kind == "regression":
         mean, deviation = scale_of(targets, task.outputs)
-        values = layers.Rescaling(deviation, offset=mean, dtype="float32")(logits)
-        whole = Model(network.input, values)
-        return Network(Model(network.input, logits), whole, whole)
-    whole = Model(network.input, layers.Activation(HEADS[task.kind], dtype="float32")(logits))
-    trained = Model(network.input, logits)
-    return Network(trained, whole, trained)
+        return layers.Rescaling(deviation, offset=mean, dtype="float32")
+    return None
+
+
+def make_head(task: Task) -> layers.Layer | None:
+    """Return the last layer, from logits to probabilities; None for a regression."""
+    if task.kind == "regression":
+        return None
+    if task.heads:
+        return SoftmaxOfEach([count for _, count in task.heads], dtype="float32")
+    return layers.Activation("sigmoid" if task.kind == "multilabel" else "softmax", dtype="float32")
 
 
 def call_recipe(recipe: Recipe, shape: tuple[int, int, int], outputs: int, sample: Array | None) -> Model:
@@ -104,28 +186,76 @@ def scale_of(targets: Array | None, outputs: int) -> tuple[Any, Any]:
     return targets.mean(axis=0, dtype=np.float64).tolist(), np.where(deviation > 0, deviation, 1).tolist()
 
 
-def scale_targets(task: Task, targets: Array) -> Array:
-    """Return the targets that the network is trained on: those of a regression standardised."""
-    if task.kind != "regression":
+def expected_grades(targets: Array) -> Array:
+    """Return the grade of each image, float32 (n, 1), of marks (n, grades), which may be soft."""
+    return np.asarray(targets @ np.arange(targets.shape[1], dtype=np.float32))[:, None]
+
+
+def encode_targets(recipe: Recipe, task: Task, targets: Array, trained: Array) -> Array:
+    """Return targets float32 (n, outputs) as the network's raw outputs are trained on them, float32 (n, raw outputs).
+
+    Those of a regression standardised by the mean and deviation of the training images' targets `trained`; grades as a
+    standardised value, or as marks of "the grade is above k".
+    """
+    if task.kind == "ordinal" and recipe.ordinal == "cumulative":
+        return np.asarray(targets[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:], np.float32)
+    if task.kind == "ordinal" and recipe.ordinal == "regression":
+        targets, trained = expected_grades(targets), expected_grades(trained)
+    elif task.kind != "regression":
         return targets
-    mean, deviation = (np.array(each, np.float32) for each in scale_of(targets, task.outputs))
+    mean, deviation = (np.array(each, np.float32) for each in scale_of(trained, targets.shape[1]))
     return np.asarray((targets - mean) / deviation, np.float32)
 
 
 def make_loss(recipe: Recipe, task: Task) -> keras.Loss:
-    """Return the loss of logits: cross-entropy, that of each label, or the mean squared error."""
-    if task.kind == "regression":
-        return keras.losses.MeanSquaredError()
-    kind = keras.losses.BinaryCrossentropy if task.kind == "multilabel" else keras.losses.CategoricalCrossentropy
-    return kind(from_logits=True, label_smoothing=recipe.label_smoothing)
+    """Return the loss of the raw outputs. Raises KcnnError where the recipe's does not fit the kind of task."""
+    of_values = task.kind == "regression" or (task.kind == "ordinal" and recipe.ordinal == "regression")
+    of_labels = task.kind == "multilabel" or (task.kind == "ordinal" and recipe.ordinal == "cumulative")
+    usual = "mean_squared_error" if of_values else "cross_entropy"
+    losses = VALUE_LOSSES if of_values else CLASS_LOSSES
+    name = usual if recipe.loss == "auto" else recipe.loss
+    if name not in losses:
+        raise KcnnError(
+            f"loss should be auto or one of {', '.join(losses)} for this task, got '{name}'",
+            f"its kind is {task.kind}: --set loss=auto is the usual one",
+        )
+    if of_values:
+        return VALUE_LOSSES[name]()
+    make: Any = LABEL_LOSSES[name] if of_labels else CLASS_LOSSES[name]
+    loss = make(from_logits=True, label_smoothing=recipe.label_smoothing)
+    return LossOfEach(loss, [count for _, count in task.heads]) if task.heads else loss
 
 
-def make_metrics(task: Task) -> list[keras.Metric]:
+VALUE_LOSSES = {
+    "mean_squared_error": keras.losses.MeanSquaredError,
+    "mean_absolute_error": keras.losses.MeanAbsoluteError,
+    "huber": keras.losses.Huber,
+}
+CLASS_LOSSES = {
+    "cross_entropy": keras.losses.CategoricalCrossentropy,
+    "focal": keras.losses.CategoricalFocalCrossentropy,
+}
+LABEL_LOSSES = {"cross_entropy": keras.losses.BinaryCrossentropy, "focal": keras.losses.BinaryFocalCrossentropy}
+
+
+class LossOfEach(keras.Loss):
+    """The mean of a loss over several targets, whose classes are `sizes` columns each."""
+
+    def __init__(self, loss: keras.Loss, sizes: Sequence[int]):
+        super().__init__(name="loss_of_each")
+        self.loss, self.edges = loss, np.cumsum(sizes)[:-1].tolist()
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        pairs = zip(*(keras.ops.split(each, self.edges, axis=-1) for each in (y_true, y_pred)), strict=True)
+        return sum(self.loss.call(*pair) for pair in pairs) / (len(self.edges) + 1)
+
+
+def make_metrics(recipe: Recipe, task: Task) -> list[keras.Metric]:
     """Return what is shown of the training itself beside the loss: the accuracy, or the mean absolute error in
     deviations. Of several labels nothing: where images have few of many, predicting none has an accuracy above 0.9."""
-    if task.kind == "regression":
+    if task.kind == "regression" or (task.kind == "ordinal" and recipe.ordinal == "regression"):
         return [keras.metrics.MeanAbsoluteError(name="absolute_error")]
-    if task.kind == "multilabel":
+    if task.several or (task.kind == "ordinal" and recipe.ordinal == "cumulative"):
         return []
     return [keras.metrics.CategoricalAccuracy(name="accuracy")]
 

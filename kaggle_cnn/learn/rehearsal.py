@@ -36,10 +36,10 @@ def require_memory(recipe: Recipe, network: Network, device: Device) -> None:
     That is: each weight twice in float32 (itself and its gradient), and what each layer with weights gives, which its
     gradient needs, in the precision of the layers.
     """
-    made = [layer.output for layer in network.logits.layers if layer.weights and not isinstance(layer, keras.Model)]
+    made = [layer.output for layer in network.raw.layers if layer.weights and not isinstance(layer, keras.Model)]
     kept = sum(int(np.prod([side or 1 for side in each.shape[1:]])) for each in made if hasattr(each, "shape"))
     bytes_each = 4 if keras.config.dtype_policy().compute_dtype == "float32" else 2
-    needed = 8 * network.logits.count_params() + bytes_each * recipe.batch * kept
+    needed = 8 * network.raw.count_params() + bytes_each * recipe.batch * kept
     free = device.memory or free_memory()
     if needed > free:
         raise KcnnError(
@@ -109,7 +109,7 @@ def require_savable(whole: keras.Model, given: Array, path: Path, source: str) -
 def require_same_network(one: Network, other: Network) -> None:
     """Raise KcnnError where a recipe builds another network each time: it could not be resumed, or trained for other
     folds."""
-    shapes = [[(each.path, tuple(each.shape)) for each in network.logits.variables] for network in (one, other)]
+    shapes = [[(each.path, tuple(each.shape)) for each in network.raw.variables] for network in (one, other)]
     if shapes[0] != shapes[1]:
         raise KcnnError(
             "the recipe's model is another one each time it is built",

@@ -42,6 +42,6 @@ def draw(workspace: Workspace, competition: Competition, names: list[str], entri
     """Draw the first of `entries`, as `find` gives them."""
     shown = [{**each, "pixels": sheets.pixels_of(competition.folder / each["id"])} for each in entries[:MOST]]
     title = f"{names[0]} and {names[1]}: {len(shown)} of {len(entries):,} images that just one has "
-    title += "better labels of; percent are the F1 of its labels" if competition.kind == "multilabel" else "right"
+    title += "better labels of; percent are the F1 of its labels" if competition.task.several else "right"
     path = picture_path(workspace, competition, None, f"compare-{'-'.join(names)}")
     return Picture(sheets.disagreements(shown, names, title), path)

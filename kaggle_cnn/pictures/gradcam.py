@@ -29,8 +29,9 @@ def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage, la
     [scores] = task.activate(run_batch(logits, given))
     marks = None if image.row is None else dataset.targets[image.row]
     decision = Decision.read(run.folder / "decision.json")
-    several = task.kind == "multilabel"
-    predicted = np.flatnonzero(decision.decide(scores[None])[0]).tolist() if several else [int(scores.argmax())]
+    several = task.several
+    decided = decision.decide(scores[None])[0]
+    predicted = np.flatnonzero(decided).tolist() if several or task.kind == "regression" else [int(decided)]
     shown = "{:.4g}" if task.kind == "regression" else "{:.0%}"
     looks = []
     for number, (what, colour) in choose_outputs(task, scores, marks, predicted).items():
@@ -52,7 +53,7 @@ def choose_outputs(task: Task, scores: Array, marks: Array | None, predicted: li
     if task.kind == "regression":
         return dict.fromkeys(range(task.outputs), ("value", BLUE))
     order = (-scores).argsort(kind="stable").tolist()
-    several = task.kind == "multilabel"
+    several = task.several
     wanted: Wanted = {}
     for number in sorted(predicted, key=order.index):
         right = marks is not None and marks[number]

@@ -7,13 +7,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 
 from kaggle_cnn.competition.competition import IMAGE_SUFFIXES, Competition
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight.sheets import pixels_of
 from kaggle_cnn.runs.run import Run
 from kaggle_cnn.workspace import Workspace
@@ -56,17 +54,11 @@ def entry_of(competition: Competition, image: str) -> dict[str, Any]:
     return {"name": short_id(competition, image), "pixels": pixels_of(competition.folder / image)}
 
 
-def require_classes(competition: Competition, what: str) -> None:
-    """Raise KcnnError where images have numbers in place of classes or labels."""
-    if competition.kind == "regression":
-        raise KcnnError(f"{what} need classes, and this task is a regression", "kcnn evaluate has its scores")
-
-
 def join_labels(competition: Competition, marks: Array) -> str:
     """Return the names of the labels that are marked with 1 as one text."""
-    return ", ".join(name_labels(competition, marks)) or "no label"
+    return competition.task.describe(marks) or "no label"
 
 
-def name_labels(competition: Competition, marks: Array) -> list[str]:
-    """Return the names of the labels that are marked with 1 in `marks`, (classes,)."""
-    return [competition.classes[place] for place in np.flatnonzero(marks)]
+def write_values(values: Array) -> str:
+    """Return the values of one image as text, with four digits."""
+    return ", ".join(f"{value:.4g}" for value in values)

@@ -1,18 +1,16 @@
 """Two runs on the same images: how far their scores differ, and whether that is more than noise."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from kaggle_cnn.competition.metrics import Array, Metric, metrics_of, right_each, samples_f_each
+from kaggle_cnn.competition.metrics import Array, right_each, samples_f_each
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.runs.bootstrap import bootstrap, interval
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, require_same_folds
 from kaggle_cnn.runs.scores import decision_of
-
-DRAWS, FEW_DRAWS, LEVEL = 2000, 400, 0.95
 
 
 def shared_predictions(runs: list[Run], task: Task) -> tuple[Array, Array, list[Array], list[Array]]:
@@ -44,16 +42,15 @@ def compare(task: Task, targets: Array, scores: list[Array], decisions: list[Arr
     beyond_noise then needs p below 0.05 too where the metric is accuracy.
     """
     found: dict[str, Any] = {"images": len(targets), "kind": task.kind, "metric": task.metric.name, "scores": {}}
-    metrics = metrics_of(task.kind, task.metric.name, task.outputs)[:3]
+    metrics = task.metrics[:3]
     for metric in metrics:
         whole = [metric.score(targets, scores[n], decisions[n], None) for n in (0, 1)]
-        drawn = bootstrap(metric, task, targets, scores, decisions, np.random.default_rng(seed))
-        edges = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        edges = interval(bootstrap(metric, task, targets, scores, decisions, np.random.default_rng(seed)))
         found["scores"][metric.name] = {
             "one": whole[0],
             "other": whole[1],
             "difference": whole[1] - whole[0],
-            "interval": [float(edge) for edge in edges],
+            "interval": list(edges),
         }
     primary = found["scores"][task.metric.name]
     merits = [task.metric.merit(primary[name]) for name in ("one", "other")]
@@ -82,54 +79,6 @@ def rate_each(targets: Array, decisions: Array) -> Array:
     if targets.ndim == 1:
         return right_each(targets, None, decisions)
     return samples_f_each(targets, None, decisions, beta=1)
-
-
-def bootstrap(
-    metric: Metric, task: Task, targets: Array, scores: list[Array], decisions: list[Array], draw: np.random.Generator
-) -> Array:
-    """Return the difference of the metric in each of many draws of the images with replacement, the same images for
-    both; for a metric that is not a mean over images, fewer draws."""
-    if metric.each is not None:
-        values = [metric.each(targets, scores[n], decisions[n]) for n in (0, 1)]
-        parts = [
-            metric.finish(weights @ values[1] / len(targets)) - metric.finish(weights @ values[0] / len(targets))
-            for weights in resample(len(targets), DRAWS, draw)
-        ]
-        return np.concatenate(parts)
-    if metric.name == "macro_f1" and targets.ndim == 1:
-        sums = [indicators(targets, each, task.outputs) for each in decisions]
-        draws = resample(len(targets), DRAWS, draw)
-        parts = [macro_f1(weights @ sums[1]) - macro_f1(weights @ sums[0]) for weights in draws]
-        return np.concatenate(parts)
-    found = []
-    for weights in resample(len(targets), FEW_DRAWS, draw):
-        for row in weights:
-            one, other = (metric.score(targets, scores[n], decisions[n], row) for n in (0, 1))
-            found.append(other - one)
-    return np.array(found)
-
-
-def resample(images: int, draws: int, draw: np.random.Generator) -> Iterator[Array]:
-    """Yield how often each image is drawn, float32 (some draws, images), until there are `draws`."""
-    block = max(1, min(draws, 2**22 // images))
-    for start in range(0, draws, block):
-        count = min(block, draws - start)
-        chosen = draw.integers(images, size=(count, images)) + images * np.arange(count)[:, None]
-        yield np.bincount(chosen.ravel(), minlength=count * images).reshape(count, images).astype(np.float32)
-
-
-def indicators(targets: Array, decisions: Array, classes: int) -> Array:
-    """Return float32 (N, 3 * classes): whether an image is a hit of each class, is predicted as it, has it."""
-    true, given = np.eye(classes, dtype=np.float32)[targets], np.eye(classes, dtype=np.float32)[decisions]
-    return np.concatenate([true * given, given, true], axis=1)
-
-
-def macro_f1(sums: Array) -> Array:
-    """Return macro F1, over the classes that occur, of each row of summed indicators."""
-    hits, given, true = np.split(sums.astype(np.float64), 3, axis=1)
-    f1 = 2 * hits / np.maximum(given + true, 1e-12)
-    occurs = given + true > 0
-    return np.asarray((f1 * occurs).sum(axis=1) / occurs.sum(axis=1))
 
 
 def disagreements(targets: Array, scores: list[Array], decisions: list[Array]) -> Array:

@@ -21,7 +21,7 @@ Side = Annotated[int, Field(ge=1, le=2**16)]
 class Task(TypedDict):
     """What it learned to predict."""
 
-    kind: Literal["multiclass", "multilabel", "ordinal", "regression"]
+    kind: Literal["multiclass", "multilabel", "multioutput", "ordinal", "regression"]
     classes: list[str]
     metric: str
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from kaggle_cnn.competition.metrics import Array, Metric, metrics_of
+from kaggle_cnn.competition.metrics import Array, Metric
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
@@ -58,7 +58,7 @@ def score_run(run: Run, task: Task) -> dict[str, Scores]:
     except KcnnError:  # named where it is needed; a list of runs goes on without it
         return {}
     found = {}
-    metrics = metrics_of(task.kind, task.metric.name, task.outputs)
+    metrics = task.metrics
     for policy in predictions.policies:
         decision = decision_of(run, task, predictions, policy)
         found[policy] = score(task, predictions.true, predictions.scores(task, policy), decision, metrics)

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.recognise import guess
 from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.data.dataset import load_dataset
+from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Silent
 from kaggle_cnn.workspace import Workspace
 
@@ -69,8 +71,8 @@ def make_marks(folder):
     (folder / "train.csv").write_text(f"id,cat,dog,owl\n{rows}")
 
 
-def test_joined_labels_are_found_again(folder, tmp_path):
-    """As bengaliai-cv19: several columns of more than 0 and 1 make one class together."""
+def test_the_classes_of_several_targets_are_found_again(folder, tmp_path):
+    """As bengaliai-cv19: several columns of more than 0 and 1 are a target each."""
     save_greys(folder, *(f"train/Train_{n}.png" for n in range(12)), "test/Test_0.png")
     rows = "".join(f"Train_{n},{n % 3},{n % 2}\n" for n in range(12))
     (folder / "train.csv").write_text(f"image_id,root,vowel\n{rows}")
@@ -78,12 +80,16 @@ def test_joined_labels_are_found_again(folder, tmp_path):
     Competition(
         folder, "x", "local", "x", "table", (), train="train", test="test", labels="train.csv", label_id="image_id",
         label_columns=("root", "vowel"), sample="sample_submission.csv", id_column="row_id",
-        prediction_columns=("target",), submission_format="long", class_columns=("root", "vowel"),
+        prediction_columns=("target",), submission_format="long", class_columns=("root", "vowel"), kind="multioutput",
     ).write()  # fmt: skip
     workspace = Workspace(tmp_path)
     found = open_competition(workspace, "x")
-    assert found.classes == ("0|0", "0|1", "1|0", "1|1", "2|0", "2|1")
-    assert load_dataset(workspace, found, Silent()).targets.sum(axis=0).tolist() == [2] * 6
+    assert found.classes == ("root=0", "root=1", "root=2", "vowel=0", "vowel=1")
+    assert found.task.heads == (("root", 3), ("vowel", 2))
+    assert load_dataset(workspace, found, Silent()).targets.sum(axis=0).tolist() == [4, 4, 4, 6, 6]
+    replace(found, kind="multiclass", classes=(), metric="").write()
+    with pytest.raises(KcnnError, match='several columns of classes need kind = "multioutput", got "multiclass"'):
+        open_competition(workspace, "x")
 
 
 @pytest.mark.parametrize("make", [make_folders, make_names, make_table, make_marks])

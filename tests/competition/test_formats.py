@@ -5,6 +5,7 @@ rows of Kaggle's own; `...` columns are spelled out or left out. Sources: the co
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,8 +22,18 @@ NUMBER = r"0\.\d+(e-\d+)?"
 RULES = {
     "multiclass": Decision("argmax"),
     "multilabel": Decision("threshold", 0.3),
+    "multioutput": Decision("argmax", heads=[2, 2, 2]),
     "regression": Decision("value"),
 }
+
+
+BENGALI = {"consonant_diacritic=0": 0, "consonant_diacritic=1": 0, "grapheme_root=15": 1, "grapheme_root=22": 1,
+           "vowel_diacritic=3": 2, "vowel_diacritic=9": 2}  # fmt: skip
+SHAPES = {"colour=blue": 0, "colour=red": 0, "shape=round": 1, "shape=square": 1}
+
+
+def targets(classes):
+    return {"kind": "multioutput", "label_columns": tuple(dict.fromkeys(name.partition("=")[0] for name in classes))}
 
 
 def digits(count):
@@ -103,8 +114,11 @@ ASKED = [
     ("rsna-hemorrhage", "ID,Label\n" + "".join(f"ID_{image}_{part},0.5\n" for image in ("28fbab7eb", "877923b8b")
      for part in HEMORRHAGE), HEMORRHAGE, SEPARATE, "long", NUMBER),
     ("bengaliai", "row_id,target\n" + "".join(f"Test_{image}_{part},0\n" for image in (0, 1) for part in
-     ("consonant_diacritic", "grapheme_root", "vowel_diacritic")), ["0|15|9", "1|22|3", "4|15|2"],
-     {"label_columns": ("consonant_diacritic", "grapheme_root", "vowel_diacritic")}, "long", "[014]"),
+     ("consonant_diacritic", "grapheme_root", "vowel_diacritic")), list(BENGALI), targets(BENGALI), "long", "[01]"),
+    ("several targets, a column each", "id,colour,shape\n1,red,round\n2,red,round\n", list(SHAPES), targets(SHAPES),
+     "target_columns", "red|blue|round|square"),
+    ("csiro-biomass", "sample_id,target\n" + "".join(f"ID10011879{image}__{part},0.0\n" for image in (75, 81) for part in
+     ("Dry_Clover_g", "Dry_Dead_g", "GDM_g")), ["Dry_Clover_g", "Dry_Dead_g", "GDM_g"], NUMBERS, "long", r"-?\d+\.\d+"),
     ("cervical-spine", "row_id,fractured\n" + "".join(f"1.2.826.0.1.3680043.{image}_{part},0.5\n" for image in (6200, 27016)
      for part in ("C1", "C2", "patient_overall")), ["C1", "C2", "patient_overall"], SEPARATE, "long", NUMBER),
     # F. the most probable few
@@ -146,7 +160,7 @@ def test_the_format_of_a_sample_is_recognised_and_written(tmp_path, slug, text, 
     sample = read_table(tmp_path / "sample_submission.csv")
     kind, words = facts.get("kind", "multiclass"), facts.get("metric_words", "")
     label_values = facts.get("label_values", [])
-    asked = guess_format(sample, classes, label_values, kind, words, nowhere)
+    asked = guess_format(sample, classes, label_values, kind, words, nowhere, facts.get("label_columns", ()))
     assert asked["submission_format"] == form
     if form == "class_id" and not label_values and not are_numbered(classes):
         label_values = digits(len(classes))
@@ -162,7 +176,8 @@ def test_the_format_of_a_sample_is_recognised_and_written(tmp_path, slug, text, 
     scores = (draw / draw.sum(axis=1, keepdims=True)).astype(np.float32)
     if kind == "regression":
         scores = np.random.default_rng(1).normal(0, 99, draw.shape).astype(np.float32)
-    decisions = RULES[kind].decide(scores)
+    rule = replace(RULES[kind], heads=[count for _, count in competition.heads])
+    decisions = rule.decide(scores)
     made = submission.make(competition, ids, scores, decisions)
     write_table(tmp_path / "made.csv", made)
     written = read_table(tmp_path / "made.csv")

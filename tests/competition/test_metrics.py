@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from kaggle_cnn.competition.metrics import DEFAULTS, METRICS, find_metric, metrics_of, recognise_metric
+from kaggle_cnn.competition.metrics import DEFAULTS, METRICS, find_metric, recognise_metric
 from kaggle_cnn.competition.task import KINDS, Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight.evaluation import confused_pairs
@@ -54,6 +54,7 @@ def expected(name, kind):
     by = {
         "accuracy": lambda: sk.accuracy_score(targets, decided),
         "balanced_accuracy": lambda: sk.balanced_accuracy_score(targets, decided),
+        "macro_recall": lambda: sk.recall_score(targets, decided, average="macro"),
         "macro_f1": lambda: sk.f1_score(targets, decided, average="macro"),
         "micro_f1": lambda: sk.f1_score(targets, decided, average="micro"),
         "weighted_f1": lambda: sk.f1_score(targets, decided, average="weighted"),
@@ -244,15 +245,55 @@ def test_metrics_have_names_and_titles(name, title):
 
 def test_the_metrics_of_a_task_begin_with_its_own():
     for kind in KINDS:
-        assert kind in find_metric(DEFAULTS[kind]).kinds
+        assert kind in find_metric(DEFAULTS[kind], [2] if kind == "multioutput" else []).kinds
         for outputs in (2, 5, 6):
-            names = [metric.name for metric in metrics_of(kind, DEFAULTS[kind], outputs)]
+            heads = [1, outputs - 1] if kind == "multioutput" else []
+            names = metrics_of(kind, DEFAULTS[kind], outputs)
             assert names[0] == DEFAULTS[kind]
             assert len(names) == len(set(names)) >= 3
-            assert all(kind in find_metric(name).kinds for name in names)
-    assert [metric.name for metric in metrics_of("multiclass", "map_at_5", 2)][:2] == ["map_at_5", "accuracy"]
-    assert "auc" in [metric.name for metric in metrics_of("multiclass", "accuracy", 2)]
-    assert "top_5_accuracy" not in [metric.name for metric in metrics_of("multiclass", "accuracy", 5)]
+            assert all(kind in find_metric(name, heads).kinds for name in names)
+    assert metrics_of("multiclass", "map_at_5", 2)[:2] == ["map_at_5", "accuracy"]
+    assert "auc" in metrics_of("multiclass", "accuracy", 2)
+    assert "top_5_accuracy" not in metrics_of("multiclass", "accuracy", 5)
+
+
+def metrics_of(kind, primary, outputs):
+    heads = (("one", 1), ("rest", outputs - 1)) if kind == "multioutput" else ()
+    metric = find_metric(primary, [count for _, count in heads])
+    return [each.name for each in Task(kind, tuple(map(str, range(outputs))), metric, heads).metrics]
+
+
+def test_several_targets_have_a_metric_each_and_weights():
+    """bengaliai-cv19: the weighted mean of the targets' macro recalls, as its evaluation page has it."""
+    draw = np.random.default_rng(0)
+    true, given = draw.integers(0, 4, (200, 3)), draw.integers(0, 4, (200, 3))
+    given[:150, 0], given[:60, 1] = true[:150, 0], true[:60, 1]
+    chances = draw.dirichlet(np.ones(4), (200, 3)).reshape(200, 12)
+    marks = [np.concatenate(list(np.eye(4, dtype=np.uint8)[each].transpose(1, 0, 2)), axis=1) for each in (true, given)]
+    recalls = [sk.recall_score(true[:, n], given[:, n], average="macro") for n in range(3)]
+    for name, weights in (("macro_recall", [1, 1, 1]), ("2*macro_recall macro_recall macro_recall", [2, 1, 1])):
+        metric = find_metric(name, [4, 4, 4])
+        assert metric.score(marks[0], chances, marks[1], None) == pytest.approx(np.average(recalls, weights=weights))
+    mixed = find_metric("accuracy 3*macro_recall quadratic_weighted_kappa", [4, 4, 4])
+    expected = [sk.accuracy_score(true[:, 0], given[:, 0]), recalls[1],
+                sk.cohen_kappa_score(true[:, 2], given[:, 2], weights="quadratic")]  # fmt: skip
+    assert mixed.score(marks[0], None, marks[1], None) == pytest.approx(np.average(expected, weights=[1, 3, 1]))
+    losses = [sk.log_loss(true[:, n], chances[:, 4 * n : 4 * n + 4], labels=range(4)) for n in range(3)]
+    assert find_metric("log_loss", [4, 4, 4]).score(marks[0], chances, None, None) == pytest.approx(np.mean(losses))
+    assert mixed.title == "weighted accuracy and macro recall and quadratic weighted kappa"
+    assert find_metric("2*macro_recall macro_recall").title == "weighted macro recall"
+
+
+@pytest.mark.parametrize(("name", "heads", "message"), [
+    ("macro_recall accuracy", [2, 2, 2], "expected one metric, or 3 of one direction, got 'macro_recall accuracy'"),
+    ("accuracy log_loss", [2, 2], "expected one metric, or 2 of one direction"),
+    ("x*accuracy accuracy", [2, 2], "expected a number before the .* got 'x'"),
+    ("rmse", [2, 2], "rmse does not fit a target with classes"),
+    ("2*nothing", [2, 2], "there is no metric 'nothing'"),
+])  # fmt: skip
+def test_a_metric_that_does_not_fit_the_targets_is_refused(name, heads, message):
+    with pytest.raises(KcnnError, match=message):
+        find_metric(name, heads)
 
 
 BOTH, SINGLE, SEVERAL, VALUES = (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import fbeta_score
+from sklearn.metrics import cohen_kappa_score, fbeta_score
 
 from kaggle_cnn.competition.competition import Competition, usual_metric
 from kaggle_cnn.competition.metrics import DEFAULTS, find_metric
@@ -16,7 +16,9 @@ DRAW = np.random.default_rng(0)
 
 
 def task(kind, outputs=4, metric=""):
-    return Task(kind, tuple("abcdefgh"[:outputs]), find_metric(metric or DEFAULTS[kind]))
+    heads = (("one", outputs // 2), ("other", outputs - outputs // 2)) if kind == "multioutput" else ()
+    found = find_metric(metric or DEFAULTS[kind], [count for _, count in heads])
+    return Task(kind, tuple("abcdefgh"[:outputs]), found, heads)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -30,6 +32,10 @@ def test_scores_and_logits_are_inverses(kind, shape):
     assert np.allclose(task(kind).activate(back), scores, atol=1e-6)
     if kind in ("multilabel", "regression"):
         assert np.allclose(back, logits, atol=1e-3)
+    elif kind == "multioutput":
+        for place in (slice(0, 2), slice(2, 4)):
+            assert np.allclose(np.diff(back[..., place]), np.diff(logits[..., place]), atol=1e-3)
+            assert np.allclose(scores[..., place].sum(axis=-1), 1)
     else:  # logits of one class an image have a constant of their own
         assert np.allclose(back - back.mean(axis=-1, keepdims=True), logits - logits.mean(axis=-1, keepdims=True),
                            atol=1e-3)  # fmt: skip
@@ -102,6 +108,39 @@ def test_the_rule_of_a_kind(kind, rule):
     assert fit_decision(task(kind), targets, DRAW.random((9, 4))).rule == rule
 
 
+def grades(images, shrink, seed=0):
+    """Targets 0 to 4, most of them 0, and scores whose expected grade is the true one shrunk to the mean and noisy."""
+    draw = np.random.default_rng(seed)
+    true = draw.choice(5, images, p=[0.5, 0.1, 0.25, 0.05, 0.1])
+    value = 1.15 + (true - 1.15) * shrink + draw.normal(0, 0.45, images)
+    return true, task("ordinal", 5).activate(-((value[:, None] - np.arange(5)) ** 2) / 0.98)
+
+
+def test_cut_points_are_fitted_where_they_gain_and_judged_by_images_that_they_were_not_fitted_on():
+    """A network keeps to the mean, so that the halves are the wrong cut points: fitted ones gain, and as much on images
+    that were never seen."""
+    true, scores = grades(2000, 0.6)
+    rule = fit_decision(task("ordinal", 5), true, scores)
+    assert rule.rule == "cuts"
+    assert rule.cuts == sorted(rule.cuts)
+    others, other_scores = grades(20000, 0.6, seed=1)
+    kappas = [cohen_kappa_score(others, each.decide(other_scores), weights="quadratic")
+              for each in (Decision("rounding"), rule)]  # fmt: skip
+    assert rule.gain.low > 0.02
+    assert rule.gain.low <= kappas[1] - kappas[0] <= rule.gain.high
+    fitted = cohen_kappa_score(true, rule.decide(scores), weights="quadratic")
+    rounded = cohen_kappa_score(true, Decision("rounding").decide(scores), weights="quadratic")
+    assert rule.gain.difference < fitted - rounded + 1e-3  # on the images that they were fitted on it is more
+
+
+def test_rounding_is_kept_where_cut_points_gain_no_more_than_noise():
+    true, scores = grades(300, 1.0)
+    rule = fit_decision(task("ordinal", 5), true, scores)
+    assert rule.rule == "rounding"
+    assert rule.gain.low < 0
+    assert fit_decision(task("ordinal", 5), true[:40], scores[:40]) == Decision("rounding")  # too few to fit on
+
+
 def test_decisions_by_hand(tmp_path):
     scores = np.array([[0.1, 0.5, 0.4], [0.4, 0.1, 0.5], [0.45, 0.1, 0.45], [0.5, 0.5, 0.0]], np.float32)
     assert Decision("argmax").decide(scores).tolist() == [1, 2, 0, 0]
@@ -111,6 +150,8 @@ def test_decisions_by_hand(tmp_path):
     assert Decision("threshold", 0.9).decide(scores).sum(axis=1).tolist() == [1, 1, 1, 1]  # the most probable, always
     assert Decision("threshold", 0.9).decide(scores).dtype == np.uint8
     assert Decision("value").decide(scores) is scores
+    assert Decision("cuts", cuts=[0.2, 1.3]).decide(scores).tolist() == [2, 1, 1, 1]  # 1.3, 1.1, 1.0 and 0.5
+    assert Decision("argmax", heads=[1, 2]).decide(scores).tolist() == [[1, 1, 0], [1, 0, 1], [1, 0, 1], [1, 1, 0]]
     Decision("threshold", 0.35).write(tmp_path / "decision.json")
     assert Decision.read(tmp_path / "decision.json") == Decision("threshold", 0.35)
     (tmp_path / "decision.json").write_text('{"rule": ')
@@ -131,6 +172,10 @@ def sound(tmp_path):
     )
 
 
+TARGETS = {"kind": "multioutput", "metric": "", "submission_format": "target_columns", "label_columns": ("a", "b"),
+           "classes": ("a=1", "a=2", "b=1", "b=2"), "prediction_columns": ()}  # fmt: skip
+
+
 def test_what_is_written_is_read(sound):
     for competition in (
         sound,
@@ -140,6 +185,7 @@ def test_what_is_written_is_read(sound):
                 prediction_columns=("value",), class_columns=("x",)),
         replace(sound, submission_format="probability_columns", prediction_columns=("B", "A"),
                 class_columns=("b", "a")),
+        replace(sound, **TARGETS, metric_words="mean").with_columns(),
     ):  # fmt: skip
         competition.write()
         assert Competition.read(sound.folder) == competition
@@ -148,13 +194,13 @@ def test_what_is_written_is_read(sound):
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"kind": "detection"}, "kind should be one of multiclass, multilabel, ordinal, regression, got 'detection'"),
+        ({"kind": "detection"}, "kind should be one of multiclass, multilabel, .*, got 'detection'"),
         ({"layout": "heap"}, "layout should be one of folders, table, pixels, names, arrays, got 'heap'"),
         ({"submission_format": "guess"}, "submission_format should be one of class_name, class_id, .*, got 'guess'"),
         ({"metric": "rmse"}, r"metric should be a metric for multiclass \(rmse is for regression\), got 'rmse'"),
         ({"metric": "samples_f2"}, r"a metric for multiclass \(samples_f2 is for multilabel\)"),
-        ({"kind": "regression", "metric": "mae"}, "submission_format should be value for a regression, and only there"),
-        ({"submission_format": "value"}, "submission_format should be value for a regression, and only there"),
+        ({"kind": "regression", "metric": "mae"}, "submission_format should be for kind regression one of long, value"),
+        ({"submission_format": "value"}, "submission_format should be for kind multiclass one of class_id, class_name"),
         ({"kind": "regression", "metric": "", "submission_format": "value"}, "class_columns should be one of classes"),
         ({"metric": "acuracy"}, "there is no metric 'acuracy'"),
         ({"classes": ("a",)}, r"classes should be at least 2 different names, or \[\], got \('a',\)"),
@@ -165,6 +211,12 @@ def test_what_is_written_is_read(sound):
         ({"submission_format": "probability_columns", "class_columns": ("d",)}, "class_columns should be one of"),
         ({"submission_format": "probability", "positive": "d"}, "positive should be one of the classes, got 'd'"),
         ({"submission_format": "long"}, "class_columns should be the endings of the row ids"),
+        ({"submission_format": "long", "class_columns": ("d",)}, "class_columns should be the endings of the row ids"),
+        ({"kind": "multioutput", "metric": ""}, "submission_format should be for kind multioutput one of long, target"),
+        ({**TARGETS, "classes": ("a=1", "b=1", "b=2")}, "classes should be target=class for two classes or more"),
+        ({**TARGETS, "classes": ("b=1", "b=2", "a=1", "a=2")}, "classes should be target=class for two classes"),
+        ({**TARGETS, "metric": "macro_recall accuracy accuracy"}, "expected one metric, or 2 of one direction"),
+        ({**TARGETS, "prediction_columns": ("a", "c")}, "class_columns should be one of classes for each"),
         ({"submission_format": "top_k", "top_k": 0}, "top_k should be at least 1, got 0"),
         ({"top_k": "5"}, "top_k should be a int, got '5'"),
         ({"classes": "abc"}, "classes should be a list, got 'abc'"),

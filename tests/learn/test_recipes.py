@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,12 +61,12 @@ def test_builds_for_grey_colour_and_its_own_size(keras, name):
     recipe = load(name)
     for shape, outputs in [((48, 48, 1), 7), ((32, 32, 3), 10), ((recipe.size, recipe.size, 3), 18)]:
         network = build(recipe, shape, outputs)
-        for model in (network.logits, network.whole, network.predicting):
+        for model in (network.raw, network.whole, network.predicting):
             assert model.input_shape == (None, *shape)
             assert model.input.dtype == "uint8"
             assert model.output_shape == (None, outputs)
             assert model.output.dtype == "float32"
-        assert network.logits.layers[-1].activation is keras.activations.linear
+        assert network.raw.layers[-1].activation is keras.activations.linear
         assert network.whole.layers[-1].activation is keras.activations.softmax
 
 
@@ -75,32 +76,90 @@ def test_trains_saves_loads_and_predicts(keras, name, shape):
     trial(name, shape, 10 if shape[2] == 3 else 7, eager=True)
 
 
-@pytest.mark.parametrize("kind", ["multilabel", "ordinal", "regression"])
-@pytest.mark.parametrize("name", ["resnet", "vgg", "lenet"])
-def test_serves_other_kinds_of_task(keras, name, kind):
-    trial(name, (32, 32, 3), 3, kind, eager=True)
+OTHER_KINDS = ["multilabel", "multioutput", "ordinal", "ordinal by cumulative", "ordinal by regression", "regression"]
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_serves_other_kinds_of_task(keras, kind):
+    """All recipes by `python tests/recipe_trial.py tensorflow float32 NAME...`."""
+    trial("lenet", (32, 32, 3), 4, kind, eager=True)
+
+
+@pytest.mark.parametrize("name", ["resnet", "vgg"])
+def test_others_serve_a_regression(keras, name):
+    trial(name, (32, 32, 3), 3, "regression", eager=True)
 
 
 def test_a_regression_is_trained_on_standardised_values_and_predicts_them_in_their_units(keras):
-    from kaggle_cnn.learn.model import build_network, make_loss, scale_targets
+    from kaggle_cnn.learn.model import build_network, encode_targets, make_loss
 
     task, draw = task_of("regression", 2), np.random.default_rng(0)
     targets = np.stack([draw.normal(300, 40, 50), draw.normal(-2, 0.1, 50)], axis=1).astype(np.float32)
     network = build_network(ending_in(keras, lambda x: x), 3, task, targets=targets)
     images = draw.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
-    logits = np.asarray(network.logits(images))
+    logits = np.asarray(network.raw(images))
     for model in (network.whole, network.predicting):
         assert np.allclose(model(images), logits * targets.std(axis=0) + targets.mean(axis=0), rtol=1e-4)
-    scaled = scale_targets(task, targets)
+    recipe = ending_in(keras, lambda x: x)
+    scaled = encode_targets(recipe, task, targets, targets)
     assert np.allclose(scaled.mean(axis=0), 0, atol=1e-4)
     assert np.allclose(scaled.std(axis=0), 1, atol=1e-4)
     assert scaled.dtype == np.float32
-    assert float(make_loss(ending_in(keras, lambda x: x), task)(scaled, 0 * scaled)) == pytest.approx(1, abs=1e-3)
+    assert float(make_loss(recipe, task)(scaled, 0 * scaled)) == pytest.approx(1, abs=1e-3)
     alike = np.full((5, 2), 7, np.float32)  # a value that does not vary is not divided by 0
-    assert (scale_targets(task, alike) == 0).all()
+    assert (encode_targets(recipe, task, alike, alike) == 0).all()
     for kind in ("multiclass", "ordinal", "multilabel"):
         labels = np.eye(2, dtype=np.float32)
-        assert scale_targets(task_of(kind, 2), labels) is labels
+        assert encode_targets(recipe, task_of(kind, 2), labels, labels) is labels
+
+
+def test_grades_become_what_is_trained_and_back(keras):
+    """Cumulative: an output for each "the grade is above k". Regression: one standardised number, whose expected grade
+    is the number again, and whose logits' mean is that of the mean number."""
+    from kaggle_cnn.learn.model import GradesOfThresholds, GradesOfValue, encode_targets
+
+    recipe, task = ending_in(keras, lambda x: x), task_of("ordinal", 4)
+    marks = np.eye(4, dtype=np.float32)[[0, 1, 3, 2]]
+    above = encode_targets(replace(recipe, ordinal="cumulative"), task, marks, marks)
+    assert above.tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 1], [1, 1, 0]]
+    standard = encode_targets(replace(recipe, ordinal="regression"), task, marks, marks)
+    assert np.allclose(standard[:, 0], (np.array([0, 1, 3, 2]) - 1.5) / np.std([0, 1, 2, 3]))
+
+    sure = task.activate(np.asarray(GradesOfThresholds()(20 * (above - 0.5))))
+    assert sure.argmax(axis=1).tolist() == [0, 1, 3, 2]
+    assert np.allclose(sure.sum(axis=1), 1)
+    chances = task.activate(np.asarray(GradesOfThresholds()(np.array([[2.0, 0.0, -1.0]], np.float32))))[0]
+    edges = 1 / (1 + np.exp([-2.0, 0.0, 1.0]))
+    assert np.allclose(chances, [1 - edges[0], edges[0] - edges[1], edges[1] - edges[2], edges[2]], atol=1e-6)
+
+    value = GradesOfValue(4, 1.5, 0.5)
+    logits = np.asarray(value(np.array([[-1.0], [1.0], [0.0]], np.float32)))  # grades 1, 2 and their mean, 1.5
+    shares = task.activate(logits)
+    assert shares.argmax(axis=1)[:2].tolist() == [1, 2]
+    assert shares[2, 1] == pytest.approx(shares[2, 2])
+    assert np.allclose(task.activate(logits[:2].mean(axis=0)), shares[2], atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "loss"), [("multiclass", "huber"), ("regression", "focal"), ("multilabel", "huber")])
+def test_a_loss_that_does_not_fit_is_refused(keras, kind, loss):
+    from kaggle_cnn.learn.model import make_loss
+
+    with pytest.raises(KcnnError, match=f"loss should be auto or one of .* for this task, got '{loss}'"):
+        make_loss(replace(ending_in(keras, lambda x: x), loss=loss), task_of(kind, 2))
+
+
+def test_losses_are_those_of_their_names(keras):
+    from kaggle_cnn.learn.model import make_loss
+
+    def loss(kind, name, targets, logits):
+        made = make_loss(replace(ending_in(keras, lambda x: x), loss=name), task_of(kind, 2))
+        return float(made(np.array(targets, np.float32), np.array(logits, np.float32)))
+
+    assert loss("regression", "mean_absolute_error", [[1, 2]], [[3, 2]]) == pytest.approx(1)
+    assert loss("regression", "huber", [[1, 2]], [[4, 2.5]]) == pytest.approx((2.5 + 0.125) / 2)
+    share = 1 / (1 + np.exp(-1))  # of the true class
+    expected = -0.25 * (1 - share) ** 2 * np.log(share)  # Lin et al. 2017, equation 5, with alpha 0.25 and gamma 2
+    assert loss("multiclass", "focal", [[1, 0]], [[1, 0]]) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["alexnet", "all_conv", "sprint"])
@@ -153,7 +212,7 @@ def test_a_recipe_that_ends_in_an_activation_is_refused(keras, activation):
             build_network(ending_in(keras, end), 3, task)
         assert caught.value.message == f"the recipe's model should return logits, and it ends in {activation}"
         assert "Dense(outputs) without an activation" in caught.value.hint
-    assert build_network(ending_in(keras, lambda x: x / 9), 3, task).logits.output_shape == (None, 3)
+    assert build_network(ending_in(keras, lambda x: x / 9), 3, task).raw.output_shape == (None, 3)
 
 
 def test_a_recipe_may_return_a_sequential_model(keras):
@@ -280,7 +339,7 @@ def test_sprints_optimizer_is_nesterov_with_a_slow_average(keras):
 
 def test_finetune_trains_the_head_alone_at_first(keras):
     recipe = apply_settings(load("finetune"), {"frozen": 0.5})
-    model = build(recipe, (32, 32, 3), 4).logits
+    model = build(recipe, (32, 32, 3), 4).raw
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(recipe.optimizer(1e-2, 4), loss, run_eagerly=True)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)

@@ -11,7 +11,8 @@ from sklearn.metrics import f1_score, log_loss, roc_auc_score
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.runs.compare import bootstrap, compare, disagreements, indicators, macro_f1, resample
+from kaggle_cnn.runs.bootstrap import bootstrap, indicators, macro_f1, resample
+from kaggle_cnn.runs.compare import compare, disagreements
 from kaggle_cnn.runs.predictions import Predictions
 
 

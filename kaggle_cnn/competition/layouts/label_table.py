@@ -1,8 +1,6 @@
 """The layout `table`: a CSV with an id and labels beside the images."""
 
-import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +16,13 @@ from kaggle_cnn.competition.layouts.labels import (
     is_fraction,
     is_number,
 )
+from kaggle_cnn.competition.layouts.row_ids import MOST_PARTS, row_pattern, split_ids
 from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder, is_below, split_words
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
 
 MANY_COLUMNS = 10  # columns of numbers that are worthy of a note
-MOST_PARTS = 100  # rows that a table may have for one image
 MOST_COLUMNS = 1000  # columns that a table of labels may have
 SEPARATORS = (", ", "; ", " | ", " ", "|", ";", ",")  # the longer ones first: "rust, scab" has no label "rust,"
 ANSWERS = {"true", "false", "yes", "no", "unk", "unknown", "nan", ""}
@@ -106,6 +104,9 @@ def consider(
         if parts is None:
             return None
         table = widen(table, ids, parts)
+    elif names := find_name_column(table, ids):
+        parts = list(dict.fromkeys(table[names]))
+        table = widen_named(table, ids, names)
     columns, sureness, others = label_columns(table, ids, sample, parts, sure)
     columns, others = ([chosen_column], []) if chosen_column else (columns, others)
     images = table[ids].map(spellings.find)
@@ -138,14 +139,15 @@ def label_columns(
     """Return the columns of `table` that hold the labels, how sure that is, and other columns that may; see
     `find_table` for `sure`.
 
-    These are, first that applies: the `parts` of a widened table; those of the sample, by name, or by what the sample's
-    cells hold; the first that is called as labels are; those of 0 and 1, or -1 and 1, one for each class; the only one
-    left; of those with few different cells the first of words, or the last of numbers.
+    These are, first that applies: the `parts` of a widened table; those of the sample, by name, by the ends of its ids,
+    or by what its cells hold; the first that is called as labels are; those of 0 and 1, or -1 and 1, one for each
+    class; the only one left; of those with few different cells the first of words, or the last of numbers.
     """
     if parts:
         return [name for name in table.columns if name != ids], 5, []
     rest = [name for name in table.columns if name not in (ids, "") and not NO_LABEL_NAMES.fullmatch(name.strip())]
     asked = [name for name in sample.columns if name in rest] if sample is not None else []
+    asked = asked or find_asked_parts(rest, sample)
     marks = [name for name in rest if set(table[name]) <= {*YES, *NO}]
     cells: list[str] = list(sample[sample.columns[-1]].head(500)) if sample is not None else []
     filled = {word for cell in cells for word in cell.split()}
@@ -169,6 +171,16 @@ def label_columns(
     return chosen, 1 if len(rest) == 1 else 0, [name for name in few if name not in chosen]
 
 
+def find_asked_parts(columns: list[str], sample: pd.DataFrame | None) -> list[str]:
+    """Return those of `columns` that the sample has a row for, for each image, as Test_0_vowel for the column vowel."""
+    if sample is None:
+        return []
+    for _, parts in split_ids(sample[sample.columns[0]]):
+        if set(parts) <= set(columns):
+            return [name for name in columns if name in parts]
+    return []
+
+
 def interpret_columns(table: pd.DataFrame, columns: list[str], fields: dict[str, Any]) -> Found:
     """Return the labels that the `columns` of a table hold. Numbers with fractions make a regression."""
     fields = {**fields, "label_columns": tuple(columns)}
@@ -179,8 +191,9 @@ def interpret_columns(table: pd.DataFrame, columns: list[str], fields: dict[str,
         if not marked and any(is_fraction(cell) for cell in cells):
             return interpret_numbers(rows, columns, fields)
         values = [row_labels(row, columns, "", marked) for row in rows]
-        several = marked and any(len(value) != 1 for value in values)
-        return Found({**fields, "kind": "multilabel" if several else "multiclass"}, values)
+        several = any(len(value) != 1 for value in values)
+        kind = "multioutput" if not marked else "multilabel" if several else "multiclass"
+        return Found({**fields, "kind": kind}, values)
     if sum(is_fraction(row[0]) for row in rows) > len(rows) / 10:
         return interpret_numbers(rows, columns, fields)
     separator = find_separator(cells)
@@ -217,27 +230,44 @@ def find_separator(cells: set[str]) -> str:
     return ""
 
 
-def split_ids(ids: "pd.Series[str]") -> Iterator[tuple[list[str], list[str]]]:
-    """Yield ways to split ids such as ID_28fbab7eb_epidural into images and parts, where each image has each part."""
-    for count in range(1, 5):
-        pieces = [name.split("_", count) for name in ids]
-        if any(len(piece) <= count for piece in pieces):
-            return
-        stems = list(dict.fromkeys("_".join(piece[:count]) for piece in pieces))
-        parts = list(dict.fromkeys(piece[count] for piece in pieces))
-        if 2 <= len(parts) <= MOST_PARTS and len(parts) * len(stems) == ids.nunique():
-            yield stems, parts
-
-
 def widen(table: pd.DataFrame, ids: str, parts: list[str]) -> pd.DataFrame:
     """Return a table of a row for each image and part as one of a row for each image and a column for each part."""
     value = next(name for name in table.columns if name not in (ids, ""))
-    ending = re.compile(f"_({'|'.join(sorted(map(re.escape, parts), key=len, reverse=True))})$")
+    ending = row_pattern(parts)
     part = table[ids].str.extract(ending, expand=False)
     stems = table[ids].str.replace(ending, "", regex=True)
     long = pd.DataFrame({ids: stems, "part": part, "value": table[value]}).drop_duplicates([ids, "part"])
     wide = long.pivot(index=ids, columns="part", values="value").reindex(columns=parts).fillna("")
     return wide.loc[list(dict.fromkeys(stems))].reset_index().rename_axis(columns=None)
+
+
+def find_name_column(table: pd.DataFrame, ids: str) -> str | None:
+    """Return the column that says what a row is about, where each image has a row for each of several targets, as
+    target_name in csiro-biomass; or None."""
+    images = table[ids].nunique()
+    if images < 2 or len(table) < 2 * images or len(table) % images:
+        return None
+    for name in table.columns:
+        cells = table[name]
+        if name == ids or not 2 <= cells.nunique() <= MOST_PARTS or cells.nunique() * images != len(table):
+            continue
+        if (
+            not table.duplicated([ids, name]).any()
+            and not any(map(is_number, cells.unique()))
+            and len(table.columns) > 2
+        ):
+            return str(name)
+    return None
+
+
+def widen_named(table: pd.DataFrame, ids: str, names: str) -> pd.DataFrame:
+    """Return a table of a row for each image and target, named in the column `names`, as one of a row for each image
+    and a column for each target. The values are in the column that is called as labels are, else in the last one."""
+    rest = [name for name in table.columns if name not in (ids, names, "")]
+    value = next((name for name in rest if LABEL_NAMES.fullmatch(name.strip())), rest[-1])
+    parts = list(dict.fromkeys(table[names]))
+    wide = table.pivot(index=ids, columns=names, values=value).reindex(columns=parts)
+    return wide.loc[list(dict.fromkeys(table[ids]))].reset_index().rename_axis(columns=None)
 
 
 def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
@@ -250,14 +280,20 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     table, ids = read_table(path, bad_rows=bad), competition.label_id
     others, columns = list(table.columns), list(competition.label_columns)
     if ids in table.columns and columns and not set(columns) <= set(table.columns):
-        table = widen(table, ids, columns)
+        names = find_name_column(table, ids)
+        table = widen_named(table, ids, names) if names else widen(table, ids, columns)
     for name in (ids, *columns):
         if name not in table.columns:
             raise KcnnError(f"{path} has no column '{name}'", f"its columns are {', '.join(table.columns)}")
     spellings = Spellings(images, competition.train)
     cells = table[columns].itertuples(index=False, name=None)
     numbers = competition.kind == "regression"
-    marked = not numbers and is_marked(table, columns, competition.classes)
+    marked = competition.kind != "multioutput" and not numbers and is_marked(table, columns, competition.classes)
+    if len(columns) > 1 and not (marked or numbers or competition.kind == "multioutput"):
+        raise KcnnError(
+            f'several columns of classes need kind = "multioutput", got "{competition.kind}"',
+            f"correct `kind` or `label_columns` in {competition.folder / 'competition.toml'}",
+        )
     trained: dict[str, tuple[str, ...]] = {}
     lacking: list[str] = []
     repeated, empty = 0, 0
@@ -266,7 +302,7 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
         labels = row if numbers else row_labels(row, columns, competition.separator, marked)
         if image is None:
             lacking.append(name)
-        elif not (all if numbers else any)(labels) and competition.kind != "multilabel":
+        elif lacks_label(competition.kind, labels, columns):
             empty += 1
         elif image in trained:
             repeated += trained[image] != labels
@@ -290,6 +326,13 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     if repeated:
         notes.append(f"{count_of(repeated, 'image')} with a second label in {competition.labels}; the first counts")
     return trained, notes
+
+
+def lacks_label(kind: str, labels: tuple[str, ...], columns: list[str]) -> bool:
+    """Return whether an image has no label; of several targets or values, whether it lacks one of them."""
+    if kind == "multilabel":
+        return False
+    return len(labels) < len(columns) if kind == "multioutput" else not (all if kind == "regression" else any)(labels)
 
 
 def is_marked(table: pd.DataFrame, columns: list[str], classes: tuple[str, ...]) -> bool:
@@ -324,11 +367,11 @@ def row_labels(row: tuple[str, ...], columns: list[str], separator: str, marked:
     """Return the labels of one image from the cells of its label columns.
 
     One column holds one label, or several with `separator` between them. Of several columns, the labels are the names
-    of those that are 1, or where they are not `marked` so, all cells together as one label.
+    of those that are 1, or where they are not `marked` so, target=class of each that is not empty.
     """
     if len(columns) == 1:
         several = [part for part in row[0].split(separator) if part] if separator else row
         return tuple(dict.fromkeys(several))
     if marked:
         return tuple(name for name, cell in zip(columns, row, strict=True) if cell in YES)
-    return ("|".join(row),)
+    return tuple(f"{name}={cell}" for name, cell in zip(columns, row, strict=True) if cell != "")

@@ -63,16 +63,13 @@ def are_numbered(labels: list[str]) -> bool:
     return labels == [str(number) for number in range(len(labels))]
 
 
-def name_classes(folder: Path, values: list[tuple[str, ...]], joined: bool = False) -> tuple[list[str], list[str]]:
+def name_classes(folder: Path, values: list[tuple[str, ...]]) -> tuple[list[str], list[str]]:
     """Return the classes in their order, and their label values, or [] where the labels are the classes' names.
 
     A file in `folder` may name the label values: a JSON map or a CSV of two columns. A text file of just the classes'
-    names gives their order; where the labels are 0, 1, 2 ..., it gives their names. With `joined`, a class is a
-    combination of several labels, and no file names it.
+    names gives their order; where the labels are 0, 1, 2 ..., it gives their names.
     """
     labels = sorted({label for value in values for label in value if label != ""}, key=natural)
-    if joined:
-        return labels, []
     listed = [name for name in list_files(folder) if (folder / name).stat().st_size <= LARGEST_LIST]
     for name in listed:
         names = read_names(folder / name, labels)

@@ -43,6 +43,7 @@ from kaggle_cnn.competition.listing import (
     is_left_out,
     list_images,
     list_tables,
+    natural,
 )
 from kaggle_cnn.competition.metrics import recognise_metric
 from kaggle_cnn.competition.submission_format import guess_format
@@ -88,14 +89,16 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
     sample = read_table(folder / sample_name) if sample_name else None
     found, doubts = find_labels(folder, images, sample, sample_name, choices)
     kind = find_kind(found, sample, metric_words)
-    classes, label_values = find_class_names(folder, kind, found.fields.get("label_columns", ()), found.values)
+    columns = tuple(found.fields.get("label_columns", ()))
+    classes, label_values = find_class_names(folder, kind, columns, found.values)
     spellings = Spellings(images)
     rows = found.fields["layout"] in ROW_LAYOUTS
 
     def are_images(ids: list[str]) -> bool:
         return rows or spellings.share(ids) >= 0.5
 
-    asked = guess_format(sample, classes, label_values, kind, metric_words, are_images)
+    targets = list(columns) if kind in ("multioutput", "regression") else []
+    asked = guess_format(sample, classes, label_values, kind, metric_words, are_images, targets)
     if asked["submission_format"] == "class_id" and not label_values and not are_numbered(classes):
         label_values = [str(number) for number in range(len(classes))]
     if kind == "multiclass" and are_numbered(label_values or classes):
@@ -119,8 +122,10 @@ def find_class_names(
     """
     if kind == "regression":
         return list(columns), []
-    joined = len(columns) > 1 and not {name for value in values for name in value} <= set(columns)
-    return name_classes(folder, [columns] if len(columns) > 1 and not joined else values, joined)
+    if kind == "multioutput":
+        names = sorted({name for value in values for name in value}, key=natural)
+        return [name for column in columns for name in names if name.startswith(f"{column}=")], []
+    return name_classes(folder, [columns] if len(columns) > 1 else values)
 
 
 def require_there(folder: Path, images: list[str], choices: Choices) -> None:
@@ -143,21 +148,23 @@ def find_kind(found: Found, sample: pd.DataFrame | None, metric_words: str) -> s
     """Return the kind of task: as the labels say, or a regression.
 
     It is a regression where the labels are more than two different numbers, and the sample asks for fractions or the
-    metric is one of numbers. Several columns need such a metric: there, fractions may be probabilities.
+    metric is one of numbers. Of a class for each image that needs one column: in several, fractions may be
+    probabilities.
     """
     kind = str(found.fields.get("kind", "multiclass"))
     columns = found.fields.get("label_columns", ())
     cells = {cell for value in found.values for cell in value}
-    if len(columns) > 1:
-        cells = {part for cell in cells for part in cell.split("|")}
+    if kind == "multioutput":
+        cells = {cell.removeprefix(f"{name}=") for name in columns for cell in cells if cell.startswith(f"{name}=")}
     cells -= {""}
-    if kind != "multiclass" or not columns or len(cells) <= 2 or not all(is_number(cell) for cell in cells):
+    several = kind not in ("multiclass", "multioutput")
+    if several or not columns or len(cells) <= 2 or not all(is_number(cell) for cell in cells):
         return kind
     if recognise_metric(metric_words, "regression"):
         return "regression"
-    if sample is None or len(sample.columns) != 2 or len(columns) > 1:
+    if sample is None or (kind == "multiclass" and (len(sample.columns) != 2 or len(columns) > 1)):
         return kind
-    asked = sample[sample.columns[1]]
+    asked = {cell for name in sample.columns[1:] for cell in sample[name]}
     return "regression" if any(is_fraction(cell) for cell in asked) else kind
 
 
