@@ -123,9 +123,9 @@ def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progr
         entry |= {"run": "+".join(origin.runs), "tta": origin.tta, "validation": origin.validation}
     if reviewed.connection is None:
         score = local_host.score(found, reviewed.table)
-        ledger.enter(reviewed.folder, **entry, public=score, status="complete")
+        ledger.enter(reviewed.folder, **entry, public=score.public, private=score.private, status="complete")
         ledger.keep_sent(reviewed.folder, reviewed.table)
-        return Outcome(None, f"{score:.4f}")
+        return Outcome(None, f"{score.public:.4f}", "" if score.private is None else f"{score.private:.4f}")
     with one_at_a_time(reviewed.folder / ledger.SENDING):
         ref = send_to_kaggle(reviewed, message or (entry.get("run") or reviewed.path.stem), progress)
         if str(ref) not in set(ledger.read(reviewed.folder)["ref"]):

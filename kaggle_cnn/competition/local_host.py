@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition import submission
@@ -13,8 +14,9 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.joining import join_test
 from kaggle_cnn.competition.layouts import recognise
 from kaggle_cnn.competition.layouts.arrays import is_array, read_label_array
-from kaggle_cnn.competition.layouts.known_labels import read_known
+from kaggle_cnn.competition.layouts.known_labels import find_usage, read_known, read_usages
 from kaggle_cnn.competition.listing import walk
+from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress
@@ -74,9 +76,11 @@ def read_solution(competition: Competition) -> pd.DataFrame | None:
     if path.is_dir() or names_images or competition.solution == competition.train:
         tests, files, _ = join_test(competition, recognise.read(competition)[2])
         if known := read_known(competition, files.tolist()):
-            pairs = zip(tests.tolist(), files.tolist(), strict=True)
-            rows = [(name, known[file]) for name, file in pairs if file in known]
-            return pd.DataFrame(rows, columns=[id_column, label_column], dtype=str)
+            pairs = [pair for pair in zip(tests.tolist(), files.tolist(), strict=True) if pair[1] in known]
+            rows = [(name, known[file]) for name, file in pairs]
+            usages = read_usages(competition, files.tolist())
+            made = pd.DataFrame(rows, columns=[id_column, label_column], dtype=str)
+            return made.assign(Usage=[usages.get(file, "") for _, file in pairs]) if usages else made
     table = read_table(path)
     if id_column not in table.columns:
         raise KcnnError(
@@ -112,14 +116,27 @@ def true_labels(competition: Competition, solution: pd.DataFrame) -> submission.
 
 def fits(competition: Competition, solution: pd.DataFrame) -> bool:
     """Whether the cells of a solution are numbers where the format wants numbers."""
-    if competition.submission_format not in submission.NUMBERS:
+    if competition.submission_format not in submission.NUMBERS or competition.kind == "multioutput":
         return True
     columns = [pd.to_numeric(solution[name], errors="coerce") for name in competition.prediction_columns]
     return all(bool(column.notna().all()) for column in columns)
 
 
-def score(competition: Competition, table: pd.DataFrame) -> float:
-    """Return the score of a checked submission by the competition's metric. Raises KcnnError where it cannot be had."""
+@dataclass(frozen=True)
+class Score:
+    """The score of a submission on the public part of the test images, and on the private one, which is None where the
+    solution names no such part."""
+
+    public: float
+    private: float | None = None
+
+
+def score(competition: Competition, table: pd.DataFrame) -> Score:
+    """Return the score of a checked submission by the competition's metric. Raises KcnnError where it cannot be had.
+
+    Where the solution has a column Usage, its rows are Public (also PublicTest and the like), Private, or of another
+    word, which do not count. Without one, or where it has not both, all rows are public.
+    """
     solution, metric = read_solution(competition), competition.task.metric
     if solution is None:
         raise KcnnError(
@@ -140,5 +157,24 @@ def score(competition: Competition, table: pd.DataFrame) -> float:
             f"{rows.count(-1)} of the {len(rows)} ids of the solution are not in the submission",
             "write the same ids in both, with or without suffix",
         )
-    scores = given.scores[rows] if given.scores is not None else None
-    return metric.score(true.decisions, scores, given.decisions[rows], None)
+    chosen = np.array(rows, int)
+
+    def score_rows(part: Array) -> float:
+        scores = given.scores[chosen[part]] if given.scores is not None else None
+        return metric.score(true.decisions[part], scores, given.decisions[chosen[part]], None)
+
+    public, private = split_usages(competition, solution, true.ids)
+    if public.any() and private.any():
+        return Score(score_rows(public), score_rows(private))
+    return Score(score_rows(np.ones(len(chosen), bool)))
+
+
+def split_usages(competition: Competition, solution: pd.DataFrame, ids: Array) -> tuple[Array, Array]:
+    """Return which of `ids` are public, and which private, bool (N,) each."""
+    column = find_usage(solution)
+    if column is None:
+        return np.zeros(len(ids), bool), np.zeros(len(ids), bool)
+    images = submission.image_of(competition, solution[competition.id_column])
+    usages = dict(zip(images, solution[column].str.strip().str.lower(), strict=True))
+    found = np.array([usages.get(name, "") for name in ids.tolist()], dtype=str)
+    return np.char.startswith(found, "public"), np.char.startswith(found, "private")

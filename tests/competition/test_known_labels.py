@@ -6,9 +6,9 @@ import pytest
 from conftest import save_greys
 from PIL import Image
 
+from kaggle_cnn.competition import local_host
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.recognise import guess
-from kaggle_cnn.competition.local_host import score
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Silent
@@ -18,6 +18,12 @@ from kaggle_cnn.workspace import Workspace
 def opened(folder):
     competition = Competition(folder=folder, name="x", host="local", source="x", **guess(folder).fields)
     return competition, load_dataset(Workspace(folder.parents[1]), competition, Silent())
+
+
+def score(competition, table):
+    found = local_host.score(competition, table)
+    assert found.private is None
+    return found.public
 
 
 def submission(competition, dataset, labels):
@@ -63,8 +69,10 @@ def test_rows_with_another_usage(folder):
     (folder / "fer2013.csv").write_text(f"emotion,pixels,Usage\n{rows}")
     competition, dataset = opened(folder)
     assert competition.solution == "fer2013.csv"
-    assert score(competition, submission(competition, dataset, ["0", "1", "2", "0"])) == 1
-    assert score(competition, submission(competition, dataset, ["0", "0", "0", "0"])) == 0.5
+    found = local_host.score(competition, submission(competition, dataset, ["0", "1", "2", "0"]))
+    assert (found.public, found.private) == (1, 1)
+    found = local_host.score(competition, submission(competition, dataset, ["0", "1", "0", "1"]))
+    assert (found.public, found.private) == (1, 0)
 
 
 def test_numbers_too(folder):

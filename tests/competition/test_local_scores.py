@@ -1,5 +1,6 @@
 """Scores from a solution on this disk: of every kind of task and submission format, as scikit-learn has them."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -23,16 +24,20 @@ TRUE = {
 }
 TRUE["multilabel"][TRUE["multilabel"].sum(axis=1) == 0, 0] = 1
 TRUE["ordinal"] = TRUE["multiclass"]
+PAIRS = DRAW.integers(0, 2, (2, IMAGES))
+TRUE["multioutput"] = np.eye(4, dtype=np.uint8)[PAIRS[0]] + np.eye(4, dtype=np.uint8)[2 + PAIRS[1]]
 SCORES = {
     "multiclass": DRAW.dirichlet(np.ones(4), IMAGES) * 0.8 + 0.2 * np.eye(4)[TRUE["multiclass"]],
     "multilabel": 0.4 * TRUE["multilabel"] + 0.6 * DRAW.random((IMAGES, 4)),
     "regression": TRUE["regression"] + DRAW.normal(0, 9, (IMAGES, 2)),
 }
 SCORES["ordinal"] = SCORES["multiclass"]
+SCORES["multioutput"] = 0.3 * TRUE["multioutput"] + 0.6 * DRAW.random((IMAGES, 4))
 RULES = {
     "multiclass": Decision("argmax"),
     "ordinal": Decision("rounding"),
     "multilabel": Decision("threshold", 0.45),
+    "multioutput": Decision("argmax", heads=[2, 2]),
     "regression": Decision("value"),
 }
 
@@ -41,7 +46,8 @@ def make_competition(folder, kind, **fields):
     """A competition whose sample asks for the images in another order than that of the predictions."""
     form, columns = fields["submission_format"], fields.get("prediction_columns", ("label",))
     if form == "long":
-        rows = [f"{name}_{part}" for name in IDS[::-1] for part in fields["class_columns"]]
+        joint = "__" if kind == "regression" else "_"
+        rows = [f"{name}{joint}{part}" for name in IDS[::-1] for part in fields["class_columns"]]
     else:
         rows = list(IDS[::-1])
     lines = "".join(f"{row}{',0' * len(columns)}\n" for row in rows)
@@ -56,7 +62,9 @@ def write_solution(competition, lines, columns=None):
     """Write a solution whose rows are in an order of its own, with Kaggle's column of parts."""
     order = np.random.default_rng(1).permutation(len(lines))
     header = ",".join(["id", *(columns or competition.prediction_columns), "Usage"])
-    text = "".join(f"{lines[row]},{'Public' if row % 3 else 'Private'}\n" for row in order)
+    images = {name: number for number, name in enumerate(IDS)}
+    places = [images[min((name for name in images if re.match(f"{name}[_,]", line)), key=len)] for line in lines]
+    text = "".join(f"{lines[row]},{'Public' if places[row] % 3 else 'Private'}\n" for row in order)
     (competition.folder / "solution.csv").write_text(f"{header}\n{text}")
 
 
@@ -70,7 +78,17 @@ def score(competition):
     write_table(competition.folder / "made.csv", made)
     table = read_table(competition.folder / "made.csv")
     submission.check(competition, table, IDS)
-    return local_host.score(competition, table)
+    both = local_host.score(competition, table)
+    path = competition.folder / "solution.csv"
+    whole = read_table(path)
+    if "Usage" in whole:  # each part scores what a solution of just its rows does
+        for part, found in (("Public", both.public), ("Private", both.private)):
+            write_table(path, whole[whole["Usage"] == part].drop(columns="Usage"))
+            assert found == pytest.approx(local_host.score(competition, table).public)
+        write_table(path, whole.drop(columns="Usage"))
+    alone = local_host.score(competition, table)
+    assert alone.private is None
+    return alone.public
 
 
 def names_of(competition, true):
@@ -256,6 +274,43 @@ def test_one_number_in_a_column_of_another_name(tmp_path):
     true = TRUE["regression"][:, :1]
     write_solution(competition, [f"{name},{row[0]}" for name, row in zip(IDS, true, strict=True)], ["age"])
     assert score(competition) == pytest.approx(sk.mean_absolute_error(true, SCORES["regression"][:, :1]), rel=1e-5)
+
+
+TARGETS = {"tree": ["ash", "oak"], "hue": ["red", "grey blue"]}
+
+
+@pytest.mark.parametrize("form", ["target_columns", "long"])
+def test_several_targets(tmp_path, form):
+    """A column for each target, in another order than the labels', or a row for each."""
+    columns = ("hue", "tree") if form == "target_columns" else ("label",)
+    classes = tuple(f"{target}={name}" for target, names in TARGETS.items() for name in names)
+    competition = make_competition(
+        tmp_path, "multioutput", submission_format=form, metric="3*accuracy quadratic_weighted_kappa", classes=classes,
+        label_columns=tuple(TARGETS), prediction_columns=columns, class_columns=("hue", "tree"),
+    )  # fmt: skip
+    true, given = TRUE["multioutput"], RULES["multioutput"].decide(SCORES["multioutput"])
+    cells = [[TARGETS["hue"][row[2:].argmax()], TARGETS["tree"][row[:2].argmax()]] for row in true]
+    if form == "long":
+        lines = [f"{name}_{target},{cell}" for name, row in zip(IDS, cells, strict=True)
+                 for target, cell in zip(("hue", "tree"), row, strict=True)]  # fmt: skip
+    else:
+        lines = [f"{name},{','.join(row)}" for name, row in zip(IDS, cells, strict=True)]
+    write_solution(competition, lines)
+    accuracy = (true[:, :2].argmax(axis=1) == given[:, :2].argmax(axis=1)).mean()
+    kappa = sk.cohen_kappa_score(true[:, 2:].argmax(axis=1), given[:, 2:].argmax(axis=1), weights="quadratic")
+    assert score(competition) == pytest.approx((3 * accuracy + kappa) / 4)
+
+
+def test_several_numbers_in_a_row_each(tmp_path):
+    """As csiro-biomass: its ids have two underscores."""
+    competition = make_competition(
+        tmp_path, "regression", submission_format="long", metric="r2", classes=("dry_g", "green_g"),
+        class_columns=("green_g", "dry_g"),
+    )  # fmt: skip
+    true = TRUE["regression"]
+    write_solution(competition, [f"{name}__{part},{row[place]}" for name, row in zip(IDS, true, strict=True)
+                                 for place, part in enumerate(("dry_g", "green_g"))])  # fmt: skip
+    assert score(competition) == pytest.approx(sk.r2_score(true, SCORES["regression"]), rel=1e-5)
 
 
 def test_a_solution_of_some_of_the_images_is_scored_on_these(tmp_path):

@@ -18,7 +18,7 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.fetch import fetch
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, guess
 from kaggle_cnn.competition.listing import list_files
-from kaggle_cnn.competition.local_host import score
+from kaggle_cnn.competition.local_host import Score, score
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.data.decode import decode_square, read_header
@@ -101,8 +101,8 @@ def test_idx_files_as_mnist_has_them(folder, pack):
     import pandas as pd
 
     right = pd.DataFrame({"id": dataset.test_ids, "label": labels[:6].astype(str)})
-    assert score(competition, right) == 1
-    assert score(competition, right.assign(label=["0"] * 6)) == pytest.approx(2 / 6)
+    assert score(competition, right) == Score(1)
+    assert score(competition, right.assign(label=["0"] * 6)).public == pytest.approx(2 / 6)
 
 
 @pytest.mark.parametrize("form", ["whole", "fractions", "one-hot", "channels first"])

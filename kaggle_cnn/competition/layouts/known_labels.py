@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
+
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.label_table import find_ids
 from kaggle_cnn.competition.layouts.pixel_rows import read_usage, unused_rows
@@ -68,3 +70,21 @@ def read_known(competition: Competition, images: list[str]) -> dict[str, str] | 
         return None
     pairs = zip(table[ids], table[column], strict=True)
     return {image: label for name, label in pairs if (image := spellings.find(name))}
+
+
+def read_usages(competition: Competition, images: list[str]) -> dict[str, str]:
+    """Return test image -> its Usage, such as PublicTest, where what `read_known` reads says so; else {}."""
+    if competition.layout == "pixels" and competition.solution == competition.train:
+        return {row: usage for row, (usage, _) in unused_rows(competition).items()}
+    path = competition.folder / competition.solution
+    if competition.layout != "table" or not path.is_file():
+        return {}
+    table, spellings = read_table(path, bad_rows=[]), Spellings(images, competition.test)
+    ids, column = find_ids(table, spellings), find_usage(table)
+    pairs = zip(table[ids], table[column], strict=True) if ids and column else []
+    return {image: usage for name, usage in pairs if (image := spellings.find(name))}
+
+
+def find_usage(table: pd.DataFrame) -> str | None:
+    """Return the column of a solution that says which rows are public, or None."""
+    return next((str(name) for name in table.columns if str(name).strip().lower() == "usage"), None)
