@@ -9,6 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 _HOMES = {
     "KcnnError": "errors",
+    "Phase": "recipe",
     "Recipe": "recipe",
     "compare": "api",
     "evaluate": "api",
@@ -17,7 +18,7 @@ _HOMES = {
     "submit": "submitting",
     "train": "api",
 }
-__all__ = ["KcnnError", "Recipe", "__version__", "compare", "evaluate", "fetch", "predict", "submit", "train"]
+__all__ = ["KcnnError", "Phase", "Recipe", "__version__", "compare", "evaluate", "fetch", "predict", "submit", "train"]
 
 
 def __getattr__(name: str) -> Any:

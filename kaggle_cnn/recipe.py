@@ -21,7 +21,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.tta import require_policy, without_mirror
 
 Scalar = bool | int | float | str
-FUNCTIONS = ("model", "augment", "optimizer")
+FUNCTIONS = ("model", "augment", "optimizer", "phases")
 GIVEN = ("images", "mirror", "seed")  # parameters of a recipe's functions that kcnn fills, where they are there
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -30,6 +30,29 @@ TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "
 FITS = ("crop", "pad", "squash")
 LOSSES = ("auto", "cross_entropy", "focal", "mean_squared_error", "mean_absolute_error", "huber")
 ORDINAL = ("classification", "cumulative", "regression")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training, with an optimizer and a schedule of its own.
+
+    share: of the epochs, relative to the other phases. frozen: only layers whose names begin with "head" learn; the
+    gradients of the others are not computed. rates: learning rates of the other layers, as parts of that of the head,
+    from the input on; the layers are divided into as many groups as there are rates (Howard & Ruder 2018,
+    arXiv:1801.06146); () is 1 for all. Raises KcnnError where a value is out of its range.
+    """
+
+    share: float = 1.0
+    frozen: bool = False
+    rates: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < math.inf:
+            raise KcnnError(f"the share of a phase should be 0 or more, got {self.share!r}", FIX)
+        if not all(isinstance(rate, int | float) and 0 < rate < math.inf for rate in self.rates):
+            raise KcnnError(f"the rates of a phase should be numbers above 0, got {self.rates!r}", FIX)
+        if self.frozen and self.rates:
+            raise KcnnError("a phase that is frozen has no rates", "leave frozen or rates out")
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,7 @@ class Recipe:
         class. `kcnn train` sets it to False where the classes are digits or letters, unless it is set by hand.
     optimizer: `optimizer(learning_rate, steps, **settings)` returns a Keras optimizer, `steps` being those of the whole
         training; None is Adam at a constant rate.
+    phases: `phases(**settings)` returns a tuple of Phase, one after the other; None is one phase in which all learns.
     learning_rate: the rate that `optimizer` is given.
     epochs, batch: passes over the training images, and images in a step.
     loss: "auto", the usual one of the kind of task: cross-entropy, of several labels that of each, of numbers the mean
@@ -83,6 +107,7 @@ class Recipe:
     augment: Callable[..., Any] | None = None
     mirror: bool = True
     optimizer: Callable[..., Any] | None = None
+    phases: Callable[..., Any] | None = None
     learning_rate: float = 1e-3
     epochs: int = 30
     batch: int = 32

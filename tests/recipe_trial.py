@@ -73,8 +73,9 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     import keras
 
     from kaggle_cnn.learn.backend import find_device
-    from kaggle_cnn.learn.fit import FoldPlan, build_optimizer, prepare_batches, prepare_model
+    from kaggle_cnn.learn.fit import FoldPlan, prepare_batches, prepare_model
     from kaggle_cnn.learn.model import cut_head, encode_targets, make_loss, make_metrics
+    from kaggle_cnn.learn.phases import build_optimizer
     from kaggle_cnn.learn.predict import predict_views, run_batch
 
     margin = MARGIN if load(name).margin else 0

@@ -97,8 +97,8 @@ def test_recipes_import_no_recipe_and_no_tensorflow():
 
 
 def test_public_names():
-    names = {"KcnnError", "Recipe", "__version__", "compare", "evaluate", "fetch", "predict", "submit", "train"}
-    assert set(kaggle_cnn.__all__) == names
+    verbs = {"compare", "evaluate", "fetch", "predict", "submit", "train"}
+    assert set(kaggle_cnn.__all__) == {"KcnnError", "Phase", "Recipe", "__version__", *verbs}
     for name in kaggle_cnn.__all__:
         assert getattr(kaggle_cnn, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

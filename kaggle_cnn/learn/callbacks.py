@@ -18,10 +18,12 @@ from kaggle_cnn.competition.metrics import Array, Metric
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.learn.model import Network
+from kaggle_cnn.learn.phases import list_optimizers, read_rate
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.runs.run import Run
 
 STATE, BEST, MODEL = "state.npz", "best.npz", "model.keras"
+OPTIMIZER = "optimizer/"  # the beginning of the names of an optimizer's variables in the state
 Row = dict[str, float]
 
 
@@ -50,7 +52,7 @@ class Watch(keras.callbacks.Callback):
     def require_number(self, logs: Mapping[str, Any] | None) -> None:
         loss = float((logs or {})["loss"])
         if not math.isfinite(loss):
-            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+            rate = read_rate(list_optimizers(self.model.optimizer)[0])
             raise KcnnError(
                 f"the loss became {loss} in epoch {self.epoch + 1}",
                 f"use a lower learning rate: --set learning_rate=VALUE; it is {rate:g} now",
@@ -118,22 +120,35 @@ class Checkpoint(keras.callbacks.Callback):
         with whole_file(self.folder / MODEL) as temporary:
             self.network.whole.save(temporary)
 
-    def restore(self, model: keras.Model) -> int:
-        """Put the last whole epoch's state into a compiled `model`, its optimizer built; return how many epochs have
-        been trained."""
+    def read_epochs(self) -> int:
+        """Return how many epochs have been trained."""
         path = self.folder / STATE
         if not path.is_file():
             return 0
-        try:
-            with np.load(path) as state:
-                columns = [str(name) for name in state["columns"]]
-                self.history = [dict(zip(columns, map(float, row), strict=True)) for row in state["history"]]
-                self.seconds = float(state["seconds"])
-                for name, variable in training_state(model).items():
-                    variable.assign(state[name])
-        except (KeyError, ValueError, OSError) as error:
-            raise KcnnError(f"{path} does not fit this recipe: {error}", "train again, without --resume") from None
+        with self.explain_state(), np.load(path) as state:
+            columns = [str(name) for name in state["columns"]]
+            self.history = [dict(zip(columns, map(float, row), strict=True)) for row in state["history"]]
+            self.seconds = float(state["seconds"])
         return len(self.history)
+
+    def restore(self, model: keras.Model, begins_stage: bool = False) -> None:
+        """Put the last whole epoch's state into a compiled `model`, its optimizer built; where the next epoch
+        `begins_stage`, without that of the optimizer, which is another one."""
+        path = self.folder / STATE
+        if not path.is_file():
+            return
+        with self.explain_state(), np.load(path) as state:
+            for name, variable in training_state(model).items():
+                if not (begins_stage and name.startswith(OPTIMIZER)):
+                    variable.assign(state[name])
+
+    @contextmanager
+    def explain_state(self) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, ValueError, OSError) as error:
+            path = self.folder / STATE
+            raise KcnnError(f"{path} does not fit this recipe: {error}", "train again, without --resume") from None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.begun = time.monotonic()
@@ -145,12 +160,14 @@ class Checkpoint(keras.callbacks.Callback):
             row = {name: float(value) for name, value in row.items()}
             better = self.merit(row) > max(map(self.merit, self.history), default=-math.inf) or not self.history
             best = copy_values(name_variables(self.network.whole.variables)) if better else None
-        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        optimizers = list_optimizers(self.model.optimizer)
+        row["learning_rate"] = read_rate(optimizers[0])
         seconds = time.monotonic() - self.begun
         self.seconds += seconds
         self.history.append(row)
         if self.plateau and has_stalled([self.merit(each) for each in self.history], self.plateau):
-            self.model.optimizer.learning_rate = row["learning_rate"] / 10
+            for optimizer in optimizers:
+                optimizer.learning_rate = read_rate(optimizer) / 10
         values = copy_values(training_state(self.model))
         values["seconds"] = np.array(self.seconds)
         self.writing = self.writer.submit(self.write, list(self.history), best, values, seconds)
@@ -216,7 +233,7 @@ class Scalars(keras.callbacks.Callback):
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Give a model in training the running average of its weights, where its optimizer keeps one, for the block."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # behind the loss scale of mixed_float16
-    if not optimizer.use_ema:
+    if not list_optimizers(optimizer)[0].use_ema:
         yield
         return
     own = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
@@ -246,7 +263,7 @@ def training_state(model: keras.Model) -> dict[str, Any]:
     own = name_variables([variable for variable in model.variables if variable.dtype != "uint8"])
     # The name of an optimizer counts how many were made before it; those of its variables stay.
     optimizer = name_variables(model.optimizer.variables, lambda path: path.rpartition("/")[2])
-    return {**own, **{f"optimizer/{name}": variable for name, variable in optimizer.items()}}
+    return {**own, **{f"{OPTIMIZER}{name}": variable for name, variable in optimizer.items()}}
 
 
 def name_variables(variables: list[Any], shorten: Callable[[str], str] = str) -> dict[str, Any]:

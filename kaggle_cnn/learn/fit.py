@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_values, training_state
 from kaggle_cnn.learn.feed import feed
 from kaggle_cnn.learn.model import Network, build_network, encode_targets, make_loss, make_metrics
+from kaggle_cnn.learn.phases import build_optimizer, freeze, list_frozen, plan_stages, stage_at
 from kaggle_cnn.learn.predict import predict_views
 from kaggle_cnn.learn.rehearsal import rehearse, require_memory, require_same_network
 from kaggle_cnn.learn.resident import augment_first
@@ -68,13 +69,16 @@ class FoldPlan:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled network: `trained` is what is fitted, in `steps` a fold; `start` has the variables as they were before
-    any training, for the folds that follow; empty where none can use it."""
+    """A compiled network: `trained` is what is fitted, for the `stage` of that number, in `steps` a fold; `start` has
+    the variables as they were before any training, for the folds that follow; empty where none can use it. `frozen`
+    are the layers that the recipe itself keeps from learning."""
 
     network: Network
     trained: keras.Model
+    stage: int
     steps: int
     start: dict[str, Array]
+    frozen: set[int]
 
 
 def plan_fold(
@@ -92,9 +96,9 @@ def plan_fold(
 
 
 def is_same_for_all_folds(recipe: Recipe, dataset: Dataset) -> bool:
-    """Whether a network holds nothing of the images that it is trained on but its weights."""
+    """Whether a network holds nothing of the images that it is trained on but its weights, and is compiled once."""
     scaled = dataset.task.kind == "regression" or (dataset.task.kind == "ordinal" and recipe.ordinal == "regression")
-    return not scaled and not takes(recipe.model, "images")
+    return not scaled and not takes(recipe.model, "images") and len(plan_stages(recipe)) == 1
 
 
 def count_steps(recipe: Recipe, chosen: TrainingSet) -> int:
@@ -102,12 +106,26 @@ def count_steps(recipe: Recipe, chosen: TrainingSet) -> int:
 
 
 def compile_network(recipe: Recipe, task: Task, pixels: Array, device: Device, plan: FoldPlan, keep: bool) -> Compiled:
-    """Return the network of `plan` compiled; with `keep`, with its variables as they are before any training."""
-    steps = count_steps(recipe, plan.chosen)
+    """Return the network of `plan` compiled for the last stage, in which the most layers learn; with `keep`, with its
+    variables as they are before any training."""
+    stages = plan_stages(recipe)
     trained = prepare_model(recipe, plan, pixels, device)
-    trained.compile(build_optimizer(recipe, steps), make_loss(recipe, task), metrics=make_metrics(recipe, task))
+    frozen = list_frozen(plan.network.raw)
+    compiled = Compiled(plan.network, trained, len(stages) - 1, count_steps(recipe, plan.chosen), {}, frozen)
+    for number in range(len(stages)):  # each, so that a mistake in one is found before any training
+        compiled = compile_stage(recipe, task, plan, compiled, number)
+    return replace(compiled, start=copy_values(training_state(trained))) if keep else compiled
+
+
+def compile_stage(recipe: Recipe, task: Task, plan: FoldPlan, compiled: Compiled, number: int) -> Compiled:
+    """Compile a network for a stage: its layers, its optimizer and its schedule."""
+    stage, trained = plan_stages(recipe)[number], compiled.trained
+    freeze(plan.network.raw, stage.phase, compiled.frozen)
+    steps = (stage.last - stage.first) * steps_per_epoch(len(plan.chosen.rows), recipe.batch)
+    optimizer = build_optimizer(recipe, steps, plan.network.raw, stage.phase)
+    trained.compile(optimizer, make_loss(recipe, task), metrics=make_metrics(recipe, task))
     trained.optimizer.build(trained.trainable_variables)
-    return Compiled(plan.network, trained, steps, copy_values(training_state(trained)) if keep else {})
+    return replace(compiled, stage=number)
 
 
 def begin_again(compiled: Compiled, seed: int) -> None:
@@ -159,19 +177,26 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
             compiled.start.clear()  # as much memory as the weights and the optimizer's slots
     else:
         compiled = compile_network(recipe, task, pixels, training.device, plan, for_others)
-    trained, loss = compiled.trained, make_loss(recipe, task)
+    trained, loss, stages = compiled.trained, make_loss(recipe, task), plan_stages(recipe)
     validate = partial(validate_fold, plan, recipe, loss, dataset, training.images, fold)
     with Checkpoint(run, fold, plan.network, validate, task.metric, recipe.plateau, progress) as checkpoint:
-        done = checkpoint.restore(trained)
+        done = checkpoint.read_epochs()
+        first = stage_at(stages, done)
+        if first != compiled.stage:
+            compiled = compile_stage(recipe, task, plan, compiled, first)
+        checkpoint.restore(trained, begins_stage=done == stages[first].first)
         logging = [Scalars(run.fold_folder(fold) / "tensorboard", checkpoint)] if training.tensorboard else []
         progress.fold(fold, len(encoded.rows), steps, recipe.epochs, done)
-        if done < recipe.epochs:
-            with Ahead(makers) as batch_at, batch_at.explain_errors():
+        with Ahead(makers) as batch_at, batch_at.explain_errors():
+            for number in range(first, len(stages) if done < recipe.epochs else 0):
+                if number != compiled.stage:
+                    compiled = compile_stage(recipe, task, plan, compiled, number)
+                begin = max(done, stages[number].first)
                 trained.fit(
-                    feed(batch_at, first_step=done * steps),
+                    feed(batch_at, first_step=begin * steps),
                     steps_per_epoch=steps,
-                    epochs=recipe.epochs,
-                    initial_epoch=done,
+                    epochs=stages[number].last,
+                    initial_epoch=begin,
                     shuffle=False,
                     verbose=0,
                     callbacks=[Watch(progress), checkpoint, *logging],
@@ -217,22 +242,6 @@ def require_consistent(recipe: Recipe) -> None:
             "mixup and cutmix mix what Albumentations gives, and this recipe augments on the device",
             "set them to 0, or let `augment` return an Albumentations pipeline",
         )
-
-
-def build_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
-    """Return the recipe's optimizer for a training of `steps`, with the average of the weights that `ema` asks for."""
-    make = recipe.optimizer or (lambda learning_rate, steps: keras.optimizers.Adam(learning_rate))
-    with explain_failures("the recipe's optimizer cannot be made of (learning_rate, steps)"):
-        optimizer = make(recipe.learning_rate, steps)
-    if not isinstance(optimizer, keras.Optimizer):
-        raise KcnnError(
-            f"the recipe's optimizer should return a keras.Optimizer, got {type(optimizer).__name__}",
-            "return for example keras.optimizers.Adam(learning_rate)",
-        )
-    if recipe.ema:
-        optimizer.use_ema = True
-        optimizer.ema_momentum = min(recipe.ema, 1 - 10 / (10 + steps))
-    return optimizer
 
 
 def make_pipeline(recipe: Recipe, sample: Array | None) -> Any:

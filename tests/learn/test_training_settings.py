@@ -41,7 +41,7 @@ def small(keras):
 @pytest.mark.parametrize(("decay", "steps", "used"), [(0.5, 1000, 0.5), (0.999, 90, 0.9)])
 def test_what_is_validated_is_the_running_average(keras, decay, steps, used):
     from kaggle_cnn.learn.callbacks import averaged_weights
-    from kaggle_cnn.learn.fit import build_optimizer
+    from kaggle_cnn.learn.phases import build_optimizer
 
     model = small(keras)
     optimizer = build_optimizer(Recipe(model=lambda shape, outputs: None, ema=decay, learning_rate=0.1), steps)
