@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
+CURRENT: "ContextVar[Progress]" = ContextVar("progress")
 Transferred = Callable[[int, int | None], None]
 
 
@@ -56,3 +58,8 @@ class Silent:
 
     def epoch(self, row: Mapping[str, float], better: bool, seconds: float) -> None:
         pass
+
+
+def current_progress() -> Progress:
+    """Return the Progress of the training that calls a recipe: a recipe's functions are not given one."""
+    return CURRENT.get(Silent())

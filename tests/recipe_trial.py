@@ -16,8 +16,8 @@ from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.training_set import TrainingSet
 from kaggle_cnn.recipe import Recipe, apply_settings, load_recipe
 
-# What makes a recipe quick to try. finetune's default network wants a download.
-QUICK = {"finetune": {"backbone": "VGG16", "weights": "none"}, "alexnet": {"dense": "64"}}
+# What makes a recipe quick to try. pretrained's default network wants a download.
+QUICK = {"pretrained": {"backbone": "VGG16", "weights": "none"}, "alexnet": {"dense": "64"}}
 METRICS = {
     "multiclass": "accuracy",
     "ordinal": "quadratic_weighted_kappa",

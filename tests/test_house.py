@@ -21,10 +21,12 @@ RANKS = [
     {"submitting"},
     {"api"},
     {"pictures"},
+    {"backbone"},
     {"learn", "insight"},
     {"runs"},
     {"data"},
     {"competition"},
+    {"backbones"},
     {"kaggle"},
     {"recipe", "augment", "layers", "optimizers"},
     {"tta"},
@@ -34,7 +36,7 @@ RANKS = [
     {"errors", "plural"},
 ]
 RANK = {room: number for number, rooms in enumerate(RANKS) for room in rooms}
-KERAS_ROOMS = {"learn", "layers", "optimizers"}
+KERAS_ROOMS = {"learn", "layers", "optimizers", "backbone"}
 HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "pandas", "sklearn", "cv2", "kaggle", "albumentations", "PIL"}
 
 

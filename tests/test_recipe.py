@@ -24,7 +24,8 @@ from kaggle_cnn.recipe import (
 
 # What a recipe may import: every run keeps its recipe verbatim, so that none of these names may ever go away.
 FRONT_DOOR = {
-    "kaggle_cnn": {"Recipe", "KcnnError"},
+    "kaggle_cnn": {"Recipe", "Phase", "KcnnError"},
+    "kaggle_cnn.backbone": {"open_backbone"},
     "kaggle_cnn.augment": {
         "Warp", "AlternatingFlip", "PCAColour", "find_principal_colours", "centre", "flip", "shift_rotate_flip",
         "pca_colour_flip", "flip_brightness_contrast", "shift_flip_cutout", "shift_alternating_flip",

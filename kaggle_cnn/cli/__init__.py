@@ -10,6 +10,7 @@ from kaggle_cnn.cli import (
     fetch,
     look,
     recipes,
+    backbones,
     train,
     runs,
     evaluate,
@@ -24,6 +25,7 @@ from kaggle_cnn.cli import (
 
 __all__ = [
     "app",
+    "backbones",
     "compare",
     "evaluate",
     "fetch",

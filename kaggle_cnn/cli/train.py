@@ -1,5 +1,6 @@
 """train: from a recipe to a complete run."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,15 +20,19 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the most recent unfinished run of this recipe.")
     ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Download no weights of backbones.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")] = False,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
 ) -> None:
     """Train a recipe; print scores and write a submission."""
     from kaggle_cnn import api
+    from kaggle_cnn.backbones.weights import OFFLINE
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.recipe import parse_settings
 
+    if offline:
+        os.environ[OFFLINE] = "1"
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     values = parse_settings(settings or [])

@@ -40,8 +40,8 @@ def advise_recipe(side: int, grey: bool) -> str:
         return f"small grey pictures of {side} pixels: kcnn train emotion, made for faces; else kcnn train resnet"
     if side >= PHOTOGRAPH and not grey:
         return (
-            f"photographs of {side} pixels: kcnn train finetune, with weights from ImageNet; without these kcnn train "
-            "resnet --set size=128"
+            f"photographs of {side} pixels: kcnn train pretrained, with weights from ImageNet; without these kcnn "
+            "train resnet --set size=128"
         )
     return f"pictures of {side} pixels: kcnn train resnet first"
 

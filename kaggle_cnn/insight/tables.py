@@ -244,6 +244,18 @@ def layers_table(rows: list[dict[str, Any]]) -> Table:
     return plain_table(columns, cells, right=columns[2:])
 
 
+def backbones_table(rows: list[dict[str, Any]]) -> Table:
+    """Return a table of backbones. Keys of a row: name, parameters, size (side of the images, pixels), licence,
+    megabytes (of the download), on_disk (a path, or "")."""
+    cells = [
+        [row["name"], f"{row['parameters']:,}", str(row["size"]), f"{row['megabytes']:,.0f}", row["licence"],
+         "yes" if row["on_disk"] else ""]
+        for row in rows
+    ]  # fmt: skip
+    columns = ["backbone", "parameters", "size", "MB", "licence", "here"]
+    return plain_table(columns, cells, right=columns[1:4])
+
+
 def is_share(metric: str) -> bool:
     """Return whether a metric is a share from 0 to 1, such as accuracy or F1, whose differences are shown in points."""
     return find_metric(metric).higher_is_better and not metric.startswith(("quadratic", "matthews", "r2"))

@@ -26,11 +26,12 @@ from kaggle_cnn.runs.run import Run
 
 
 def load_model(run: Run, path: Path) -> Model:
-    """Return a saved model; the run's own recipe is run first, for layers that it may define.
+    """Return a saved model; the run's own recipe is run first, and its backbone's, for layers that they may define.
 
     Raises KcnnError where the file cannot be read.
     """
-    load_recipe(run.folder / "recipe.py")
+    for recipe in (*sorted(run.folder.glob("backbone-*.py")), run.folder / "recipe.py"):
+        load_recipe(recipe)
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # zipfile, h5py and Keras each raise their own

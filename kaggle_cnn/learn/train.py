@@ -18,12 +18,13 @@ from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import LockedError, one_at_a_time
+from kaggle_cnn.learn.backbone import keep_recipes
 from kaggle_cnn.learn.backend import Device, find_device
 from kaggle_cnn.learn.callbacks import BEST, STATE
 from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, rehearse_fold, require_consistent
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
 from kaggle_cnn.learn.rehearsal import require_room
-from kaggle_cnn.progress import Progress, Silent
+from kaggle_cnn.progress import CURRENT, Progress, Silent
 from kaggle_cnn.recipe import Recipe, list_settings, read_recipe, takes
 from kaggle_cnn.runs.decision import fit_decision
 from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
@@ -52,6 +53,7 @@ def train(
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
     """
     progress = progress or Silent()
+    CURRENT.set(progress)
     source = read_recipe(path) if source is None else source
     require_room(recipe, len(dataset.ids))
     images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
@@ -70,6 +72,7 @@ def train(
         assert plan is not None  # of a new run, no fold has predictions
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
         run = create_run(workspace, dataset.competition.name, path, record, source)
+        keep_recipes(run)
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
     progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
     training = Training(run, recipe, dataset, images, device, progress, tensorboard)

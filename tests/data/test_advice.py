@@ -29,7 +29,7 @@ def counts(**images):
         (part(32, 32), "small pictures of 32 pixels: kcnn train resnet, or faster with --set size=32"),
         (part(48, 48, grey=True), "kcnn train emotion"),
         (part(48, 48), "pictures of 48 pixels: kcnn train resnet first"),
-        (part(640, 480), "photographs of 480 pixels: kcnn train finetune"),
+        (part(640, 480), "photographs of 480 pixels: kcnn train pretrained"),
         (part(640, 480, grey=True), "pictures of 480 pixels: kcnn train resnet first"),
     ],
 )

@@ -18,7 +18,7 @@ NAMES = [path.stem for path in list_shipped_recipes()]
 def test_all_are_there_and_say_what_they_are(keras):
     assert {
         "baseline", "emotion_dnn", "emotion", "cifar10_tutorial", "alexnet", "vgg", "all_conv", "conv5", "maxnorm",
-        "mlp", "lenet", "resnet", "sprint", "finetune",
+        "mlp", "lenet", "resnet", "sprint", "pretrained",
     } <= set(NAMES)  # fmt: skip
     for path in list_shipped_recipes():
         first_line, settings = read_outline(path)
@@ -335,40 +335,6 @@ def test_sprints_optimizer_is_nesterov_with_a_slow_average(keras):
             slow = kept * slow + (1 - kept) * value
             value = slow.copy()
         assert np.allclose(weight.numpy(), value, atol=1e-5), step
-
-
-def test_finetune_trains_the_head_alone_at_first(keras):
-    recipe = apply_settings(load("finetune"), {"frozen": 0.5})
-    model = build(recipe, (32, 32, 3), 4).raw
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    model.compile(recipe.optimizer(1e-2, 4), loss, run_eagerly=True)
-    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-
-    def changed():
-        before = {each.path: np.array(each) for each in model.trainable_variables}
-        model.train_on_batch(images, np.eye(4, dtype=np.float32))
-        moved = [each.path for each in model.trainable_variables if (before[each.path] != np.array(each)).any()]
-        return {path.split("/")[0] for path in moved}
-
-    assert changed() == changed() == {"head"}
-    assert len(changed()) > 10
-
-
-def test_finetune_says_what_it_wants(refused, tiny_workspace):
-    here = {"cwd": tiny_workspace.root, "KERAS_HOME": str(tiny_workspace.root), "https_proxy": "http://127.0.0.1:9"}
-    recipe = REPOSITORY / "recipes" / "finetune.py"
-    small = ["--set", "backbone=MobileNetV3Small", "--set", "size=32", "--set", "margin=0"]
-    error = refused("train", recipe, *small, **here)
-    assert error.startswith("MobileNetV3Small with weights=imagenet for (32, 32, 3): ")
-
-
-def test_finetune_knows_its_networks_and_files(keras):
-    with pytest.raises(KcnnError, match=r"VGG16 with weights=nowhere\.h5") as caught:
-        apply_settings(load("finetune"), {"weights": "nowhere.h5"}).model((32, 32, 3), 10)
-    assert "--set weights=PATH" in caught.value.hint
-    with pytest.raises(KcnnError, match=r"keras\.applications has no MobileNetV3Smal") as caught:
-        apply_settings(load("finetune"), {"backbone": "MobileNetV3Smal"}).model((32, 32, 3), 10)
-    assert "MobileNetV3Small" in caught.value.hint
 
 
 def test_recipes_are_listed(kcnn, tmp_path):

@@ -1,0 +1,1 @@
+"""Pretrained backbones: which there are, and where their weights are. Without Keras."""

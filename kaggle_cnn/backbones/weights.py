@@ -1,0 +1,92 @@
+"""The weights of backbones on this disk: in kcnn's own cache, where Keras keeps them, attached to a Kaggle notebook; or
+downloaded."""
+
+import hashlib
+import os
+from functools import partial
+from pathlib import Path
+
+import requests
+
+from kaggle_cnn.backbones.catalogue import Backbone
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.kaggle.client import status_of
+from kaggle_cnn.kaggle.download import Expected, download
+from kaggle_cnn.kaggle.transport import BoundedAdapter
+from kaggle_cnn.progress import Progress
+
+STORAGE = "https://storage.googleapis.com"
+KAGGLE_INPUT = Path("/kaggle/input")  # where a Kaggle notebook has what is attached to it
+OFFLINE = "KCNN_OFFLINE"  # an environment variable: 1 forbids downloads
+OTHERWISE = "a file that you have: --set weights=PATH; without pretrained weights: --set weights=none --set frozen=0"
+
+
+def cache_folder() -> Path:
+    """Return where kcnn keeps weights, for all workspaces: KCNN_CACHE, else the user's cache."""
+    own = os.environ.get("KCNN_CACHE")
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kcnn"
+    return (Path(own) if own else users) / "backbones"
+
+
+def find_weights(backbone: Backbone) -> Path | None:
+    """Return the file with the weights of a backbone on this disk, or None. What is in it is not checked."""
+    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    for path in (cache_folder() / backbone.file, keras_home / "models" / backbone.file):
+        if path.is_file():
+            return path
+    return next((path for path in sorted(KAGGLE_INPUT.rglob(backbone.file)) if path.is_file()), None)
+
+
+def get_weights(backbone: Backbone, progress: Progress) -> Path:
+    """Return the file with the weights of a backbone, downloaded where it is not here; its hash is compared.
+
+    A broken download continues where it stopped, also in the next run. Raises KcnnError where the weights cannot be
+    had, or are damaged.
+    """
+    path = find_weights(backbone)
+    if path is None:
+        path = download_weights(backbone, progress)
+    if backbone.hash and hash_of(path, backbone.hash) != backbone.hash:
+        raise KcnnError(
+            f"{path} is damaged: expected the hash {backbone.hash[:12]}..., got another one",
+            "remove it; it is downloaded again then",
+        )
+    return path
+
+
+def download_weights(backbone: Backbone, progress: Progress) -> Path:
+    """Download the weights of a backbone into the cache. Raises KcnnError where that cannot be done."""
+    url = backbone.url.replace(STORAGE, os.environ.get("KCNN_WEIGHTS_URL") or STORAGE)
+    if os.environ.get(OFFLINE) == "1":
+        raise KcnnError(
+            f"the weights of {backbone.name} are not on this disk, and nothing is downloaded offline",
+            f"put {backbone.file} into {cache_folder()}, or attach it to the notebook; or {OTHERWISE}",
+        )
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, BoundedAdapter())
+    target = cache_folder() / backbone.file
+    most = Expected(backbone.file, most=round(1.2 * backbone.parameters * 4) + 2**24)
+    try:
+        progress.say(f"{backbone.name}: about {backbone.megabytes:,.0f} MB, licence {backbone.licence}, from {url}")
+        download(partial(begin, session, url), session, target, most, progress)
+    except requests.RequestException as error:
+        status = status_of(error)
+        why = f"{url.split('/')[2]} responded with {status}" if status else f"{url.split('/')[2]} cannot be reached"
+        raise KcnnError(
+            f"the weights of {backbone.name} cannot be downloaded: {why}", f"run it again; or {OTHERWISE}"
+        ) from None
+    return target
+
+
+def begin(session: requests.Session, url: str) -> requests.Response:
+    """Open a file. Raises HTTPError for a status that is not one of success."""
+    response = session.get(url, headers={"Accept-Encoding": "identity"}, stream=True)
+    response.raise_for_status()
+    return response
+
+
+def hash_of(path: Path, like: str) -> str:
+    """Return the hash of a file in hexadecimal digits, of the kind of `like`: MD5 has 32, SHA-256 64."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256" if len(like) == 64 else "md5").hexdigest()
