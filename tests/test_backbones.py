@@ -236,3 +236,28 @@ def test_a_run_is_a_backbone_also_where_it_is_not_there_any_more(train_tiny, tin
         "log loss"
         in kcnn("evaluate", "pretrained-001", "--tta", "five-crop", cwd=tiny_workspace.root, afresh=True).stdout
     )
+
+
+def test_a_preset_of_keras_hub_in_a_folder(keras, tmp_path, monkeypatch):
+    """With pip install 'kcnn[pretrained]', and without a network; a folder beside it without an image converter."""
+    keras_hub = pytest.importorskip("keras_hub")
+    from kaggle_cnn.backbone import open_backbone
+
+    monkeypatch.setenv("KCNN_OFFLINE", "1")
+    sizes = {"patch_size": 14, "num_layers": 1, "hidden_dim": 8, "num_heads": 2, "intermediate_dim": 8}
+    made = keras_hub.models.DINOV2Backbone(**sizes, num_register_tokens=0, image_shape=(28, 28, 3))
+    made.save_to_preset(tmp_path / "tiny")
+    shutil.copytree(tmp_path / "tiny", tmp_path / "bare")
+    keras_hub.layers.DINOV2ImageConverter(scale=1 / 50, offset=-2.0).save_to_preset(tmp_path / "tiny")
+    images = np.random.default_rng(0).integers(0, 256, (2, 28, 28, 3), dtype=np.uint8)
+    tokens = np.asarray(made({"images": images / 50 - 2}))
+    expected = np.concatenate([tokens[:, 0], tokens[:, 1:].mean(axis=1)], axis=1)
+    assert np.allclose(open_backbone(str(tmp_path / "tiny"), (28, 28, 3))(images), expected, atol=1e-4)
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "hub"))
+    shutil.copytree(tmp_path / "tiny", tmp_path / "hub" / "models" / "keras" / "dino" / "keras" / "dino_tiny" / "1")
+    assert np.allclose(open_backbone("dino_tiny", (28, 28, 3))(images), expected, atol=1e-4)
+    standard = (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    tokens = np.asarray(made({"images": standard}))
+    assert np.allclose(open_backbone(str(tmp_path / "bare"), (28, 28, 3))(images)[:, :8], tokens[:, 0], atol=1e-4)
+    with pytest.raises(KcnnError, match="dinov2_small is not on this disk, and nothing is downloaded offline"):
+        open_backbone("dinov2_small", (28, 28, 3))

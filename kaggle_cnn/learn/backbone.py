@@ -1,6 +1,7 @@
 """Backbones as Keras models from images to features: of keras.applications, of KerasHub, of a run."""
 
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import keras
 from keras import Model, layers, ops
 
 from kaggle_cnn.backbones.catalogue import find_backbone, list_backbones
-from kaggle_cnn.backbones.weights import KAGGLE_INPUT, OTHERWISE, get_weights
+from kaggle_cnn.backbones.weights import KAGGLE_INPUT, OFFLINE, OTHERWISE, get_weights
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.learn.network import last_features
@@ -19,6 +20,7 @@ from kaggle_cnn.runs.run import Run, open_run, read_run
 from kaggle_cnn.workspace import Workspace
 
 RUN = "run:"
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels from 0 to 1
 Shape = tuple[int, int, int]
 
 
@@ -31,6 +33,7 @@ def open_backbone(name: str, shape: Shape, weights: str) -> Model:
     if folder := find_preset(name):
         return open_preset(str(folder), shape, weights)
     if is_preset(name):
+        require_online(name)
         return open_preset(name, shape, weights)
     find_backbone(name)  # raises
     raise AssertionError(name)
@@ -106,12 +109,27 @@ def keep_averages(model: Model) -> None:
             layer.trainable = False
 
 
+def require_online(name: str) -> None:
+    """Raise KcnnError where downloads are forbidden."""
+    if os.environ.get(OFFLINE) == "1":
+        raise KcnnError(
+            f"the backbone {name} is not on this disk, and nothing is downloaded offline",
+            "attach it to the notebook, or name a folder with it: --set backbone=FOLDER",
+        )
+
+
 def find_preset(name: str) -> Path | None:
-    """Return the folder of a KerasHub preset: `name` itself, or what is attached to a Kaggle notebook by that name."""
+    """Return the folder of a KerasHub preset: `name` itself, or what a Kaggle notebook or KerasHub's own cache has of
+    that name."""
     if (Path(name) / "config.json").is_file():
         return Path(name)
-    found = sorted(KAGGLE_INPUT.rglob("config.json")) if name and "/" not in name else []
-    return next((path.parent for path in found if name in path.relative_to(KAGGLE_INPUT).parts), None)
+    variation = name.split("/")[-2] if "://" in name and name.count("/") > 2 else name
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub") / "models"
+    for place in (KAGGLE_INPUT, cache) if variation and "/" not in variation else ():
+        for path in sorted(place.rglob("config.json")):
+            if variation in path.relative_to(place).parts:
+                return path.parent
+    return None
 
 
 def is_preset(name: str) -> bool:
@@ -137,20 +155,29 @@ def open_preset(name: str, shape: Shape, weights: str) -> Model:
         body = keras_hub.models.Backbone.from_preset(
             name, image_shape=(shape[0], shape[1], 3), load_weights=weights != "none"
         )
-        converter = keras_hub.layers.ImageConverter.from_preset(name)
+        scale, offset = read_scale(keras_hub.layers.ImageConverter, name)
     except Exception as error:  # a network, a folder and a shape each raise their own
         raise KcnnError(
             f"the backbone {name} cannot be opened for {shape}: {describe_error(error)}",
             "a folder with the preset needs no network: --set backbone=FOLDER",
         ) from error
     inputs = layers.Input(shape, dtype="uint8")
-    x = ops.cast(match_channels(inputs, 3), "float32")
-    scale, offset = converter.scale, converter.offset
-    if scale is not None or offset is not None:
-        x = layers.Rescaling(1.0 if scale is None else scale, 0.0 if offset is None else offset)(x)
+    x = layers.Rescaling(scale, offset)(ops.cast(match_channels(inputs, 3), "float32"))
     if weights != "none":
         keep_averages(body)
-    return Model(inputs, pool(body(x)), name="backbone")
+    output = body({"images": x} if isinstance(body.input, dict) else x)
+    return Model(inputs, pool(output), name="backbone")
+
+
+def read_scale(converter: Any, name: str) -> tuple[Any, Any]:
+    """Return by what the pixels of a preset's images are multiplied, and what is added then; a folder without an image
+    converter gets ImageNet's mean and deviation."""
+    try:
+        found = converter.from_preset(name)
+    except FileNotFoundError:
+        current_progress().say(f"note: {name} has no image_converter.json: pixels are scaled by those of ImageNet")
+        return [1 / (255 * each) for each in DEVIATION], [-m / d for m, d in zip(MEAN, DEVIATION, strict=True)]
+    return 1.0 if found.scale is None else found.scale, 0.0 if found.offset is None else found.offset
 
 
 def pool(output: Any) -> Any:
