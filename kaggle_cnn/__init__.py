@@ -15,10 +15,23 @@ _HOMES = {
     "evaluate": "api",
     "fetch": "api",
     "predict": "api",
+    "probe": "api",
     "submit": "submitting",
     "train": "api",
 }
-__all__ = ["KcnnError", "Phase", "Recipe", "__version__", "compare", "evaluate", "fetch", "predict", "submit", "train"]
+__all__ = [
+    "KcnnError",
+    "Phase",
+    "Recipe",
+    "__version__",
+    "compare",
+    "evaluate",
+    "fetch",
+    "predict",
+    "probe",
+    "submit",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,16 @@ from kaggle_cnn.data.dataset import Dataset, folds_in_name, load_dataset
 from kaggle_cnn.data.folds import FOLDS
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
-from kaggle_cnn.recipe import apply_settings, compile_recipe, find_recipe, load_recipe, read_recipe, require_same
+from kaggle_cnn.recipe import (
+    Recipe,
+    apply_settings,
+    compile_recipe,
+    find_recipe,
+    list_settings,
+    load_recipe,
+    read_recipe,
+    require_same,
+)
 from kaggle_cnn.runs.export import export, lacks_submission
 from kaggle_cnn.runs.join import Validated, shared_policies, validate_runs
 from kaggle_cnn.runs.predictions import Predictions
@@ -112,19 +121,59 @@ def train(
     dataset = open_dataset(workspace, found, run, progress)
     numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
     start_backend(backend or (run.record["backend"] if run else None))
-    given, loaded = dict(settings or {}), load_recipe(source, text)
-    mirrorless = not run and loaded.mirror and "mirror" not in given and are_characters(found.classes)
-    if mirrorless:
-        given["mirror"] = False
-    chosen = apply_settings(loaded, run.settings if run else given)
+    given, loaded, notes = dict(settings or {}), load_recipe(source, text), list[str]()
     if run:
+        chosen = apply_settings(loaded, run.settings)
         require_same(chosen, apply_settings(chosen, given))
+    else:
+        chosen, given, notes = choose_settings(loaded, given, found)
     progress.say(f"training {path.stem} on '{found.name}': {find_device().name}")
-    for note in [*dataset.notes, *([MIRRORLESS] if mirrorless else [])]:
+    for note in [*dataset.notes, *notes]:
         progress.say(f"note: {note}")
     from kaggle_cnn.learn.train import train as train_run
 
     return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text)
+
+
+def probe(
+    backbone: str = "",
+    settings: Mapping[str, Any] | None = None,
+    backend: str | None = None,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Fit a linear layer on the features of a frozen backbone, for every fold; return the complete run.
+
+    `backbone` is a name as in kaggle_cnn.backbone, else that of the recipe `pretrained`, whose other `settings` count
+    too: size, margin, fit, weights, tta.
+    """
+    from kaggle_cnn.learn.backend import find_device, start_backend
+
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    path = find_recipe(Path("pretrained"), workspace.root)
+    found, text = open_competition(workspace, competition), read_recipe(path)
+    compile_recipe(path, text)
+    dataset = open_dataset(workspace, found, None, progress)
+    start_backend(backend)
+    given = {**(settings or {}), **({"backbone": backbone} if backbone else {})}
+    recipe, given, notes = choose_settings(load_recipe(path, text), given, found)
+    progress.say(f"probing {list_settings(recipe)['backbone']} on '{found.name}': {find_device().name}")
+    for note in [*dataset.notes, *notes]:
+        progress.say(f"note: {note}")
+    from kaggle_cnn.learn.probe import probe as probe_run
+
+    return probe_run(workspace, dataset, recipe, path, text, given, progress)
+
+
+def choose_settings(
+    recipe: Recipe, given: dict[str, Any], competition: Competition
+) -> tuple[Recipe, dict[str, Any], list[str]]:
+    """Return a recipe with the settings that are given for a new run, these, and what is to be said: where the classes
+    are digits or letters, nothing is mirrored unless `mirror` is given."""
+    mirrorless = recipe.mirror and "mirror" not in given and are_characters(competition.classes)
+    given = {**given, "mirror": False} if mirrorless else given
+    return apply_settings(recipe, given), given, [MIRRORLESS] if mirrorless else []
 
 
 def open_to_resume(workspace: Workspace, competition: Competition, recipe: str) -> Run:

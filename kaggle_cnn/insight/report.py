@@ -107,11 +107,17 @@ def figures(run: Run, task: Task, numbers: dict[str, Any]) -> list[tuple[str, st
 def command(run: Run) -> str:
     """Return the line that trains the same again: with the settings that the user changed."""
     record, folds = run.record, run.folds
+    if record["kind"] == "probe":
+        return f"kcnn probe -c {quote(record['competition'])}{write_settings(record['set'])}"
     where = "" if folds == [0] else f" --folds {','.join(map(str, folds))}"
     backend = "" if record["backend"] == "tensorflow" else f" --backend {record['backend']}"
     recipe = quote(f"recipes/{record['recipe']}.py")
     line = f"kcnn train {recipe} -c {quote(record['competition'])}{where}{backend}"
-    return line + "".join(f" --set {name}={quote(str(value))}" for name, value in record["set"].items())
+    return line + write_settings(record["set"])
+
+
+def write_settings(values: dict[str, Any]) -> str:
+    return "".join(f" --set {name}={quote(str(value))}" for name, value in values.items())
 
 
 def settings(run: Run) -> list[tuple[str, str]]:

@@ -33,7 +33,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_values, training_state
 from kaggle_cnn.learn.feed import feed
-from kaggle_cnn.learn.model import Network, build_network, encode_targets, make_loss, make_metrics
+from kaggle_cnn.learn.model import Network, build_network, encode_targets, form_of, make_loss, make_metrics
 from kaggle_cnn.learn.phases import build_optimizer, freeze, list_frozen, plan_stages, stage_at
 from kaggle_cnn.learn.predict import predict_views
 from kaggle_cnn.learn.rehearsal import rehearse, require_memory, require_same_network
@@ -97,8 +97,11 @@ def plan_fold(
 
 def is_same_for_all_folds(recipe: Recipe, dataset: Dataset) -> bool:
     """Whether a network holds nothing of the images that it is trained on but its weights, and is compiled once."""
-    scaled = dataset.task.kind == "regression" or (dataset.task.kind == "ordinal" and recipe.ordinal == "regression")
-    return not scaled and not takes(recipe.model, "images") and len(plan_stages(recipe)) == 1
+    return (
+        form_of(recipe, dataset.task) != "values"
+        and not takes(recipe.model, "images")
+        and len(plan_stages(recipe)) == 1
+    )
 
 
 def count_steps(recipe: Recipe, chosen: TrainingSet) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -207,21 +207,28 @@ def encode_targets(recipe: Recipe, task: Task, targets: Array, trained: Array) -
     return np.asarray((targets - mean) / deviation, np.float32)
 
 
+def form_of(recipe: Recipe, task: Task) -> Literal["classes", "labels", "values"]:
+    """Return what the raw outputs are: logits of classes that exclude each other, a logit of each label, or values."""
+    if task.kind == "ordinal":
+        forms: dict[str, Any] = {"classification": "classes", "cumulative": "labels", "regression": "values"}
+        return forms[recipe.ordinal]  # type: ignore[no-any-return]
+    return "values" if task.kind == "regression" else "labels" if task.kind == "multilabel" else "classes"
+
+
 def make_loss(recipe: Recipe, task: Task) -> keras.Loss:
     """Return the loss of the raw outputs. Raises KcnnError where the recipe's does not fit the kind of task."""
-    of_values = task.kind == "regression" or (task.kind == "ordinal" and recipe.ordinal == "regression")
-    of_labels = task.kind == "multilabel" or (task.kind == "ordinal" and recipe.ordinal == "cumulative")
-    usual = "mean_squared_error" if of_values else "cross_entropy"
-    losses = VALUE_LOSSES if of_values else CLASS_LOSSES
+    form = form_of(recipe, task)
+    usual = "mean_squared_error" if form == "values" else "cross_entropy"
+    losses = VALUE_LOSSES if form == "values" else CLASS_LOSSES
     name = usual if recipe.loss == "auto" else recipe.loss
     if name not in losses:
         raise KcnnError(
             f"loss should be auto or one of {', '.join(losses)} for this task, got '{name}'",
             f"its kind is {task.kind}: --set loss=auto is the usual one",
         )
-    if of_values:
+    if form == "values":
         return VALUE_LOSSES[name]()
-    make: Any = LABEL_LOSSES[name] if of_labels else CLASS_LOSSES[name]
+    make: Any = LABEL_LOSSES[name] if form == "labels" else CLASS_LOSSES[name]
     loss = make(from_logits=True, label_smoothing=recipe.label_smoothing)
     return LossOfEach(loss, [count for _, count in task.heads]) if task.heads else loss
 
@@ -253,9 +260,10 @@ class LossOfEach(keras.Loss):
 def make_metrics(recipe: Recipe, task: Task) -> list[keras.Metric]:
     """Return what is shown of the training itself beside the loss: the accuracy, or the mean absolute error in
     deviations. Of several labels nothing: where images have few of many, predicting none has an accuracy above 0.9."""
-    if task.kind == "regression" or (task.kind == "ordinal" and recipe.ordinal == "regression"):
+    form = form_of(recipe, task)
+    if form == "values":
         return [keras.metrics.MeanAbsoluteError(name="absolute_error")]
-    if task.several or (task.kind == "ordinal" and recipe.ordinal == "cumulative"):
+    if form == "labels" or task.heads:
         return []
     return [keras.metrics.CategoricalAccuracy(name="accuracy")]
 

@@ -137,12 +137,21 @@ def predict_test(
     An id whose image is missing or unreadable gets the class priors of the training set, or the mean of the values, so
     that no row is lost.
     """
+    rows = readable(np.arange(len(images.pixels)), images)
+    made = np.zeros((len(images.pixels), len(views), dataset.task.outputs), np.float32)
+    made[rows] = predict_views(model, images.pixels, rows, views, crop, progress)
+    return Predictions(dataset.test_ids, fill_test(dataset, images, views, made), views, crop)
+
+
+def fill_test(dataset: Dataset, images: Images, views: tuple[str, ...], made: Array) -> Array:
+    """Return the logits of every test id, float32 (M, views, outputs), of those `made` for the images that have a file;
+    an id whose image is missing or unreadable has the priors."""
     has_file = np.flatnonzero(dataset.test_files != "")
     rows = readable(np.arange(len(has_file)), images)
     priors = dataset.task.deactivate(dataset.targets.mean(axis=0))
     logits = np.tile(priors, (len(dataset.test_ids), len(views), 1)).astype(np.float32)
-    logits[has_file[rows]] = predict_views(model, images.pixels, rows, views, crop, progress)
-    return Predictions(dataset.test_ids, logits, views, crop)
+    logits[has_file[rows]] = made[rows]
+    return logits
 
 
 def load_train_images(dataset: Dataset, stored_size: int, fit: str, progress: Progress) -> Images:

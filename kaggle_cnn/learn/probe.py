@@ -1,0 +1,188 @@
+"""A linear probe: the features of a frozen backbone, computed once, and a last layer fitted on them by scikit-learn.
+
+It leaves a run like any other: a model for each fold, whose last layer has the fitted weights, and the predictions.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kaggle_cnn import tta
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.data.dataset import Dataset
+from kaggle_cnn.data.image_cache import Images, fingerprint
+from kaggle_cnn.data.training_set import readable, training_set, validation_rows
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.files import whole_file
+from kaggle_cnn.learn.backbone import keep_recipes
+from kaggle_cnn.learn.backend import find_device
+from kaggle_cnn.learn.callbacks import MODEL
+from kaggle_cnn.learn.fit import FoldPlan, Training
+from kaggle_cnn.learn.linear import STRENGTHS, Linear, fit_linear, loss_of
+from kaggle_cnn.learn.model import Network, build_network, encode_targets, form_of
+from kaggle_cnn.learn.predict import fill_test, load_test_images, load_train_images, predict_views
+from kaggle_cnn.learn.train import complete_run, describe_run, report_unreadable, require_both_parts
+from kaggle_cnn.progress import CURRENT, Progress
+from kaggle_cnn.recipe import Recipe
+from kaggle_cnn.runs.predictions import Predictions
+from kaggle_cnn.runs.run import Run, create_run
+from kaggle_cnn.workspace import Workspace
+
+NAME = "probe"  # of its runs
+HEAD = "head"  # the name of the last layer in the recipe
+CHOOSING = 2  # folds on which the strength is chosen
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a backbone gives, float32 (N, views, k), of the training images and of the test images that have a file;
+    `test_images` are the latter."""
+
+    train: Array
+    test: Array
+    test_images: Images
+
+
+def probe(
+    workspace: Workspace, dataset: Dataset, recipe: Recipe, path: Path, source: str, changed: dict[str, Any],
+    progress: Progress,
+) -> Run:  # fmt: skip
+    """Fit the last layer of a recipe's network on the features before it, for every fold, and return the complete run.
+
+    `path` and `source` are the recipe's, `changed` the settings that the user changed in it. The strength of the
+    penalty is chosen by the loss of the images that are validated in the first CHOOSING folds. Raises KcnnError where
+    the network has no last layer called HEAD, or the images do not allow all folds.
+    """
+    CURRENT.set(progress)
+    begun = time.monotonic()
+    images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
+    report_unreadable(dataset, images, progress)
+    folds = list(range(dataset.folds.count))
+    for fold in folds:
+        require_both_parts(dataset, images, fold)
+    task = dataset.task
+    network = build_network(recipe, images.pixels.shape[3], task, None, dataset.targets)
+    body, head = cut_at_head(network)
+    views = tta.views_of("none", recipe.policy)
+    features = read_features(body, recipe, dataset, images, views, progress)
+    fit = partial(fit_fold, recipe, dataset, images, features.train)
+    strength = choose_strength(fit, network, dataset, images, features.train, folds[:CHOOSING], progress)
+    fitted = [
+        fit(fold, strength)
+        for fold in progress.track(folds, f"fitting {len(folds)} folds, strength {strength:g}", len(folds))
+    ]
+    plan = FoldPlan(network, training_set(dataset, images, 0), None)
+    record = describe_run(workspace, dataset, recipe, path, folds, find_device(), plan, changed)
+    record |= {"kind": NAME, "recipe": NAME, "strength": strength}
+    run = create_run(workspace, dataset.competition.name, Path(f"{NAME}.py"), record, source)
+    keep_recipes(run)
+    seconds = time.monotonic() - begun
+    for fold, linear in zip(folds, fitted, strict=True):
+        folder = run.fold_folder(fold)
+        folder.mkdir()
+        head.set_weights([linear.kernel, linear.bias])
+        with whole_file(folder / MODEL) as temporary:
+            network.whole.save(temporary)
+        rows = validation_rows(dataset, images, fold)
+        logits = network_output(network, features.train[rows], linear)
+        targets = task.targets_of(dataset.targets[rows])
+        Predictions(dataset.ids[rows], logits, views, recipe.size, np.full(len(rows), fold), targets).write(
+            folder / "oof.npz"
+        )
+        tested = fill_test(dataset, features.test_images, views, network_output(network, features.test, linear))
+        Predictions(dataset.test_ids, tested, views, recipe.size).write(folder / "test.npz")
+        run.write_result(fold, status="finished", seconds=round(seconds / len(folds), 1), epochs=0, best_epoch=0)
+    return complete_run(Training(run, recipe, dataset, images, find_device(), progress))
+
+
+def cut_at_head(network: Network) -> tuple[keras.Model, keras.layers.Layer]:
+    """Return the model up to what the last layer gets, and that layer. Raises KcnnError where it is not called HEAD."""
+    try:
+        head = network.raw.get_layer(HEAD)
+    except ValueError:
+        head = None
+    if not isinstance(head, keras.layers.Dense) or not head.use_bias or len(head.input.shape) != 2:
+        raise KcnnError(f'the recipe has no last layer Dense(outputs, name="{HEAD}")', "recipes/pretrained.py has one")
+    return keras.Model(network.raw.input, head.input), head
+
+
+def network_output(network: Network, features: Array, linear: Linear) -> Array:
+    """Return what predictions keep, float32 (n, views, outputs), for features (n, views, k)."""
+    raw = features.reshape(-1, features.shape[2]) @ linear.kernel + linear.bias
+    return network.finish(np.asarray(raw, np.float32)).reshape(*features.shape[:2], -1)
+
+
+def fit_fold(recipe: Recipe, dataset: Dataset, images: Images, features: Array, fold: int, strength: float) -> Linear:
+    """Fit the last layer on the images that are not validated in `fold`, all views of each."""
+    task, chosen = dataset.task, training_set(dataset, images, fold)
+    given = features[chosen.rows].reshape(-1, features.shape[2])
+    targets = encode_targets(recipe, task, chosen.targets, dataset.targets)  # scaled as the network's last layer is
+    sizes = [count for _, count in task.heads]
+    return fit_linear(form_of(recipe, task), given, np.repeat(targets, features.shape[1], axis=0), strength, sizes)
+
+
+def choose_strength(
+    fit: Callable[[int, float], Linear], network: Network, dataset: Dataset, images: Images, features: Array,
+    folds: list[int], progress: Progress,
+) -> float:  # fmt: skip
+    """Return the strength whose loss is the lowest on the images that are validated in `folds`, by the mean of their
+    views."""
+    losses = []
+    for strength in progress.track(STRENGTHS, f"choosing among {len(STRENGTHS)} strengths", len(STRENGTHS)):
+        found = []
+        for fold in folds:
+            rows = validation_rows(dataset, images, fold)
+            logits = network_output(network, features[rows], fit(fold, strength)).mean(axis=1)
+            found.append(loss_of(dataset.task, logits, dataset.targets[rows]))
+        losses.append(float(np.mean(found)))
+    return STRENGTHS[int(np.argmin(losses))]
+
+
+def read_features(
+    body: keras.Model, recipe: Recipe, dataset: Dataset, images: Images, views: tuple[str, ...], progress: Progress
+) -> Features:
+    """Return the features of all images, from the cache or computed now; an unreadable image's are 0."""
+    tested = load_test_images(dataset, recipe.stored_size, recipe.fit, images.pixels.shape[3], progress)
+    names = [*dataset.ids.tolist(), *(name for name in dataset.test_files.tolist() if name)]
+    path = dataset.cache / f"features-{features_key(body, recipe, dataset, names, views)}.npz"
+    if kept := read_kept(path, [len(images.pixels), len(tested.pixels)]):
+        return Features(*kept, tested)
+    found = []
+    for part in (images, tested):
+        rows = readable(np.arange(len(part.pixels)), part)
+        values = np.zeros((len(part.pixels), len(views), body.output_shape[-1]), np.float32)
+        if len(rows):
+            values[rows] = predict_views(body, part.pixels, rows, views, recipe.size, progress)
+        found.append(values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, train=found[0], test=found[1])
+    return Features(found[0], found[1], tested)
+
+
+def read_kept(path: Path, counts: list[int]) -> tuple[Array, Array] | None:
+    """Return the features that are kept, or None where they are not there or damaged: they are computed again."""
+    try:
+        with np.load(path) as kept:
+            train, test = kept["train"], kept["test"]
+    except Exception:  # NumPy and zipfile raise many kinds
+        return None
+    return (train, test) if [len(train), len(test)] == counts else None
+
+
+def features_key(body: keras.Model, recipe: Recipe, dataset: Dataset, names: list[str], views: tuple[str, ...]) -> str:
+    """Return what changes when an image, the backbone's weights or the views do."""
+    digest = blake2b(digest_size=12)
+    for value in body.get_weights():
+        digest.update(np.ascontiguousarray(value).tobytes())
+    digest.update(fingerprint(dataset.competition.folder, names, recipe.stored_size, None, recipe.fit).encode())
+    digest.update(f"{body.input_shape} {views} {recipe.size} {keras.config.dtype_policy().name}".encode())
+    digest.update(str([layer.name.rstrip("_0123456789") for layer in body.layers]).encode())
+    return digest.hexdigest()
