@@ -71,6 +71,7 @@ class Competition:
     label_columns: tuple[str, ...] = about(
         "its column with the label, or a column of 0 and 1 for each class, or a column for each target or value", ()
     )
+    new_class: str = about("the class of images whose own class is not trained, as new_whale", "")
     separator: str = about("what stands between several labels in one cell", "")
     label_values: tuple[str, ...] = about(
         "what stands for each class in labels and submission, in the order of classes; [] is its name", ()
@@ -108,7 +109,8 @@ class Competition:
     def task(self) -> Task:
         name = self.metric or usual_metric(self.kind, self.submission_format, self.top_k)
         heads = self.heads
-        return Task(self.kind, self.classes, find_metric(name, [count for _, count in heads]), heads)
+        new = self.classes.index(self.new_class) if self.new_class in self.classes else None
+        return Task(self.kind, self.classes, find_metric(name, [count for _, count in heads]), heads, new)
 
     @property
     def heads(self) -> tuple[tuple[str, int], ...]:
@@ -175,6 +177,9 @@ class Competition:
             self.require("class_columns", fits, "one of classes for each of prediction_columns")
         if self.submission_format == "probability" and self.classes:
             self.require("positive", self.positive in self.classes, "one of the classes")
+        known = not self.classes or self.new_class in self.classes
+        fine = not self.new_class or (self.kind == "multiclass" and known)
+        self.require("new_class", fine, 'one of the classes, of the kind multiclass, or ""')
         self.require("keep_together", self.keep_together in KEPT, f"one of {', '.join(KEPT)}")
         self.require("top_k", self.top_k > 0, "at least 1")
         if self.submission_format == "long":

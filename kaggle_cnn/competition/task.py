@@ -37,13 +37,15 @@ def are_characters(classes: Sequence[str]) -> bool:
 class Task:
     """`kind` is one of KINDS; `classes` are the classes, labels or grades in order, or the names of the values.
 
-    `heads` are the targets of a multioutput task, each with how many of `classes` are its own, in their order.
+    `heads` are the targets of a multioutput task, each with how many of `classes` are its own, in their order. `new` is
+    the place of the class that stands for all that were not trained, as new_whale; None where there is no such.
     """
 
     kind: str
     classes: tuple[str, ...]
     metric: Metric
     heads: tuple[tuple[str, int], ...] = ()
+    new: int | None = None
 
     @property
     def outputs(self) -> int:

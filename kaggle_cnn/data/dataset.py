@@ -52,6 +52,15 @@ class Dataset:
         """The labels of each training image in words."""
         return list(map(self.task.describe, self.targets))
 
+    def validated_targets(self, rows: Array, fold: int) -> Array:
+        """Return the targets of `rows`, which are validated in `fold`, in the form that metrics take: where the task
+        has a class for what is not trained, it is that of images whose class has no image in the other folds."""
+        soft = self.targets[rows]
+        if self.task.new is not None:
+            unseen = soft @ self.targets[self.folds.numbers != fold].sum(axis=0) == 0
+            soft = np.where(unseen[:, None], np.eye(self.task.outputs, dtype=np.float32)[self.task.new], soft)
+        return self.task.targets_of(soft)
+
     def list_classes(self, most: int) -> str:
         """Return the names of the first `most` classes, with how many images each has; of a regression the names of
         the values."""
@@ -164,6 +173,8 @@ def note_small_classes(competition: Competition, targets: Array, folds: int) -> 
     if competition.kind == "regression":
         return []
     counts = targets.sum(axis=0, dtype=int)
+    if competition.new_class:
+        counts[competition.task.new] = folds  # it is not to be learned
     small = [f"'{competition.classes[label]}' ({counts[label]})" for label in np.flatnonzero(counts < folds)]
     if not small:
         return []

@@ -125,7 +125,7 @@ def predict_validation(
     training."""
     rows = validation_rows(dataset, images, fold)
     logits = predict_views(model, images.pixels, rows, views, crop, progress)
-    targets = dataset.task.targets_of(dataset.targets[rows])
+    targets = dataset.validated_targets(rows, fold)
     return Predictions(dataset.ids[rows], logits, views, crop, np.full(len(rows), fold), targets)
 
 

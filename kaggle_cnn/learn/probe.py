@@ -92,7 +92,7 @@ def probe(
             network.whole.save(temporary)
         rows = validation_rows(dataset, images, fold)
         logits = network_output(network, features.train[rows], linear)
-        targets = task.targets_of(dataset.targets[rows])
+        targets = dataset.validated_targets(rows, fold)
         Predictions(dataset.ids[rows], logits, views, recipe.size, np.full(len(rows), fold), targets).write(
             folder / "oof.npz"
         )

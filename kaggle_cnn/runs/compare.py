@@ -26,8 +26,9 @@ def shared_predictions(runs: list[Run], task: Task) -> tuple[Array, Array, list[
     scores, decisions = [], []
     for run, part, rows in zip(runs, parts, places, strict=True):
         every = part.scores(task, run.policy)
-        scores.append(every[rows])
-        decisions.append(decision_of(run, task, part, run.policy).decide(every)[rows])
+        rule = decision_of(run, task, part, run.policy)
+        scores.append(rule.adjust(every)[rows])
+        decisions.append(rule.decide(every)[rows])
     return ids, parts[0].true[places[0]], scores, decisions
 
 

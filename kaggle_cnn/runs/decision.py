@@ -16,6 +16,7 @@ from kaggle_cnn.runs.bootstrap import bootstrap, interval
 PARTS = 5  # into which images are split to judge cut points by images that they were not fitted on
 CANDIDATES = 40  # places that are tried for a cut point, at even ranks between its neighbours
 PASSES = 3  # over all cut points: a fourth changed none in 20 fits
+LEVELS = 40
 FEWEST = 50  # images to fit cut points on
 
 
@@ -36,6 +37,9 @@ class Decision:
     probability; "rounding", the grade that is nearest to the expected one; "cuts", the grade between whose `cuts` the
     expected one is; "value", the numbers of a regression.
 
+    new, level: with "argmax" the place of the class for what was not trained, and the probability that it has at least;
+    None where there is no such class.
+
     gain: that of cut points over rounding, also where rounding was kept since it is not beyond noise.
     """
 
@@ -45,6 +49,16 @@ class Decision:
     heads: list[int] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     gain: Gain | None = None
+    new: int | None = None
+    level: float = 0.0
+
+    def adjust(self, scores: Array) -> Array:
+        """Return `scores` (N, outputs) in which the class for what was not trained has at least its level."""
+        if self.new is None:
+            return scores
+        adjusted = scores.copy()
+        adjusted[:, self.new] = np.maximum(scores[:, self.new], self.level)
+        return adjusted
 
     def decide(self, scores: Array) -> Array:
         """Return decisions for `scores` (N, outputs), in the form of the targets; see metrics."""
@@ -61,7 +75,7 @@ class Decision:
             return chosen
         if self.heads:
             return mark_largest(scores, self.heads)
-        return np.asarray(scores.argmax(axis=1))
+        return np.asarray(self.adjust(scores).argmax(axis=1))
 
     def write(self, path: Path) -> None:
         with whole_file(path) as temporary:
@@ -112,8 +126,12 @@ def usual_decision(task: Task, targets: Array, scores: Array) -> Decision:
 def fit_decision(task: Task, targets: Array, scores: Array) -> Decision:
     """Return the decision rule for a task, fitted on the out-of-fold `scores` (N, outputs) and their `targets`.
 
-    That of `usual_decision`; of grades cut points in place of rounding, where their gain is beyond noise.
+    That of `usual_decision`; of grades cut points in place of rounding, where their gain is beyond noise. Where there
+    is a class for what was not trained, its level is the one at which the task's metric is best, of 0 and LEVELS even
+    ranks of the largest probabilities of the others.
     """
+    if task.new is not None and (targets == task.new).any():
+        return fit_level(task, task.new, targets, scores)
     usual = usual_decision(task, targets, scores)
     if task.kind != "ordinal" or len(targets) < FEWEST or task.metric.needs != "decisions":
         return usual
@@ -127,6 +145,17 @@ def fit_decision(task: Task, targets: Array, scores: Array) -> Decision:
     if gain.low > 0:
         return Decision("cuts", cuts=fit_cuts(task, targets, expected), gain=gain)
     return Decision("rounding", gain=gain)
+
+
+def fit_level(task: Task, new: int, targets: Array, scores: Array) -> Decision:
+    """Return the rule whose level for the class `new` is the best one."""
+    others = np.delete(scores, new, axis=1).max(axis=1)
+    levels = [0.0, *np.quantile(others, np.linspace(0, 1, LEVELS)).tolist()]
+    rules = [Decision("argmax", new=new, level=level) for level in levels]
+    merits = []
+    for rule in rules:
+        merits.append(task.metric.merit(task.metric.score(targets, rule.adjust(scores), rule.decide(scores), None)))
+    return rules[int(np.argmax(merits))]
 
 
 def fit_cuts(task: Task, targets: Array, expected: Array) -> list[float]:

@@ -49,11 +49,11 @@ def export(
     known = validate_runs(task, runs, oof, policies)
     scored = [(part.ids, part.scores(task, policy)) for part, policy in zip(test, policies, strict=True)]
     ids, scores = average_scores(scored)
-    table = submission.make(competition, ids, scores, known.decision.decide(scores))
+    table = submission.make(competition, ids, known.decision.adjust(scores), known.decision.decide(scores))
     submission.check(competition, table, ids)
     path = workspace.submissions(competition.name) / f"{name_submission(runs, test, policies)}.csv"
-    decided = known.decision.decide(known.scores)
-    validation = task.metric.score(known.targets, known.scores, decided, None)
+    decided, adjusted = known.decision.decide(known.scores), known.decision.adjust(known.scores)
+    validation = task.metric.score(known.targets, adjusted, decided, None)
     names = list(dict.fromkeys(policies))
     origin = Origin([run.id for run in runs], "+".join(names), test[0].crop, task.metric.name, validation)
     write_table(path, table)

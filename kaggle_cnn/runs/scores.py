@@ -28,8 +28,8 @@ class Kept(TypedDict):
 
 def score(task: Task, targets: Array, scores: Array, decision: Decision, metrics: list[Metric]) -> Scores:
     """Return the metrics' names and values for out-of-fold `scores` (N, outputs)."""
-    decided = decision.decide(scores)
-    return {metric.name: metric.score(targets, scores, decided, None) for metric in metrics}
+    decided, adjusted = decision.decide(scores), decision.adjust(scores)
+    return {metric.name: metric.score(targets, adjusted, decided, None) for metric in metrics}
 
 
 def decision_of(run: Run, task: Task, predictions: Predictions, policy: str) -> Decision:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import Recorder, dataset_in, in_this_process
+from conftest import REPOSITORY, Recorder, dataset_in, in_this_process
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -129,6 +129,7 @@ def test_what_a_probe_cannot_do(probe, tiny_workspace):
     with pytest.raises(KcnnError, match="probe-001 is a linear probe: it has no epochs"):
         curves.draw(tiny_workspace, open_competition(tiny_workspace, "colours"), [run])
     path = tiny_workspace.root / "recipes"
-    (path / "pretrained.py").write_text((path / "tiny.py").read_text())
+    shipped = (REPOSITORY / "recipes" / "pretrained.py").read_text()
+    (path / "pretrained.py").write_text(shipped.replace('name="head"', 'name="last"'))
     with pytest.raises(KcnnError, match="has no last layer Dense"):
-        probe(width=3)
+        probe()

@@ -51,6 +51,7 @@ from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
 
+NEW_CLASS = re.compile(r"(new|unknown|unk|unseen|novel)([_-]\w+)?", re.IGNORECASE)
 QUADRATIC = "quadratic_weighted_kappa"
 NO_SAMPLE = re.compile(r"label|train|meta")  # sample_labels.csv holds the labels of a sample
 SAMPLE_WORDS = (("sample", "sub"), ("sample",), ("submission",), ("random", "predictions"))
@@ -98,6 +99,10 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
         return rows or spellings.share(ids) >= 0.5
 
     targets = list(columns) if kind in ("multioutput", "regression") else []
+    new = find_new_class(sample, [*classes, *label_values], found) if kind == "multiclass" else ""
+    if new and new not in classes:
+        classes = [*classes, new]
+        label_values = [*label_values, new] if label_values else []
     asked = guess_format(sample, classes, label_values, kind, metric_words, are_images, targets)
     if asked["submission_format"] == "class_id" and not label_values and not are_numbered(classes):
         label_values = [str(number) for number in range(len(classes))]
@@ -109,8 +114,20 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
     else:
         metric = usual_metric(kind, asked["submission_format"], asked.get("top_k", 0))
     names = {"classes": tuple(classes), "label_values": tuple(label_values), "sample": sample_name}
-    fields = {**found.fields, **names, **asked, "kind": kind, "metric": metric}
+    fields = {**found.fields, **names, **asked, "kind": kind, "metric": metric, "new_class": new}
     return Guessed({**fields, "solution": find_solution(folder, images, fields, sample_name)}, doubts)
+
+
+def find_new_class(sample: pd.DataFrame | None, known: list[str], found: Found) -> str:
+    """Return the class that stands for all that have no training image: the one word of the sample, or the one class
+    without an image, whose name says so; "" where there is none."""
+    trained = {name for value in found.values for name in value}
+    cells = sample[sample.columns[1]] if sample is not None and len(sample.columns) == 2 else []
+    words = {word for cell in cells for word in [cell, *cell.split()]}
+    candidates = {*words - set(known), *set(known) - trained}
+    candidates |= {name for name in words & trained if name.startswith(("new_", "new-"))}
+    named = sorted(name for name in candidates if NEW_CLASS.fullmatch(name))
+    return named[0] if len(named) == 1 else ""
 
 
 def find_class_names(
