@@ -67,10 +67,12 @@ class Warp(A.ImageOnlyTransform):
         if mirrored:  # column c of the result shows what column size - 1 - c would have shown
             source[:, 2] += source[:, 0] * (self.size - 1)
             source[:, 0] *= -1
-        square = (self.size, self.size)
-        warped = cv2.warpAffine(
-            img, source, square, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=self.border
-        )
+        square, flags = (self.size, self.size), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        if img.shape[2] > 4:  # OpenCV warps four channels at a time
+            fours = (np.ascontiguousarray(img[:, :, place : place + 4]) for place in range(0, img.shape[2], 4))
+            parts = [cv2.warpAffine(four, source, square, flags=flags, borderMode=self.border) for four in fours]
+            return np.concatenate([np.atleast_3d(part) for part in parts], axis=2)
+        warped = cv2.warpAffine(img, source, square, flags=flags, borderMode=self.border)
         return warped if warped.ndim == img.ndim else warped[:, :, np.newaxis]
 
 

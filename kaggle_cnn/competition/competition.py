@@ -23,6 +23,7 @@ SUBMISSION_FORMATS = {
     "value": "numbers",
 }
 KEPT = ("same", "near")
+SEVERAL = ("", "mean", "stack")
 NAMED_COLUMNS = ("probability_columns", "value", "target_columns")  # with a column for each class, value or target
 KIND_FORMATS = {"regression": {"value", "long"}, "multioutput": {"target_columns", "long"}}  # of others all the rest
 IMAGE_SUFFIXES = {
@@ -72,6 +73,11 @@ class Competition:
         "its column with the label, or a column of 0 and 1 for each class, or a column for each target or value", ()
     )
     new_class: str = about("the class of images whose own class is not trained, as new_whale", "")
+    several_images: str = about(
+        'where an id has several images, those of a folder or of names that begin with it: "mean", its prediction is '
+        'the mean of theirs; "stack", they are the channels of one image',
+        "",
+    )
     separator: str = about("what stands between several labels in one cell", "")
     label_values: tuple[str, ...] = about(
         "what stands for each class in labels and submission, in the order of classes; [] is its name", ()
@@ -180,11 +186,12 @@ class Competition:
         known = not self.classes or self.new_class in self.classes
         fine = not self.new_class or (self.kind == "multiclass" and known)
         self.require("new_class", fine, 'one of the classes, of the kind multiclass, or ""')
+        self.require("several_images", self.several_images in SEVERAL, 'one of mean, stack, or ""')
         self.require("keep_together", self.keep_together in KEPT, f"one of {', '.join(KEPT)}")
         self.require("top_k", self.top_k > 0, "at least 1")
         if self.submission_format == "long":
-            known = set(self.label_columns if self.kind == "multioutput" else self.classes)
-            fits = len(self.class_columns) > 0 and (not self.classes or set(self.class_columns) <= known)
+            ends = set(self.label_columns if self.kind == "multioutput" else self.classes)
+            fits = len(self.class_columns) > 0 and (not self.classes or set(self.class_columns) <= ends)
             self.require("class_columns", fits, "the endings of the row ids, classes, targets or values")
 
     def require_targets(self) -> None:

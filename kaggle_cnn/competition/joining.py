@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kaggle_cnn.competition.competition import ROW_LAYOUTS, Competition
-from kaggle_cnn.competition.listing import Spellings, path_below
+from kaggle_cnn.competition.listing import Spellings, path_below, split_images
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.submission import read_sample, test_ids
 from kaggle_cnn.plural import count_of
@@ -27,7 +27,7 @@ def join_test(competition: Competition, images: list[str]) -> tuple[Array, Array
         stems = [path.stem for path in paths]
         ids = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
         return np.array(ids, dtype=str), np.array(images, dtype=str), []
-    spellings = Spellings(images, competition.test)
+    spellings = Spellings(images, competition.test, bool(competition.several_images))
     ids = test_ids(competition, sample)
     files = [spellings.find(name) or "" for name in ids]
     notes = []
@@ -42,7 +42,7 @@ def join_test(competition: Competition, images: list[str]) -> tuple[Array, Array
         notes.append(
             f"of the sample's {count_of(len(ids), 'id')}, {lacking:,} without an image, the first is '{first}'"
         )
-    if unnamed := len(set(images) - set(files)):
+    if unnamed := len(set(images) - {image for name in files for image in split_images(name)}):
         notes.append(f"{count_of(unnamed, 'test image')} not named in the sample, without a row")
     return np.array(ids, dtype=str), np.array(files, dtype=str), notes
 

@@ -1,6 +1,7 @@
 """List a competition's files: images in their natural order, tables, the folders of training and test images."""
 
 import os
+import posixpath
 import re
 import unicodedata
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Any
 from kaggle_cnn.competition.competition import IMAGE_SUFFIXES
 from kaggle_cnn.errors import KcnnError
 
+SEVERAL = "|"  # between the paths of several images that are one; no file of Windows has it in its name
 # A single \d: with \d+ in the repeated group, a name of 30 digits takes the regular expression a night.
 TRAIN_FOLDER = re.compile(r"train(ing)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d))*", re.IGNORECASE)
 TEST_FOLDER = re.compile(r"test(ing|s)?([-_ ]?(set|data|images?|imgs?|jpe?g|png|\d))*", re.IGNORECASE)
@@ -158,11 +160,17 @@ def first_folder(images: Iterable[str], pattern: re.Pattern[str]) -> str:
 class Spellings:
     """Finds an image by any spelling of its id: path or name, with or without suffix, or with another image suffix;
     with spaces around it, and letters with accents as one character or as two, as a Mac has them in the names of files.
+
+    Where images are `grouped`, an id is a folder, or the beginning of names up to a _ or -, and what is found is the
+    name of several images as one; see `join_images`.
     """
 
-    def __init__(self, images: Iterable[str], below: str = ""):
+    def __init__(self, images: Iterable[str], below: str = "", grouped: bool = False):
         """Take ids as paths below the folder `below`. A spelling that fits two images belongs to the first one."""
         self.images: dict[str, str] = {}
+        images = list(images)
+        if grouped:
+            self.images = {name: join_images(members) for name, members in group_names(images, below).items()}
         for image in images:
             path = PurePosixPath(image)
             short = path_below(image, below) if below and is_below(image, below) else path
@@ -186,6 +194,32 @@ class Spellings:
         """Return the share of `names` that are found, from 0 to 1; 0 where there are no names."""
         found = [self.find(name) is not None for name in names]
         return sum(found) / len(found) if found else 0.0
+
+
+def group_names(images: Iterable[str], below: str) -> dict[str, list[str]]:
+    """Return id -> its images: those in a folder of that name, by name or path, or whose names begin with it."""
+    folders: dict[str, list[str]] = {}
+    beginnings: dict[str, list[str]] = {}
+    for image in images:
+        path = path_below(image, below) if below and is_below(image, below) else PurePosixPath(image)
+        for folder in path.parents[:-1]:
+            for name in {str(folder), folder.name}:
+                folders.setdefault(normalise(name), []).append(image)
+        for cut in re.finditer(r"(?<=[^_-])[_-]+(?=[^_-])", path.stem):
+            beginnings.setdefault(normalise(path.stem[: cut.start()]), []).append(image)
+    return {**beginnings, **folders}
+
+
+def join_images(images: list[str]) -> str:
+    """Return the name of several images as one: the path of the first, then those of the others from its folder on."""
+    folder = posixpath.dirname(images[0])
+    return SEVERAL.join([images[0], *(posixpath.relpath(image, folder or ".") for image in images[1:])])
+
+
+def split_images(name: str) -> list[str]:
+    """Return the images that `name` joins, or itself alone."""
+    first, *others = name.split(SEVERAL)
+    return [first, *(posixpath.normpath(posixpath.join(posixpath.dirname(first), other)) for other in others)]
 
 
 def normalise(name: str) -> str:

@@ -12,7 +12,7 @@ from kaggle_cnn.competition.joining import join_test
 from kaggle_cnn.competition.layouts.arrays import array_file
 from kaggle_cnn.competition.layouts.label_table import read_column
 from kaggle_cnn.competition.layouts.recognise import read
-from kaggle_cnn.competition.listing import count_unread
+from kaggle_cnn.competition.listing import count_unread, split_images
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.duplicates import inspect, same_pixels
@@ -31,7 +31,10 @@ class Dataset:
     `ids` (N,) str: training images by their path below the competition's folder, or as `train.csv#17`. `targets`
     float32 (N, outputs): 1 where an image has a class, else 0; of a regression the numbers. `folds`: where an image is
     validated. `test_ids` (M,) str: as the sample spells them. `test_files` (M,) str: as `ids`, "" where there is no
-    image. `cache`: the folder for decoded images. `notes`: what the user should know, a sentence each.
+    image. `cache`: the folder for decoded images. `notes`: what the user should know, a sentence each. `owners` (N,)
+    int: of images that share an id the same number; None where each has its own.
+
+    An image may be several files: see listing.join_images.
     """
 
     competition: Competition
@@ -42,6 +45,7 @@ class Dataset:
     test_files: Array
     cache: Path
     notes: list[str] = field(default_factory=list)
+    owners: Array | None = None
 
     @property
     def task(self) -> Task:
@@ -51,6 +55,30 @@ class Dataset:
     def label_names(self) -> list[str]:
         """The labels of each training image in words."""
         return list(map(self.task.describe, self.targets))
+
+    @property
+    def test_images(self) -> tuple[list[str], Array]:
+        """The test images that there are, and the row of each in `test_ids`, int: an id may have several."""
+        single = self.competition.several_images != "mean"
+        pairs = [
+            (image, row)
+            for row, name in enumerate(self.test_files.tolist())
+            for image in ([name] if single else split_images(name))
+            if name
+        ]
+        return [image for image, _ in pairs], np.array([row for _, row in pairs], dtype=int)
+
+    def average_images(self, rows: Array, values: Array) -> tuple[Array, Array]:
+        """Return `values` (n, ...) of the training images `rows` (n,) as one for each id, the mean of its images, and
+        the row of the first image of each."""
+        if self.owners is None or not len(rows):
+            return rows, values
+        _, first, member_of = np.unique(self.owners[rows], return_index=True, return_inverse=True)
+        total = np.zeros((len(first), *values.shape[1:]))
+        np.add.at(total, member_of, values)
+        mean = total / np.bincount(member_of).reshape(-1, *[1] * (values.ndim - 1))
+        order = np.argsort(first)
+        return rows[first[order]], np.asarray(mean[order], values.dtype)
 
     def validated_targets(self, rows: Array, fold: int) -> Array:
         """Return the targets of `rows`, which are validated in `fold`, in the form that metrics take: where the task
@@ -91,18 +119,29 @@ def load_dataset(
             f"no image of '{competition.name}' has a label",
             f"correct {competition.folder / 'competition.toml'}, or use kcnn fetch with --train or --labels",
         )
+    owners = None
+    if competition.several_images == "mean":
+        train, raw, owners = expand_images(train, raw)
     targets = read_values(competition, raw) if competition.kind == "regression" else mark_classes(competition, raw)
     cache = workspace.cache(competition.name)
     path = workspace.runs(competition.name) / (folds_file or competition.folds)
     if not path.is_file():
         groups = group_images(competition, train, cache, progress)
+        groups = groups if owners is None else join_groups(groups, owners)
         numbers = draw_folds(competition.kind, targets, groups, folds_in_name(path.name))
         write_folds(path, train, [" ".join(cells) for cells in raw], numbers)
     drawn = read_folds(path, train)
     ids, files, test_notes = join_test(competition, candidates)
     small = note_small_classes(competition, targets, drawn.count)
     notes = [*competition.notes, *notes, *note_unread(competition), *small, *test_notes]
-    return Dataset(competition, np.array(train, dtype=str), targets, drawn, ids, files, cache, notes)
+    return Dataset(competition, np.array(train, dtype=str), targets, drawn, ids, files, cache, notes, owners)
+
+
+def expand_images(names: list[str], raw: list[tuple[str, ...]]) -> tuple[list[str], list[tuple[str, ...]], Array]:
+    """Return each image of `names`, which may join several, with the label of its name; and whose image each is."""
+    members = [split_images(name) for name in names]
+    owners = np.repeat(np.arange(len(names)), [len(each) for each in members])
+    return [image for each in members for image in each], [raw[owner] for owner in owners], owners
 
 
 def folds_in_name(name: str) -> int:

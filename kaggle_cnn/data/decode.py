@@ -18,7 +18,7 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.data.pixel_tables import read_rows, split_row
+from kaggle_cnn.data.pixel_tables import read_rows, split_path, split_row
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 ORIENTATION = 0x0112  # the EXIF tag
@@ -47,10 +47,16 @@ TURNS = {  # EXIF orientation -> number of quarter turns to the left, and whethe
 def decode_square(path: Path, size: int, channels: int, fit: str = "crop") -> Array:
     """Return one file, or one row of a CSV, as uint8 (size, size, channels).
 
-    `fit` is how the image becomes a square, one of recipe.FITS. The EXIF orientation is applied. Transparent pixels
+    `fit` is how the image becomes a square, one of recipe.FITS. Several files are its channels, one after the other.
+    The EXIF orientation is applied. Transparent pixels
     become white. 16-bit and float grey values are scaled to 8 bits. Of an animation, the first frame is used.
     Raises whatever Pillow raises for a file that is empty, truncated or not an image.
     """
+    if len(files := split_path(path)) > 1:
+        if channels % len(files):
+            raise ValueError(f"{len(files)} files for {channels} channels")
+        parts = [decode_square(file, size, channels // len(files), fit) for file in files]
+        return np.concatenate(parts, axis=2)
     if row := split_row(path):
         return convert_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels, fit)
     content = read_content(path)
@@ -69,6 +75,7 @@ def decode_whole(path: Path, least: int | None = None) -> Array:
     With `least`, a JPEG is decoded at 1/8, 1/4, 1/2 or all of its size: the smallest of these whose shorter side has at
     least `least` pixels. Raises as `decode_square` does.
     """
+    path = split_path(path)[0]  # of several, the first one stands for all
     if row := split_row(path):
         return np.asarray(convert_mode(Image.fromarray(read_rows(row[0])[row[1]]), 3))
     content = read_content(path)
@@ -236,6 +243,7 @@ def convert_mode(image: Image.Image, channels: int) -> Image.Image:
 
 def read_header(path: Path) -> tuple[int, int, str]:
     """Return width, height and Pillow mode of a file or a row of a CSV, with the EXIF orientation applied."""
+    path = split_path(path)[0]
     row = split_row(path)
     with Image.fromarray(read_rows(row[0])[row[1]]) if row else open_image(path) as image:
         sideways = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)

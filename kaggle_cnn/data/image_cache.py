@@ -24,7 +24,7 @@ from PIL import UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.decode import GREY_MODES, decode_square, read_header
-from kaggle_cnn.data.pixel_tables import find_file, read_tables
+from kaggle_cnn.data.pixel_tables import find_files, read_tables, split_path
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.parsing import read_json
@@ -70,7 +70,7 @@ def load_images(
     files = [folder / name for name in names]
     with ignore_warnings():
         if channels is None:
-            channels = 1 if all_grey(files) else 3
+            channels = (1 if all_grey(files) else 3) * max((len(split_path(file)) for file in files), default=1)
         problems = write_pixels(target, listed, files, size, channels, fit, progress)
     return Images(np.load(target, mmap_mode="r"), problems)
 
@@ -84,7 +84,7 @@ def read_kept(target: Path, listed: Path, count: int, size: int, channels: int |
         problems = read_json(dict[int, str], listed, "")
     except Exception:  # NumPy raises many kinds for a damaged file
         return None
-    sound = pixels.shape in ((count, size, size, channels or 1), (count, size, size, channels or 3))
+    sound = pixels.ndim == 4 and pixels.shape[:3] == (count, size, size) and channels in (None, pixels.shape[3])
     sound = sound and pixels.dtype == np.uint8 and all(0 <= row < count for row in problems)
     return Images(pixels, problems) if sound and not any(map(is_momentary, problems.values())) else None
 
@@ -102,11 +102,11 @@ def fingerprint(folder: Path, names: Sequence[str], size: int, channels: int | N
     A name is relative to `folder`, so a moved or renamed folder keeps its cache.
     """
     digest = hashlib.blake2b(f"{CACHE_VERSION} {size} {channels} {fit}".encode(), digest_size=12)
-    files = [find_file(folder / name) for name in names]
-    statuses = {file: file.stat() for file in set(files)}
-    for name, file in zip(names, files, strict=True):
-        status = statuses[file]
-        digest.update(f"\n{name}\t{status.st_size}\t{status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    files = [find_files(folder / name) for name in names]
+    statuses = {file: file.stat() for file in {file for each in files for file in each}}
+    for name, each in zip(names, files, strict=True):
+        for status in (statuses[file] for file in each):
+            digest.update(f"\n{name}\t{status.st_size}\t{status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

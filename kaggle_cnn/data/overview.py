@@ -9,7 +9,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.competition import SUBMISSION_FORMATS, Competition
 from kaggle_cnn.competition.layouts.pixel_rows import unused_rows
-from kaggle_cnn.competition.listing import list_images
+from kaggle_cnn.competition.listing import list_images, split_images
 from kaggle_cnn.competition.local_host import read_solution
 from kaggle_cnn.competition.submission import read_sample
 from kaggle_cnn.data.advice import MUCH_LOST, advise
@@ -30,7 +30,7 @@ def summarise(dataset: Dataset, images: pd.DataFrame, progress: Progress | None 
     competition = dataset.competition
     repeated = images["group"] != images.index
     train = images.index < len(dataset.ids)
-    test = ~train & images["file"].isin(dataset.test_files.tolist()).to_numpy()
+    test = ~train & images["file"].isin(dataset.test_images[0]).to_numpy()
     notes = list(dataset.notes)
     if shared := int((images.loc[test, "group"] < train.sum()).sum()):
         notes.append(f"{shared} of the test images are copies of training images")
@@ -90,8 +90,8 @@ def every_image(dataset: Dataset, progress: Progress) -> pd.DataFrame:
     images come first, in the order of the dataset, then the test images, then all others.
     """
     competition = dataset.competition
-    test = list(dict.fromkeys(name for name in dataset.test_files.tolist() if name))
-    known = {*dataset.ids.tolist(), *test}
+    test = list(dict.fromkeys(dataset.test_images[0]))
+    known = {image for name in (*dataset.ids.tolist(), *test) for image in split_images(name)}
     others = [file for file in list_images(competition.folder, competition.ignore) if file not in known]
     unused = unused_rows(competition)
     labels = find_other_labels(dataset, [*test, *others], unused)

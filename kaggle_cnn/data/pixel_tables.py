@@ -9,6 +9,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.layouts.arrays import array_file, is_array, read_images
 from kaggle_cnn.competition.layouts.pixel_rows import pixel_columns
+from kaggle_cnn.competition.listing import SEVERAL, split_images
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.table import header_options, read_table
 from kaggle_cnn.errors import KcnnError
@@ -21,10 +22,17 @@ def split_row(path: Path) -> tuple[Path, int] | None:
     return (path.with_name(name), int(row)) if holds_rows else None
 
 
-def find_file(path: Path) -> Path:
-    """Return the file that holds an image: the image file itself, or the file of a row."""
+def find_files(path: Path) -> list[Path]:
+    """Return the files that hold an image: the image file itself, the file of a row, or those that are its channels."""
+    if SEVERAL in path.name:
+        return split_path(path)
     row = split_row(path)
-    return array_file(row[0]) if row else path
+    return [array_file(row[0]) if row else path]
+
+
+def split_path(path: Path) -> list[Path]:
+    """Return the files that a path joins, or itself alone; see listing.join_images."""
+    return [Path(name) for name in split_images(path.as_posix())]
 
 
 def read_tables(files: Iterable[Path]) -> None:

@@ -117,11 +117,13 @@ def truncate(text: str, length: int, keep_end: bool) -> str:
 
 
 def thumbnail(pixels: Array, side: int) -> Array:
-    """Return uint8 (height, width, 1 or 3) as (side, side, 3): the whole image, on white, at the left.
+    """Return uint8 (height, width, channels) as (side, side, 3): the whole image, on white, at the left; of other than
+    three channels their mean, in grey.
 
     A small image is enlarged by a whole number, so that its pixels stay visible as squares.
     """
-    colour = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    grey = np.round(pixels.mean(axis=2, keepdims=True)).astype(np.uint8)
+    colour = pixels if pixels.shape[2] == 3 else np.repeat(grey, 3, axis=2)
     colour = shrink(enlarge(colour, max(1, side // max(colour.shape[:2]))), side)
     square = np.full((side, side, 3), 255, np.uint8)
     top = (side - colour.shape[0]) // 2

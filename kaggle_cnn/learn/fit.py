@@ -216,7 +216,8 @@ def validate_fold(plan: FoldPlan, recipe: Recipe, loss: keras.Loss, dataset: Dat
     if not np.isfinite(raw).all():
         return {"val_loss": math.nan, **{f"val_{metric.name}": math.nan for metric in primary}}
     soft = dataset.targets[rows]
-    targets, scores = dataset.validated_targets(rows, fold), task.activate(plan.network.finish(raw))
+    kept, logits = dataset.average_images(rows, plan.network.finish(raw))
+    targets, scores = dataset.validated_targets(kept, fold), task.activate(logits)
     decided = usual_decision(task, targets, scores).decide(scores)
     measured = {f"val_{metric.name}": metric.score(targets, scores, decided, None) for metric in primary}
     return {"val_loss": float(loss(encode_targets(recipe, task, soft, plan.chosen.targets), raw)), **measured}

@@ -125,6 +125,7 @@ def predict_validation(
     training."""
     rows = validation_rows(dataset, images, fold)
     logits = predict_views(model, images.pixels, rows, views, crop, progress)
+    rows, logits = dataset.average_images(rows, logits)
     targets = dataset.validated_targets(rows, fold)
     return Predictions(dataset.ids[rows], logits, views, crop, np.full(len(rows), fold), targets)
 
@@ -144,13 +145,14 @@ def predict_test(
 
 
 def fill_test(dataset: Dataset, images: Images, views: tuple[str, ...], made: Array) -> Array:
-    """Return the logits of every test id, float32 (M, views, outputs), of those `made` for the images that have a file;
-    an id whose image is missing or unreadable has the priors."""
-    has_file = np.flatnonzero(dataset.test_files != "")
-    rows = readable(np.arange(len(has_file)), images)
+    """Return the logits of every test id, float32 (M, views, outputs), the mean of those `made` for its images; an id
+    whose images are missing or unreadable has the priors."""
+    rows, owners = readable(np.arange(len(images.pixels)), images), dataset.test_images[1]
     priors = dataset.task.deactivate(dataset.targets.mean(axis=0))
     logits = np.tile(priors, (len(dataset.test_ids), len(views), 1)).astype(np.float32)
-    logits[has_file[rows]] = made[rows]
+    total, count = np.zeros(logits.shape), np.bincount(owners[rows], minlength=len(logits))
+    np.add.at(total, owners[rows], made[rows])
+    logits[count > 0] = total[count > 0] / count[count > 0, None, None]
     return logits
 
 
@@ -162,7 +164,7 @@ def load_train_images(dataset: Dataset, stored_size: int, fit: str, progress: Pr
 
 def load_test_images(dataset: Dataset, stored_size: int, fit: str, channels: int, progress: Progress) -> Images:
     """Return the test images that have a file, and say which of them cannot be read."""
-    files = [name for name in dataset.test_files.tolist() if name]
+    files = dataset.test_images[0]
     images = load_images(dataset.competition.folder, files, stored_size, channels, dataset.cache, progress, fit)
     for row, reason in images.problems.items():
         progress.say(f"note: {files[row]} cannot be read ({reason}): it gets the class priors")

@@ -91,7 +91,7 @@ def probe(
         with whole_file(folder / MODEL) as temporary:
             network.whole.save(temporary)
         rows = validation_rows(dataset, images, fold)
-        logits = network_output(network, features.train[rows], linear)
+        rows, logits = dataset.average_images(rows, network_output(network, features.train[rows], linear))
         targets = dataset.validated_targets(rows, fold)
         Predictions(dataset.ids[rows], logits, views, recipe.size, np.full(len(rows), fold), targets).write(
             folder / "oof.npz"
@@ -150,7 +150,7 @@ def read_features(
 ) -> Features:
     """Return the features of all images, from the cache or computed now; an unreadable image's are 0."""
     tested = load_test_images(dataset, recipe.stored_size, recipe.fit, images.pixels.shape[3], progress)
-    names = [*dataset.ids.tolist(), *(name for name in dataset.test_files.tolist() if name)]
+    names = [*dataset.ids.tolist(), *dataset.test_images[0]]
     path = dataset.cache / f"features-{features_key(body, recipe, dataset, names, views)}.npz"
     if kept := read_kept(path, [len(images.pixels), len(tested.pixels)]):
         return Features(*kept, tested)

@@ -60,7 +60,7 @@ class Record(TypedDict):
     tta: Policy
     task: Task
     folds: FoldsFile
-    channels: Literal[1, 3]
+    channels: Annotated[int, Field(ge=1, le=256)]
     parameters: Count
     backend: Literal["tensorflow", "jax", "torch"]
     device: str

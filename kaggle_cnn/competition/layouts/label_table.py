@@ -17,7 +17,7 @@ from kaggle_cnn.competition.layouts.labels import (
     is_number,
 )
 from kaggle_cnn.competition.layouts.row_ids import MOST_PARTS, row_pattern, split_ids
-from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder, is_below, split_words
+from kaggle_cnn.competition.listing import TRAIN_FOLDER, Spellings, first_folder, is_below, split_images, split_words
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
@@ -56,15 +56,16 @@ def find_table(
     sample: pd.DataFrame | None,
     sure: bool,
     chosen_column: str = "",
+    grouped: bool = False,
 ) -> Labels | None:
     """Return the labels in that one of `tables` that names the most images, or None where there is no such table.
 
     A table has an id that names at least half of its images, and a column of labels. Of tables that name about as many
     images, that with the surest labels counts; see `label_columns`. With `sure`, a column of labels must be called as
-    labels are, or as in the sample. `chosen_column` is the user's choice.
+    labels are, or as in the sample. `chosen_column` is the user's choice. `grouped`: an id may have several images.
     """
     train = first_folder(labelled, TRAIN_FOLDER)
-    spellings = Spellings(labelled, train)
+    spellings = Spellings(labelled, train, grouped)
     readable = [name for name in tables if len(read_header(folder / name)) <= MOST_COLUMNS]
     candidates = []
     for name in readable:
@@ -285,7 +286,7 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     for name in (ids, *columns):
         if name not in table.columns:
             raise KcnnError(f"{path} has no column '{name}'", f"its columns are {', '.join(table.columns)}")
-    spellings = Spellings(images, competition.train)
+    spellings = Spellings(images, competition.train, bool(competition.several_images))
     cells = table[columns].itertuples(index=False, name=None)
     numbers = competition.kind == "regression"
     marked = competition.kind != "multioutput" and not numbers and is_marked(table, columns, competition.classes)
@@ -319,7 +320,8 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     if lacking:
         ids = count_of(len(lacking), "id")
         notes.append(f"{ids} without an image in {competition.labels}, the first is '{lacking[0]}'")
-    if competition.test and (unnamed := len(images) - len(trained) - empty):
+    named = sum(len(split_images(name)) for name in trained)
+    if competition.test and (unnamed := len(images) - named - empty) > 0:
         notes.append(f"{count_of(unnamed, 'image')} not used: not named in {competition.labels}")
     if empty:
         notes.append(f"{count_of(empty, 'image')} not used: no label in {competition.labels}")
@@ -355,7 +357,7 @@ def read_column(competition: Competition, images: list[str], column: str) -> dic
         raise KcnnError(
             f"{competition.labels} has no column '{column}' to group by", f"its columns are {', '.join(table.columns)}"
         )
-    spellings = Spellings(images, competition.train)
+    spellings = Spellings(images, competition.train, competition.several_images == "stack")
     found: dict[str, str] = {}
     for name, cell in zip(table[competition.label_id], table[column], strict=True):
         if image := spellings.find(name):

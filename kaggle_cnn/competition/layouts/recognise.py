@@ -39,18 +39,22 @@ from kaggle_cnn.competition.listing import (
     TEST_FOLDER,
     Spellings,
     first_folder,
+    group_names,
     is_below,
     is_left_out,
     list_images,
     list_tables,
     natural,
+    normalise,
+    split_images,
 )
 from kaggle_cnn.competition.metrics import recognise_metric
-from kaggle_cnn.competition.submission_format import guess_format
+from kaggle_cnn.competition.submission_format import guess_format, sample_columns
 from kaggle_cnn.competition.table import read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
 
+MOST_CHANNELS = 16  # images that may be the channels of one
 NEW_CLASS = re.compile(r"(new|unknown|unk|unseen|novel)([_-]\w+)?", re.IGNORECASE)
 QUADRATIC = "quadratic_weighted_kappa"
 NO_SAMPLE = re.compile(r"label|train|meta")  # sample_labels.csv holds the labels of a sample
@@ -88,11 +92,12 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
     require_there(folder, images, choices)
     sample_name = find_sample(folder)
     sample = read_table(folder / sample_name) if sample_name else None
-    found, doubts = find_labels(folder, images, sample, sample_name, choices)
+    grouped = are_grouped(sample, images)
+    found, doubts = find_labels(folder, images, sample, sample_name, choices, grouped)
     kind = find_kind(found, sample, metric_words)
     columns = tuple(found.fields.get("label_columns", ()))
     classes, label_values = find_class_names(folder, kind, columns, found.values)
-    spellings = Spellings(images)
+    spellings = Spellings(images, grouped=grouped)
     rows = found.fields["layout"] in ROW_LAYOUTS
 
     def are_images(ids: list[str]) -> bool:
@@ -115,14 +120,42 @@ def guess(folder: Path, metric_words: str = "", choices: Choices = NO_CHOICES) -
         metric = usual_metric(kind, asked["submission_format"], asked.get("top_k", 0))
     names = {"classes": tuple(classes), "label_values": tuple(label_values), "sample": sample_name}
     fields = {**found.fields, **names, **asked, "kind": kind, "metric": metric, "new_class": new}
+    if grouped and not rows:
+        fields["several_images"] = "stack" if are_channels(found, images, sample) else "mean"
     return Guessed({**fields, "solution": find_solution(folder, images, fields, sample_name)}, doubts)
+
+
+def are_grouped(sample: pd.DataFrame | None, images: list[str]) -> bool:
+    """Return whether the sample's ids are not images, but folders of images or the beginnings of their names."""
+    if sample is None or len(sample.columns) < 2 or not images:
+        return False
+    ids = list(sample[sample_columns(sample)[0]].head(500))
+    if not ids or Spellings(images).share(ids) >= 0.5:
+        return False
+    members = group_names(images, "")
+    several = [len(members.get(normalise(name), [])) for name in ids]
+    return sum(count > 0 for count in several) >= 0.5 * len(ids) and max(several) > 1
+
+
+def are_channels(found: Found, images: list[str], sample: pd.DataFrame | None) -> bool:
+    """Return whether the images of an id are the channels of one: every id has the same ones, as ID_red.png and
+    ID_green.png, by the ends of their names."""
+    assert sample is not None
+    members = group_names(images, "")
+    names = [normalise(name) for name in sample[sample_columns(sample)[0]].head(500)]
+    groups = [members[name] for name in names if name in members]
+    endings = {tuple(PurePosixPath(image).name.removeprefix(name) for image in group)
+               for name, group in zip([name for name in names if name in members], groups, strict=True)}  # fmt: skip
+    ends = next(iter(endings))
+    words = not all(re.fullmatch(r"\W*\d*\W*", PurePosixPath(end).stem.strip("_-")) for end in ends)
+    return len(endings) == 1 and 2 <= len(ends) <= MOST_CHANNELS and words and found.fields["layout"] == "table"
 
 
 def find_new_class(sample: pd.DataFrame | None, known: list[str], found: Found) -> str:
     """Return the class that stands for all that have no training image: the one word of the sample, or the one class
     without an image, whose name says so; "" where there is none."""
     trained = {name for value in found.values for name in value}
-    cells = sample[sample.columns[1]] if sample is not None and len(sample.columns) == 2 else []
+    cells = list(sample[sample.columns[1]]) if sample is not None and len(sample.columns) == 2 else list[str]()
     words = {word for cell in cells for word in [cell, *cell.split()]}
     candidates = {*words - set(known), *set(known) - trained}
     candidates |= {name for name in words & trained if name.startswith(("new_", "new-"))}
@@ -197,7 +230,12 @@ def find_sample(folder: Path) -> str:
 
 
 def find_labels(
-    folder: Path, images: list[str], sample: pd.DataFrame | None, sample_name: str, choices: Choices
+    folder: Path,
+    images: list[str],
+    sample: pd.DataFrame | None,
+    sample_name: str,
+    choices: Choices,
+    grouped: bool = False,
 ) -> tuple[Found, list[str]]:
     """Return the layout of the files below `folder` and the labels of its `images`; and what else the files may mean.
 
@@ -218,7 +256,8 @@ def find_labels(
         sure = by_folder is not None and not are_other_folders(by_folder)
         lists = [name for name in tables if choices.labels or not TEST_NAME.search(PurePosixPath(name).name)]
         from_table = choices.labels or choices.label_column or not choices.train
-        table = find_table(folder, lists, labelled, test, sample, sure, choices.label_column) if from_table else None
+        given = (sample, sure, choices.label_column, grouped)
+        table = find_table(folder, lists, labelled, test, *given) if from_table else None
         if by_folder and (table is None or (sure and same_classes(table.found, by_folder, sample is None))):
             found, doubts = by_folder, tree.doubts
         elif table:
@@ -304,7 +343,8 @@ def read(competition: Competition) -> tuple[list[str], list[tuple[str, ...]], li
         notes = note_unused(rest, trained, "no class in the name")
     else:
         trained, notes = read_labels(competition, candidates)
-    tests = test or [image for image in images if image not in trained]
+    used = {image for name in trained for image in split_images(name)}
+    tests = test or [image for image in images if image not in used]
     return list(trained), list(trained.values()), tests, notes
 
 
