@@ -28,7 +28,7 @@ NAMED_COLUMNS = ("probability_columns", "value", "target_columns")  # with a col
 KIND_FORMATS = {"regression": {"value", "long"}, "multioutput": {"target_columns", "long"}}  # of others all the rest
 IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".avif", ".heic", ".heif"),
+    *(".avif", ".heic", ".heif", ".dcm", ".dicom"),
 }
 
 

@@ -18,10 +18,13 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.data.bands import TIFF, has_bands, is_dicom, read_bands, read_dicom
 from kaggle_cnn.data.pixel_tables import read_rows, split_path, split_row
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 ORIENTATION = 0x0112  # the EXIF tag
+UNUSUAL = {".tif", ".tiff", ".dcm", ".dicom"}  # endings of files that Pillow may not open, see bands
+BANDS = " bands"
 JPEG = b"\xff\xd8"  # the first bytes of a JPEG
 START_OF_SCAN = b"\xff\xda"
 # Pillow opens fifty formats, some by other programs: of an EPS called .png it starts Ghostscript.
@@ -65,8 +68,30 @@ def decode_square(path: Path, size: int, channels: int, fit: str = "crop") -> Ar
             return decode_jpeg_square(content, size, channels, fit)
         except ValueError:
             pass  # a CMYK JPEG or a damaged one: Pillow decides
+    if (bands := read_unusual(content)) is not None:
+        return square_bands(bands, size, channels, fit)
     with open_image(content) as image, take_turns(image.width * image.height):
         return convert_square(image, size, channels, fit)
+
+
+def read_unusual(content: bytes) -> Array | None:
+    """Return an image that Pillow does not open, uint8 (height, width, bands); None where Pillow is to decide."""
+    if is_dicom(content):
+        return np.atleast_3d(read_dicom(content, MOST_PIXELS))
+    if content.startswith(TIFF) and has_bands(content):
+        return read_bands(content, MOST_PIXELS)
+    return None
+
+
+def square_bands(bands: Array, size: int, channels: int, fit: str) -> Array:
+    """Return uint8 (height, width, bands) as (size, size, channels). Raises ValueError where it has other bands."""
+    count = bands.shape[2]
+    if count in (1, 3) and channels in (1, 3):
+        return convert_square(Image.fromarray(bands.squeeze()), size, channels, fit)
+    if count != channels:
+        raise ValueError(f"an image of {count} bands, expected {channels}")
+    parts = [convert_square(Image.fromarray(np.ascontiguousarray(bands[..., n])), size, 1, fit) for n in range(count)]
+    return np.concatenate(parts, axis=2)
 
 
 def decode_whole(path: Path, least: int | None = None) -> Array:
@@ -84,6 +109,8 @@ def decode_whole(path: Path, least: int | None = None) -> Array:
             return np.ascontiguousarray(apply_orientation(decode_scaled(content, least or WHOLE, 3), content))
         except ValueError:
             pass  # a CMYK JPEG or a damaged one: Pillow decides
+    if (bands := read_unusual(content)) is not None:
+        return np.ascontiguousarray(bands[..., :3] if bands.shape[2] >= 3 else np.repeat(bands[..., :1], 3, axis=2))
     with open_image(content) as image, take_turns(image.width * image.height):
         return np.asarray(convert_mode(ImageOps.exif_transpose(image), 3))
 
@@ -242,9 +269,13 @@ def convert_mode(image: Image.Image, channels: int) -> Image.Image:
 
 
 def read_header(path: Path) -> tuple[int, int, str]:
-    """Return width, height and Pillow mode of a file or a row of a CSV, with the EXIF orientation applied."""
+    """Return width, height and Pillow mode of a file or a row of a CSV, with the EXIF orientation applied; the mode of
+    an image of many bands is their number and BANDS."""
     path = split_path(path)[0]
     row = split_row(path)
+    if not row and path.suffix.lower() in UNUSUAL and (bands := read_unusual(read_content(path))) is not None:
+        mode = {1: "L", 3: "RGB"}.get(bands.shape[2], f"{bands.shape[2]}{BANDS}")
+        return bands.shape[1], bands.shape[0], mode
     with Image.fromarray(read_rows(row[0])[row[1]]) if row else open_image(path) as image:
         sideways = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
         return (image.height, image.width, image.mode) if sideways else (image.width, image.height, image.mode)

@@ -5,7 +5,7 @@ import json
 import os
 import threading
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -23,14 +23,14 @@ from numpy.lib import format as npy
 from PIL import UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.data.decode import GREY_MODES, decode_square, read_header
+from kaggle_cnn.data.decode import BANDS, GREY_MODES, decode_square, read_header
 from kaggle_cnn.data.pixel_tables import find_files, read_tables, split_path
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.parsing import read_json
 from kaggle_cnn.progress import Progress
 
-CACHE_VERSION = 4  # increase it when the same file and size give other pixels than before
+CACHE_VERSION = 5  # increase it when the same file and size give other pixels than before
 MOMENTARY = "not readable now: "
 PORTION = 16  # images for a thread at a time: handing over one image costs as much as decoding a small one
 
@@ -70,7 +70,7 @@ def load_images(
     files = [folder / name for name in names]
     with ignore_warnings():
         if channels is None:
-            channels = (1 if all_grey(files) else 3) * max((len(split_path(file)) for file in files), default=1)
+            channels = count_channels(files)
         problems = write_pixels(target, listed, files, size, channels, fit, progress)
     return Images(np.load(target, mmap_mode="r"), problems)
 
@@ -211,7 +211,14 @@ def ignore_warnings() -> Iterator[None]:
         yield
 
 
-def all_grey(files: Iterable[Path]) -> bool:
-    """Return whether each file that can be opened has a grey mode. Only headers are read."""
+def count_channels(files: Iterable[Path]) -> int:
+    """Return how many channels the images have: 1 where each file that can be opened has a grey mode, else 3, or the
+    number of bands that most files have; times the files of an image. Of usual images only headers are read."""
+    files = list(files)
+    together = max((len(split_path(file)) for file in files), default=1)
     headers = (attempt(partial(read_header, path))[0] for path in files)
-    return all(header[2] in GREY_MODES for header in headers if header is not None)
+    modes = Counter(header[2] for header in headers if header is not None)
+    if set(modes) <= GREY_MODES:
+        return together
+    most = modes.most_common(1)[0][0]
+    return together * (int(most.removesuffix(BANDS)) if most.endswith(BANDS) else 3)

@@ -20,11 +20,11 @@ def draw(workspace: Workspace, dataset: Dataset, run: Run | None, recipe: Recipe
 
         network = load_model(run, run.models[0])
     else:
-        from kaggle_cnn.data.image_cache import all_grey
+        from kaggle_cnn.data.image_cache import count_channels
         from kaggle_cnn.learn.model import build_network
 
         files = (dataset.competition.folder / str(each) for each in dataset.ids)
-        network = build_network(recipe, 1 if all_grey(files) else 3, dataset.task).whole
+        network = build_network(recipe, count_channels(files), dataset.task).whole
     rows = outline(network)
     parameters, operations = (sum(row[key] for row in rows) for key in ("parameters", "operations"))
     title = f"{name}: {parameters:,} parameters, {operations:,} multiply-adds for an image"

@@ -178,11 +178,11 @@ def test_what_is_not_read_is_named(folder):
     columns = ",".join(f"margin{n}" for n in range(192))
     rows = "".join(f"{n},{'ab'[n % 2]}{',0.5' * 192}\n" for n in range(12))
     (folder / "train.csv").write_text(f"id,species,{columns}\n{rows}")
-    for name in ("scans/1.dcm", "scans/2.dcm", "weights.h5", "README.md"):
+    for name in ("scans/1.nii", "scans/2.nii", "weights.h5", "README.md"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"x")
     notes = opened(folder).notes
-    assert "not read: 2 files .dcm, 1 file .h5" in notes
+    assert "not read: 2 files .nii, 1 file .h5" in notes
     assert "192 columns of numbers in train.csv are not used, only the images" in notes
 
 
