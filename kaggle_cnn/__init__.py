@@ -18,6 +18,7 @@ _HOMES = {
     "probe": "api",
     "submit": "submitting",
     "train": "api",
+    "train_tabular": "api",
 }
 __all__ = [
     "KcnnError",
@@ -31,6 +32,7 @@ __all__ = [
     "probe",
     "submit",
     "train",
+    "train_tabular",
 ]
 
 

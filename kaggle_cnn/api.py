@@ -166,6 +166,17 @@ def probe(
     return probe_run(workspace, dataset, recipe, path, text, given, progress)
 
 
+def train_tabular(
+    competition: str | None = None, workspace: Workspace | None = None, progress: Progress | None = None
+) -> Run:
+    """Fit a model on the columns beside the images, for every fold, without a network; return the complete run."""
+    from kaggle_cnn.learn.tabular import train_tabular as train_run
+
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    found = open_competition(workspace, competition)
+    return train_run(workspace, open_dataset(workspace, found, None, progress), progress)
+
+
 def choose_settings(
     recipe: Recipe, given: dict[str, Any], competition: Competition
 ) -> tuple[Recipe, dict[str, Any], list[str]]:

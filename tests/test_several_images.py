@@ -116,7 +116,7 @@ def test_predictions_of_an_id_are_the_mean_of_its_images(slides, tmp_path, monke
     assert len(dataset.test_images[0]) == 30
     for owner in np.unique(dataset.owners):  # images of a patient stay in one fold
         assert len(np.unique(dataset.folds.numbers[dataset.owners == owner])) == 1
-    in_this_process("train", "recipes/tiny.py", "--folds", "all", "--set", "epochs=6", "--set", "learning_rate=0.02")
+    in_this_process("train", "recipes/tiny.py", "--folds", "all", "--set", "epochs=2", "--set", "learning_rate=0.02")
     run = work / "runs" / "slides" / "tiny-001"
     oof, test = (Predictions.read(run / f"{part}.npz") for part in ("oof", "test"))
     assert len(oof.ids) == 36

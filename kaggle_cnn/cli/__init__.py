@@ -12,6 +12,7 @@ from kaggle_cnn.cli import (
     recipes,
     backbones,
     probe,
+    tabular,
     train,
     runs,
     evaluate,
@@ -42,5 +43,6 @@ __all__ = [
     "show",
     "submissions",
     "submit",
+    "tabular",
     "train",
 ]

@@ -55,3 +55,15 @@ def advise_fit(cut: dict[str, float], images: int) -> list[str]:
         f"{count_of(int(cut['much']), 'image')}: --set fit=pad or fit=squash keeps the whole image; kcnn look "
         "--pictures draws what each does"
     ]
+
+
+def advise_columns(columns: list[str], labels: str, table: str) -> list[str]:
+    """Return a sentence where two tables share columns beside the images; `table` is that of the test images."""
+    if not columns:
+        return []
+    named = f"{', '.join(columns[:4])}{', ...' if len(columns) > 4 else ''}"
+    both = " and ".join(dict.fromkeys([labels, table]))
+    return [
+        f"{count_of(len(columns), 'column')} beside the images in {both} ({named}): kcnn tabular fits a model on them, "
+        "and kcnn predict averages its run with others"
+    ]

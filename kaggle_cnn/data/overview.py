@@ -12,7 +12,8 @@ from kaggle_cnn.competition.layouts.pixel_rows import unused_rows
 from kaggle_cnn.competition.listing import list_images, split_images
 from kaggle_cnn.competition.local_host import read_solution
 from kaggle_cnn.competition.submission import read_sample
-from kaggle_cnn.data.advice import MUCH_LOST, advise
+from kaggle_cnn.data.advice import MUCH_LOST, advise, advise_columns
+from kaggle_cnn.data.columns import find_columns
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.duplicates import inspect, same_pixels
 from kaggle_cnn.data.near_duplicates import find_looks, join_looks, near_pairs
@@ -34,6 +35,7 @@ def summarise(dataset: Dataset, images: pd.DataFrame, progress: Progress | None 
     notes = list(dataset.notes)
     if shared := int((images.loc[test, "group"] < train.sum()).sum()):
         notes.append(f"{shared} of the test images are copies of training images")
+    columns, table = find_columns(competition, dataset.test_files.tolist())
     described, classes = describe_part(images[train], repeated[train]), count_classes(dataset)
     return {
         "competition": competition.name,
@@ -50,7 +52,8 @@ def summarise(dataset: Dataset, images: pd.DataFrame, progress: Progress | None 
         "kept_together": competition.keep_together,
         "submission": describe_submission(competition, read_sample(competition), len(dataset.test_ids)),
         "notes": notes,
-        "advice": advise(dataset.task, described, classes),
+        "columns": columns,
+        "advice": [*advise(dataset.task, described, classes), *advise_columns(columns, competition.labels, table)],
     }
 
 

@@ -107,8 +107,8 @@ def figures(run: Run, task: Task, numbers: dict[str, Any]) -> list[tuple[str, st
 def command(run: Run) -> str:
     """Return the line that trains the same again: with the settings that the user changed."""
     record, folds = run.record, run.folds
-    if record["kind"] == "probe":
-        return f"kcnn probe -c {quote(record['competition'])}{write_settings(record['set'])}"
+    if record["kind"] in ("probe", "tabular"):
+        return f"kcnn {record['kind']} -c {quote(record['competition'])}{write_settings(record['set'])}"
     where = "" if folds == [0] else f" --folds {','.join(map(str, folds))}"
     backend = "" if record["backend"] == "tensorflow" else f" --backend {record['backend']}"
     recipe = quote(f"recipes/{record['recipe']}.py")

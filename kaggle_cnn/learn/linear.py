@@ -10,7 +10,7 @@ from kaggle_cnn.competition.task import Task
 
 STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1]  # of features that are standardised; see fit_linear
 NEVER = -20.0  # the logit of a class that no image has
-MOST_ITERATIONS = 300
+MOST_ITERATIONS = 500
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def fit_classes(features: Array, labels: Array, classes: int, strength: float) -
     if len(present) == 1:
         bias[present] = -NEVER
         return kernel, bias
-    model = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS, tol=1e-3).fit(features, labels)
+    model = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS).fit(features, labels)
     if len(present) == 2:  # one column, of the second class
         kernel[:, present[1]], bias[present] = model.coef_[0], [0, model.intercept_[0]]
     else:

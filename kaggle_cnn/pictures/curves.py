@@ -12,8 +12,8 @@ def draw(workspace: Workspace, competition: Competition, runs: list[Run]) -> Pic
     """Draw the curves of `runs`. Raises KcnnError where one has not ended an epoch yet."""
     chosen = list({run.id: run for run in runs}.values())
     histories = {run.id: run.histories() for run in chosen}
-    if probes := [run.id for run in chosen if run.record["kind"] == "probe"]:
-        raise KcnnError(f"{probes[0]} is a linear probe: it has no epochs", f"kcnn show confusion {probes[0]}")
+    if probes := [run.id for run in chosen if run.record["kind"] != "training"]:
+        raise KcnnError(f"{probes[0]} has no epochs: it is fitted by scikit-learn", f"kcnn show confusion {probes[0]}")
     if empty := [name for name, folds in histories.items() if not folds]:
         raise KcnnError(f"run {empty[0]} has not ended an epoch yet", "kcnn train RECIPE --resume goes on with it")
     metric = competition.task.metric

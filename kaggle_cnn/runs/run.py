@@ -77,6 +77,10 @@ class Run:
     @property
     def models(self) -> list[Path]:
         """The models of all folds. Raises KcnnError where one is missing."""
+        if self.record["kind"] == "tabular":
+            raise KcnnError(
+                f"run {self.id} has no network: it is on the columns beside the images", "name another run for this"
+            )
         models = [self.fold_folder(fold) / "model.keras" for fold in self.folds]
         for model in models:
             if not model.is_file():

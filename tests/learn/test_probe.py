@@ -126,7 +126,7 @@ def test_what_a_probe_cannot_do(probe, tiny_workspace):
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.pictures import curves
 
-    with pytest.raises(KcnnError, match="probe-001 is a linear probe: it has no epochs"):
+    with pytest.raises(KcnnError, match="probe-001 has no epochs: it is fitted by scikit-learn"):
         curves.draw(tiny_workspace, open_competition(tiny_workspace, "colours"), [run])
     path = tiny_workspace.root / "recipes"
     shipped = (REPOSITORY / "recipes" / "pretrained.py").read_text()

@@ -316,7 +316,7 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     if len(unused) >= MANY_COLUMNS:
         numeric = sum(bool(pd.to_numeric(table[name], errors="coerce").notna().all()) for name in unused)
         if numeric >= MANY_COLUMNS:
-            notes.append(f"{numeric:,} columns of numbers in {competition.labels} are not used, only the images")
+            notes.append(f"{numeric:,} columns of numbers in {competition.labels} beside the images: kcnn look")
     if lacking:
         ids = count_of(len(lacking), "id")
         notes.append(f"{ids} without an image in {competition.labels}, the first is '{lacking[0]}'")

@@ -1,0 +1,170 @@
+"""A run on the columns beside the images, without a network: logistic regression or gradient boosting by scikit-learn.
+
+Its predictions are the same for every view, so it is averaged with any run of the same folds.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import numpy as np
+
+from kaggle_cnn import tta
+from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.data.columns import Columns, read_columns
+from kaggle_cnn.data.dataset import Dataset
+from kaggle_cnn.learn.linear import STRENGTHS, fit_linear, loss_of
+from kaggle_cnn.progress import Progress
+from kaggle_cnn.runs.decision import fit_decision
+from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
+from kaggle_cnn.runs.run import Run, create_run
+from kaggle_cnn.runs.scores import score_run
+from kaggle_cnn.workspace import Workspace
+
+NAME = "tabular"
+SOURCE = '"""The columns beside the images, by scikit-learn: kcnn tabular."""\n'
+CHOOSING = 2  # folds on which the model is chosen
+MOST_TREES = 2000  # of a fold: gradient boosting fits one for each class and round
+ROUNDS = 100
+VIEWS = tuple(tta.VIEWS)
+Predict = Callable[[Array], Array]  # features (n, k) -> logits or values (n, outputs)
+
+
+def train_tabular(workspace: Workspace, dataset: Dataset, progress: Progress) -> Run:
+    """Fit a model for every fold on the columns beside the images, and return the complete run.
+
+    The model is the one of least loss on the images that the first CHOOSING folds validate: logistic regression (of
+    numbers ridge regression) of one of STRENGTHS, or gradient boosting. Raises KcnnError where there are no columns.
+    """
+    begun, task, columns = time.monotonic(), dataset.task, read_columns(dataset)
+    progress.say(f"{len(columns.names):,} features from {' and '.join(dict.fromkeys(columns.sources))}")
+    fits = list_models(task, columns)
+    folds = list(range(dataset.folds.count))
+    losses: dict[str, float] = {}
+    for name, fit in progress.track(fits.items(), f"choosing among {len(fits)} models", len(fits)):
+        losses[name] = float(np.mean([validate(dataset, columns, fit, fold) for fold in folds[:CHOOSING]]))
+    chosen = min(losses, key=lambda name: losses[name])
+    progress.say(f"{chosen}: loss {losses[chosen]:.4f}")
+    oof, test = [], []
+    for fold in progress.track(folds, f"fitting {len(folds)} folds", len(folds)):
+        rows, predict = fit_fold(dataset, columns, fits[chosen], fold)
+        kept, logits = dataset.average_images(rows, predict(columns.train[rows]))
+        targets = dataset.validated_targets(kept, fold)
+        oof.append(Predictions(dataset.ids[kept], spread(logits), VIEWS, 1, np.full(len(kept), fold), targets))
+        test.append(Predictions(dataset.test_ids, spread(predict(columns.test)), VIEWS, 1))
+    record = describe(dataset, columns, chosen, folds)
+    run = create_run(workspace, dataset.competition.name, Path(f"{NAME}.py"), record, SOURCE)
+    for fold in folds:
+        run.fold_folder(fold).mkdir()
+        oof[fold].write(run.fold_folder(fold) / "oof.npz")
+        test[fold].write(run.fold_folder(fold) / "test.npz")
+        seconds = round((time.monotonic() - begun) / len(folds), 1)
+        run.write_result(fold, status="finished", seconds=seconds, epochs=0, best_epoch=0)
+    whole = join_folds(oof)
+    whole.write(run.folder / "oof.npz")
+    average_folds(test).write(run.folder / "test.npz")
+    fit_decision(task, whole.true, whole.scores(task, run.policy)).write(run.folder / "decision.json")
+    score_run(run, task)
+    return run
+
+
+def spread(logits: Array) -> Array:
+    """Return logits (n, outputs) as those of every view, float32 (n, views, outputs)."""
+    return np.repeat(logits[:, None].astype(np.float32), len(VIEWS), axis=1)
+
+
+def fit_fold(
+    dataset: Dataset, columns: Columns, fit: Callable[[Array, Array], Predict], fold: int
+) -> tuple[Array, Predict]:
+    """Return the rows that are validated in `fold`, and what was fitted on the others."""
+    trained = dataset.folds.numbers != fold
+    return np.flatnonzero(~trained), fit(columns.train[trained], dataset.targets[trained])
+
+
+def validate(dataset: Dataset, columns: Columns, fit: Callable[[Array, Array], Predict], fold: int) -> float:
+    rows, predict = fit_fold(dataset, columns, fit, fold)
+    return loss_of(dataset.task, predict(columns.train[rows]), dataset.targets[rows])
+
+
+def list_models(task: Task, columns: Columns) -> dict[str, Callable[[Array, Array], Predict]]:
+    """Return name -> a function of features and targets (n, outputs) that returns a function of features."""
+    kind = "ridge regression" if task.kind == "regression" else "logistic regression"
+    models: dict[str, Callable[[Array, Array], Predict]] = {
+        f"{kind}, strength {strength:g}": partial(fit_line, task, strength) for strength in (*STRENGTHS, 1.0)
+    }
+    if ROUNDS * task.outputs <= MOST_TREES:
+        models["gradient boosting"] = partial(boost, task)
+    return models
+
+
+def fit_line(task: Task, strength: float, features: Array, targets: Array) -> Predict:
+    """Fit a linear model; of numbers on standardised ones."""
+    form = {"regression": "values", "multilabel": "labels"}.get(task.kind, "classes")
+    mean, deviation = (targets.mean(axis=0), targets.std(axis=0)) if form == "values" else (0.0, 1.0)
+    deviation = np.where(deviation > 0, deviation, 1)
+    sizes = [count for _, count in task.heads]
+    linear = fit_linear(form, features, (targets - mean) / deviation, strength, sizes)
+    return lambda given: (given @ linear.kernel + linear.bias) * deviation + mean
+
+
+def boost(task: Task, features: Array, targets: Array) -> Predict:
+    """Fit gradient-boosted trees: one model for each value, label or target."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    settings: dict[str, Any] = {"max_iter": ROUNDS, "learning_rate": 0.1, "random_state": 0}
+    if task.kind == "regression":
+        fitted = [HistGradientBoostingRegressor(**settings).fit(features, column) for column in targets.T]
+        return lambda given: np.stack([model.predict(given) for model in fitted], axis=1)
+    places = [slice(n, n + 1) for n in range(task.outputs)] if task.kind == "multilabel" else (
+        [place for _, place in task.split_heads()] or [slice(0, task.outputs)])  # fmt: skip
+    models = []
+    for place in places:
+        own = targets[:, place]
+        labels = own[:, 0].astype(int) if task.kind == "multilabel" else own.argmax(axis=1)
+        model = HistGradientBoostingClassifier(**settings) if len(np.unique(labels)) > 1 else None
+        count = 2 if task.kind == "multilabel" else own.shape[1]
+        models.append((model.fit(features, labels) if model else int(labels[0]), count))
+
+    def predict(given: Array) -> Array:
+        parts = []
+        for model, count in models:
+            chances = np.full((len(given), count), 1e-6)
+            if isinstance(model, int):
+                chances[:, model] = 1
+            else:
+                chances[:, model.classes_] = model.predict_proba(given)
+            parts.append(chances[:, 1:] if task.kind == "multilabel" else chances)
+        return task.deactivate(np.concatenate(parts, axis=1))
+
+    return predict
+
+
+def describe(dataset: Dataset, columns: Columns, model: str, folds: list[int]) -> dict[str, Any]:
+    """Return the content of run.json."""
+    task = dataset.task
+    return {
+        "kind": NAME,
+        "recipe": NAME,
+        "competition": dataset.competition.name,
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "set": {},
+        "settings": {"size": 1, "margin": 0, "epochs": 0, "model": model, "features": len(columns.names)},
+        "seed": 0,
+        "tta": "none",
+        "task": {"kind": task.kind, "classes": list(task.classes), "metric": task.metric.name},
+        "folds": {"file": dataset.folds.file, "digest": dataset.folds.digest, "numbers": folds},
+        "members": [],
+        "channels": 1,
+        "parameters": 0,
+        "backend": "tensorflow",
+        "device": "CPU",
+        "precision": "float32",
+        "versions": {"python": python_version(), **{name: version(name) for name in ("kcnn", "numpy", "scikit-learn")}},
+        "commit": None,
+    }

@@ -1,0 +1,155 @@
+"""Columns beside the images: found, joined by id, made features; a run on them, and its mean with a network's."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY, dataset_in, in_this_process
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.preprocessing import StandardScaler
+
+from kaggle_cnn.competition.metrics import find_metric
+from kaggle_cnn.competition.task import Task
+from kaggle_cnn.data.columns import Columns, make_features, read_columns
+from kaggle_cnn.learn.tabular import list_models
+from kaggle_cnn.runs.predictions import Predictions
+from kaggle_cnn.workspace import Workspace
+
+IMAGES, TESTS = 300, 60
+DIGITS = load_digits()
+DRAW = np.random.default_rng(0)
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Handwritten digits, their images nearly lost in noise; the pixels are columns, with a site, a gap and an id."""
+    folder = tmp_path / "digits"
+    for part in ("train", "test"):
+        (folder / part).mkdir(parents=True)
+    chosen = DIGITS.data[: IMAGES + TESTS]
+    for number, row in enumerate(chosen):
+        pixels = 0.3 * row.reshape(8, 8) * 16 + DRAW.integers(0, 180, (8, 8))
+        large = np.kron(np.clip(pixels, 0, 255), np.ones((3, 3))).astype(np.uint8)
+        Image.fromarray(large).save(folder / ("train" if number < IMAGES else "test") / f"{number}.png")
+    names = [f"p{column}" for column in range(0, 64, 2)]
+    table = pd.DataFrame(chosen[:, ::2].astype(int), columns=names).astype(str)
+    table.insert(0, "id", [str(number) for number in range(len(table))])
+    table["site"] = np.where(DIGITS.target[: len(table)] % 2, "north", "south")
+    table["patient"] = [f"patient {number}" for number in range(len(table))]
+    table.loc[3, "p4"] = ""
+    shuffled = table[IMAGES:].sample(frac=1, random_state=0)
+    table[:IMAGES].assign(label=DIGITS.target[:IMAGES]).to_csv(folder / "train.csv", index=False)
+    shuffled.to_csv(folder / "test.csv", index=False)
+    sample = pd.DataFrame({"id": table["id"][IMAGES:], "label": 0})
+    sample.to_csv(folder / "sample_submission.csv", index=False)
+    sample.assign(label=DIGITS.target[IMAGES : IMAGES + TESTS]).to_csv(folder / "solution.csv", index=False)
+    return folder
+
+
+@pytest.mark.usefixtures("keras", "eager")
+def test_columns_are_fitted_and_averaged_with_a_network(digits, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    (work / "recipes").mkdir(parents=True)
+    (work / "recipes" / "tiny.py").write_text(TINY)
+    monkeypatch.chdir(work)
+    in_this_process("fetch", str(digits))
+    path = work / "data" / "digits" / "competition.toml"
+    path.write_text(path.read_text().replace('solution = ""', 'solution = "solution.csv"'))
+    seen = json.loads(in_this_process("look", "--json"))
+    assert {"p2", "p4", "site"} <= set(seen["columns"])
+    assert "patient" not in seen["columns"]
+    assert any("columns beside the images in train.csv and test.csv" in text for text in seen["advice"])
+    printed = in_this_process("tabular")
+    run = work / "runs" / "digits" / "tabular-001"
+    oof, test = (Predictions.read(run / f"{part}.npz") for part in ("oof", "test"))
+    dataset = dataset_in(Workspace(work))
+    scores = json.loads(in_this_process("evaluate", "tabular-001", "--json"))["tta"]["none"]["scores"]
+    assert f"{scores['accuracy']:.4f}" in printed
+    assert scores["accuracy"] > 0.85
+
+    columns = read_columns(dataset)
+    names = ["site=north", "site=south"]
+    assert set(names) <= set(columns.names)
+    given = columns.train[:, columns.names.index("p2")]
+    assert (given == DIGITS.data[:IMAGES, 2][[int(name[6:-4]) for name in dataset.ids]]).all()
+    held = columns.test[:, columns.names.index("p2")]
+    assert (held == DIGITS.data[:, 2][[int(name) for name in dataset.test_ids]]).all()  # whatever the order of test.csv
+    model = json.loads((run / "run.json").read_text())["settings"]["model"]
+    strength = float(model.rpartition(" ")[2])
+    fold = dataset.folds.numbers == 0
+    scaler = StandardScaler().fit(columns.train[~fold])
+    fitted = LogisticRegression(C=strength, tol=1e-6, max_iter=2000).fit(
+        scaler.transform(columns.train[~fold]), dataset.targets[~fold].argmax(axis=1)
+    )
+    expected = fitted.predict_proba(scaler.transform(columns.train[fold]))
+    mine = dataset.task.activate(oof.logits[oof.fold == 0][:, 0])
+    place = {name: row for row, name in enumerate(dataset.ids[fold])}
+    assert np.abs(mine - expected[[place[name] for name in oof.ids[oof.fold == 0]]]).max() < 0.02
+
+    in_this_process("train", "recipes/tiny.py", "--set", "epochs=2", "--folds", "all")
+    both = json.loads(in_this_process("evaluate", "tabular-001", "tiny-001", "--json"))
+    assert set(both["members"]) == {"tabular-001", "tiny-001"}
+    assert in_this_process("predict", "tabular-001", "tiny-001").strip().endswith("tabular-001+tiny-001.csv")
+    in_this_process("predict", "tabular-001")
+    score = float(in_this_process("submit", "--yes").split("public score")[1])
+    written = pd.read_csv(work / "submissions" / "digits" / "tabular-001.csv")
+    assert score == pytest.approx(accuracy_score(DIGITS.target[IMAGES : IMAGES + TESTS], written["label"]), abs=1e-4)
+    assert score > 0.8
+    assert "tabular-001" in in_this_process("runs")
+    assert in_this_process("show", "confusion", "tabular-001")
+    assert in_this_process("report", "tabular-001")
+    assert test.ids.tolist() == dataset.test_ids.tolist()
+
+
+def test_what_a_tabular_run_cannot_do(refused, tiny_workspace):
+    error = refused("tabular", cwd=tiny_workspace.root)
+    assert error == "'colours' has no columns that its labels and a table of its test images share"
+
+
+def test_columns_become_features():
+    def features(train, test):
+        names, one, other = make_features(pd.Series(train, dtype=str), pd.Series(test, dtype=str))
+        return names, one.tolist(), other.tolist()
+
+    assert features(["1", "3", "NA"], ["", "5"]) == ([""], [[1], [3], [2]], [[2], [5]])
+    assert features(["a", "b", "a", "a"], ["b", "new"]) == (
+        ["a", "b"], [[1, 0], [0, 1], [1, 0], [1, 0]], [[0, 1], [0, 0]]
+    )  # fmt: skip
+    assert features(["7", "7"], ["7", "8"])[0] == []  # tells nothing
+    assert features([f"text {n}" for n in range(40)], ["text 1"])[0] == []
+    assert features(["1", "x", "1", "x"], ["1"])[0] == ["1", "x"]
+
+
+@pytest.mark.parametrize("kind", ["regression", "multilabel", "multioutput", "ordinal"])
+def test_every_model_serves_every_kind(kind):
+    features = DRAW.normal(size=(400, 5)).astype(np.float32)
+    hidden = np.stack([features[:, 0] + features[:, 1], 2 * features[:, 2]], axis=1)
+    heads = (("one", 2), ("two", 2)) if kind == "multioutput" else ()
+    if kind == "regression":
+        targets = (100 + 10 * hidden).astype(np.float32)
+    elif kind == "multilabel":
+        targets = (hidden > 0).astype(np.float32)
+    elif kind == "ordinal":
+        targets = np.eye(3, dtype=np.float32)[np.digitize(hidden[:, 0], [-0.7, 0.7])]
+    else:
+        targets = np.concatenate([np.eye(2)[(column > 0).astype(int)] for column in hidden.T], axis=1)
+    metric = (
+        find_metric("macro_recall", [2, 2]) if heads else find_metric("rmse" if kind == "regression" else "macro_f1")
+    )
+    task = Task(kind, tuple(map(str, range(targets.shape[1]))), metric, heads)
+    models = list_models(task, Columns([], features, features, ("", "")))
+    assert len(models) == 6
+    for name, fit in models.items():
+        if float(name.rpartition(" ")[2] if "strength" in name else 1) < 0.1:
+            continue  # close to the mean, or the priors
+        given = task.activate(fit(features[:300], targets[:300])(features[300:]))
+        if kind == "regression":
+            assert r2_score(targets[300:], given) > 0.8, name
+        elif kind == "ordinal":
+            assert (given.argmax(axis=1) == targets[300:].argmax(axis=1)).mean() > 0.75, name
+        else:
+            assert ((given > 0.5) == targets[300:]).mean() > 0.85, name
