@@ -258,16 +258,15 @@ def open_predictions(
     are missing."""
     path = run.predictions_path(part, crop)
     there = path.is_file() and run.finished
-    if there and part == "oof":
-        kept = Predictions.read(path)
-        if set(views) <= set(kept.views):
-            return kept
-    run.models  # noqa: B018  raises where one is missing, before Keras takes its seconds to start
+    kept = Predictions.read(path) if there else None
+    whole = kept if kept and set(views) <= set(kept.views) else None
+    if whole and part == "oof":
+        return whole
+    if not whole or run.record["kind"] != "tabular":  # which has no network
+        run.models  # noqa: B018  raises where one is missing, before Keras takes its seconds to start
     dataset = open_dataset(workspace, competition, run, progress)
-    if there and part == "test":
-        kept = Predictions.read(path)
-        if set(views) <= set(kept.views) and kept.ids.tolist() == dataset.test_ids.tolist():
-            return kept
+    if whole and whole.ids.tolist() == dataset.test_ids.tolist():
+        return whole
     from kaggle_cnn.learn.backend import start_backend
 
     start_backend(backend or run.record["backend"])
