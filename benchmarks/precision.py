@@ -48,7 +48,7 @@ def steps(name: str, settings: dict, batch: int, precision: str, count: int = 4)
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (batch, recipe.size, recipe.size, 3), dtype=np.uint8)
     targets = np.eye(10, dtype=np.float32)[draw.integers(0, 10, batch)]
-    model = build_network(recipe, 3, TASK, images).logits
+    model = build_network(recipe, 3, TASK, images).raw
     model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), make_loss(recipe, TASK))
 
     def run() -> int:

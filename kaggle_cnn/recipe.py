@@ -22,7 +22,7 @@ from kaggle_cnn.tta import require_policy, without_mirror
 
 Scalar = bool | int | float | str
 FUNCTIONS = ("model", "augment", "optimizer", "phases")
-GIVEN = ("images", "mirror", "seed")  # parameters of a recipe's functions that kcnn fills, where they are there
+GIVEN = ("images", "mirror", "seed", "metadata")  # parameters of a recipe's functions that kcnn fills
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 CLASS_WEIGHTS = ("none", "balanced")
 FIX = "fix the recipe, then run it again"
@@ -96,6 +96,10 @@ class Recipe:
     `model` and `augment` may have a parameter `images=None`: there they are given training images (n, size, size,
     channels) uint8, those of the fold, or an even choice of them up to 256 MiB; to standardise by, or to whiten. A
     parameter `mirror` or `seed` of `augment` is given the setting of that name.
+
+    `model` may have a parameter `metadata=None`: there it is given the number of features of the columns beside the
+    images (see `kcnn look`), or None where there are none. With a number it returns a model of two inputs, the images
+    and keras.Input((metadata,)), in this order; kcnn standardises the features before them.
 
     Raises KcnnError where a value is out of its range.
     """

@@ -13,6 +13,7 @@ import numpy as np
 from kaggle_cnn import tta
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
+from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import TrainingSet
 from kaggle_cnn.recipe import Recipe, apply_settings, load_recipe
 
@@ -88,7 +89,7 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     sample = pixels[:IMAGES, : shape[0], : shape[0]]
     plan, device = FoldPlan(network, chosen, sample), find_device()
     trained = prepare_model(recipe, plan, pixels, device)
-    makers = prepare_batches(recipe, plan, chosen, pixels, device)
+    makers = prepare_batches(recipe, plan, chosen, Images(pixels, {}), device)
     loss = make_loss(recipe, task)
     trained.compile(build_optimizer(recipe, 10), loss, metrics=make_metrics(recipe, task), run_eagerly=eager)
     for model in (network.raw, network.predicting, network.whole):

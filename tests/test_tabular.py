@@ -105,6 +105,83 @@ def test_columns_are_fitted_and_averaged_with_a_network(digits, tmp_path, monkey
     assert test.ids.tolist() == dataset.test_ids.tolist()
 
 
+BESIDE = '''"""Mean colour, and what is beside the image."""
+from keras import Input, Model, layers
+
+from kaggle_cnn import Recipe
+
+
+def beside(shape, outputs, metadata=None, wrong=False):
+    images = Input(shape, dtype="uint8")
+    x = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 255)(images))
+    if metadata is None:
+        return Model(images, layers.Dense(outputs)(x))
+    given = Input((metadata + wrong,))
+    x = layers.Concatenate()([x, layers.Dense(32, activation="relu")(given)])
+    return Model([images, given], layers.Dense(outputs)(x))
+
+
+recipe = Recipe(model=beside, size=16, margin=4, learning_rate=0.02, epochs=15, batch=16, seed=1)
+'''
+
+
+@pytest.mark.usefixtures("keras", "eager")
+def test_a_recipe_may_take_the_columns_as_a_second_input(digits, tmp_path, monkeypatch, refused, keras):
+    """They are standardised in the network, joined by id for training and test images, and kept by name."""
+    work = tmp_path / "work"
+    (work / "recipes").mkdir(parents=True)
+    (work / "recipes" / "beside.py").write_text(BESIDE)
+    monkeypatch.chdir(work)
+    in_this_process("fetch", str(digits))
+    in_this_process("train", "recipes/beside.py", "--folds", "0,1")
+    run = work / "runs" / "digits" / "beside-001"
+    numbers = json.loads(in_this_process("evaluate", "--tta", "none", "--tta", "five-crop", "--json"))
+    assert min(each["scores"]["accuracy"] for each in numbers["tta"].values()) > 0.75  # the images are lost in noise
+    dataset = dataset_in(Workspace(work))
+    columns = read_columns(dataset)
+    assert json.loads((run / "run.json").read_text())["metadata"] == columns.names
+    model = keras.models.load_model(run / "fold-0" / "model.keras", compile=False)
+    scaling = next(layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling))
+    trained = columns.train[dataset.folds.numbers != 0]
+    standard = np.asarray(scaling(trained))
+    assert np.allclose(standard.mean(axis=0), 0, atol=1e-3)
+    varies = trained.std(axis=0) > 0
+    assert np.allclose(standard.std(axis=0)[varies], 1, atol=1e-3)
+
+    from kaggle_cnn.learn.predict import load_test_images, load_train_images
+    from kaggle_cnn.progress import Silent
+
+    oof, test = (Predictions.read(run / f"{part}.npz") for part in ("oof", "test"))
+    images = load_train_images(dataset, 20, "crop", Silent()).pixels[:, 2:18, 2:18]
+    rows = [dataset.ids.tolist().index(name) for name in oof.ids[oof.fold == 0]]
+    expected = np.asarray(model([images[rows], columns.train[rows]]))
+    given = dataset.task.activate(oof.logits[oof.fold == 0][:, oof.views.index("centre")])
+    assert np.allclose(given, expected, atol=1e-4)
+    tests = load_test_images(dataset, 20, "crop", 1, Silent()).pixels[:, 2:18, 2:18]
+    models = [keras.models.load_model(run / f"fold-{fold}" / "model.keras", compile=False) for fold in (0, 1)]
+    logits = np.mean([np.log(np.asarray(each([tests, columns.test]))) for each in models], axis=0)
+    mine = dataset.task.activate(test.logits[:, test.views.index("centre")])
+    assert np.allclose(mine, dataset.task.activate(logits), atol=1e-3)
+
+    assert "takes metadata beside the images" in refused("show", "gradcam", "3", cwd=work)
+    error = refused("train", "recipes/beside.py", "--set", "wrong=true", cwd=work)
+    assert error.startswith("the recipe's model should take images (None, 16, 16, 1) and metadata")
+    assert "a recipe that takes metadata cannot mix images" in refused(
+        "train", "recipes/beside.py", "--set", "mixup=0.2", cwd=work
+    )
+    table = pd.read_csv(work / "data" / "digits" / "test.csv", dtype=str)
+    table.drop(columns="p2").to_csv(work / "data" / "digits" / "test.csv", index=False)
+    error = refused("predict", "beside-001", "--tta", "flip", cwd=work)
+    assert error.startswith(f"the network was trained on {len(columns.names)} features beside the images")
+
+
+@pytest.mark.usefixtures("eager")
+def test_without_columns_the_recipe_has_one_input(train_tiny, tiny_workspace):
+    (tiny_workspace.root / "recipes" / "beside.py").write_text(BESIDE)
+    run = train_tiny(recipe="beside.py", epochs=1)
+    assert "metadata" not in run.record
+
+
 def test_what_a_tabular_run_cannot_do(refused, tiny_workspace):
     error = refused("tabular", cwd=tiny_workspace.root)
     assert error == "'colours' has no columns that its labels and a table of its test images share"

@@ -21,7 +21,7 @@ from kaggle_cnn.data.training_set import TrainingSet
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.recipe import explain_failure
 
-Batch = tuple[Array, ...]  # images, targets, and weights where the training set has any
+Batch = tuple[Any, ...]  # images, or these and metadata; targets; and weights where the training set has any
 BatchMaker = Callable[[int], Batch]
 BITS = 2**64 - 1
 
@@ -144,12 +144,19 @@ class Mixing:
 
 
 def training_batch(
-    pixels: Array, chosen: TrainingSet, augment: Augmenter, batch: int, step: int, mixing: Mixing | None = None
+    pixels: Array,
+    chosen: TrainingSet,
+    augment: Augmenter,
+    batch: int,
+    step: int,
+    mixing: Mixing | None = None,
+    metadata: Array | None = None,
 ) -> Batch:
     """Return batch number `step`, counted from 0 over all epochs: the same for the same arguments, at any time.
 
     `pixels` uint8 (N, side, side, channels), of which `chosen` names the rows. Returns uint8 (batch, size, size,
-    channels), float32 (batch, outputs), and float32 (batch,) where there are weights. Mixing pairs images of the batch,
+    channels), float32 (batch, outputs), and float32 (batch,) where there are weights; with `metadata` (N, features) the
+    images and float32 (batch, features) as the first. Mixing pairs images of the batch,
     by draws of its own from (seed, epoch, step).
     """
     epoch, index = divmod(step, steps_per_epoch(len(chosen.rows), batch))
@@ -164,7 +171,8 @@ def training_batch(
             images, targets, weights = cut_and_mix(images, targets, weights, draw, mixing.cutmix)
         else:
             images, targets, weights = mix_up(images, targets, weights, draw, mixing.mixup)
-    return (images, targets) if chosen.weights is None else (images, targets, weights)
+    given: Any = images if metadata is None else (images, metadata[chosen.rows[places]])
+    return (given, targets) if chosen.weights is None else (given, targets, weights)
 
 
 def fill_batch(rows: list[int], pixels: Array, augment: Augmenter, epoch: int) -> Array:

@@ -1,6 +1,6 @@
 """Columns beside the image: numbers and words of the tables of the training and of the test images, as features."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from kaggle_cnn.competition.listing import Spellings, list_tables, split_images
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.data.dataset import Dataset
+from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.errors import KcnnError
 
 MOST_WORDS = 30  # different words of a column that are a feature each; a column of more is a text, or an id
@@ -75,6 +76,26 @@ def read_columns(dataset: Dataset) -> Columns:
         parts.append((made[1], made[2]))
     values = [np.concatenate([part[n] for part in parts], axis=1).astype(np.float32) for n in (0, 1)]
     return Columns(labels, values[0], values[1], (competition.labels, table))
+
+
+def find_metadata(dataset: Dataset, names: list[str] | None = None) -> Columns | None:
+    """Return the columns beside the images for a recipe that asks for them, None where there are none. Raises KcnnError
+    where they are not those of `names`, which a network was trained on."""
+    found = find_columns(dataset.competition, dataset.test_files.tolist())[0]
+    columns = read_columns(dataset) if found else None
+    if names is not None and (columns.names if columns else []) != names:
+        raise KcnnError(
+            f"the network was trained on {len(names)} features beside the images, and the tables now give others",
+            f"put the CSVs back into {dataset.competition.folder}, or train again",
+        )
+    return columns
+
+
+def attach_metadata(dataset: Dataset, images: Images, columns: Columns | None, part: str) -> Images:
+    """Return `images`, all of `part`, "train" or "test", with their metadata, where there are `columns`."""
+    if columns is None:
+        return images
+    return replace(images, metadata=columns.train if part == "train" else columns.test[dataset.test_images[1]])
 
 
 def spell_train(dataset: Dataset) -> Spellings:

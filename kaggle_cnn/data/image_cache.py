@@ -41,11 +41,13 @@ Result = TypeVar("Result")
 class Images:
     """Decoded images: `pixels` uint8 (N, size, size, channels), memory-mapped.
 
-    `problems` maps a row to the reason why its file cannot be read. Such a row is all zeros.
+    `problems` maps a row to the reason why its file cannot be read. Such a row is all zeros. `metadata` float32 (N,
+    features) is what is known beside each image, see columns; None where it is not used.
     """
 
     pixels: Array
     problems: dict[int, str]
+    metadata: Array | None = None
 
 
 def load_images(

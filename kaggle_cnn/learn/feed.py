@@ -37,7 +37,7 @@ def feed(batch_at: BatchMaker, first_step: int = 0) -> Any:
         return Endless(batch_at, first_step)
     import tensorflow as tf
 
-    signature = tuple(tf.TensorSpec(part.shape, part.dtype) for part in batch_at(first_step))
+    signature = keras.tree.map_structure(lambda part: tf.TensorSpec(part.shape, part.dtype), batch_at(first_step))
     options = tf.data.Options()
     options.autotune.enabled = False
     batches = tf.data.Dataset.from_generator(

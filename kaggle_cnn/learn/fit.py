@@ -26,6 +26,7 @@ from kaggle_cnn.data.batches import (
     steps_per_epoch,
     training_batch,
 )
+from kaggle_cnn.data.columns import Columns
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import TrainingSet, training_set, validation_rows
@@ -55,6 +56,7 @@ class Training:
     device: Device
     progress: Progress
     tensorboard: bool = False
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def plan_fold(
     same = is_same_for_all_folds(recipe, dataset)
     if same and compiled and compiled.start and compiled.steps == count_steps(recipe, chosen):
         return FoldPlan(compiled.network, chosen, sample)
-    network = build_network(recipe, images.pixels.shape[3], dataset.task, sample, chosen.targets)
+    metadata = None if images.metadata is None else images.metadata[chosen.rows]
+    network = build_network(recipe, images.pixels.shape[3], dataset.task, sample, chosen.targets, metadata)
     return FoldPlan(network, chosen, sample)
 
 
@@ -100,6 +103,7 @@ def is_same_for_all_folds(recipe: Recipe, dataset: Dataset) -> bool:
     return (
         form_of(recipe, dataset.task) != "values"
         and not takes(recipe.model, "images")
+        and not takes(recipe.model, "metadata")
         and len(plan_stages(recipe)) == 1
     )
 
@@ -147,10 +151,13 @@ def rehearse_fold(
     """
     task, pixels, channels = dataset.task, images.pixels, images.pixels.shape[3]
     require_memory(recipe, plan.network, device)
-    require_same_network(plan.network, build_network(recipe, channels, task, plan.sample, plan.chosen.targets))
+    metadata = None if images.metadata is None else images.metadata[plan.chosen.rows]
+    again = build_network(recipe, channels, task, plan.sample, plan.chosen.targets, metadata)
+    require_same_network(plan.network, again)
     compiled = compile_network(recipe, task, pixels, device, plan, keep=True)
-    makers = prepare_batches(recipe, plan, encoded_set(recipe, task, plan.chosen), pixels, device)
-    given = centres(pixels, plan.chosen.rows[:2], recipe.size)
+    makers = prepare_batches(recipe, plan, encoded_set(recipe, task, plan.chosen), images, device)
+    given: Any = centres(pixels, plan.chosen.rows[:2], recipe.size)
+    given = given if metadata is None else [given, metadata[:2]]
     rehearse(compiled.trained, plan.network, makers[0], given, path, source)
     return compiled
 
@@ -172,7 +179,7 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
     run.fold_folder(fold).mkdir(exist_ok=True)
     encoded = encoded_set(recipe, task, plan.chosen)
     steps = steps_per_epoch(len(encoded.rows), recipe.batch)
-    makers = prepare_batches(recipe, plan, encoded, pixels, training.device)
+    makers = prepare_batches(recipe, plan, encoded, training.images, training.device)
     for_others = len(run.folds) > 1 and is_same_for_all_folds(recipe, dataset)
     if compiled and compiled.network is plan.network:
         begin_again(compiled, recipe.seed)
@@ -211,7 +218,8 @@ def validate_fold(plan: FoldPlan, recipe: Recipe, loss: keras.Loss, dataset: Dat
     """Return the loss and the metrics of the images that are validated in `fold`, on the centre view; NaN where the
     network does not predict numbers."""
     task, rows = dataset.task, validation_rows(dataset, images, fold)
-    raw = predict_views(plan.network.raw, images.pixels, rows, ("centre",), recipe.size)[:, 0]
+    given = (images.pixels, rows, ("centre",), recipe.size, None, images.metadata)
+    raw = predict_views(plan.network.raw, *given)[:, 0]
     primary = task.metrics[:2]
     if not np.isfinite(raw).all():
         return {"val_loss": math.nan, **{f"val_{metric.name}": math.nan for metric in primary}}
@@ -241,6 +249,11 @@ def require_consistent(recipe: Recipe) -> None:
             "leave plateau out, or give the recipe an optimizer with a constant learning rate",
         )
     on_device = recipe.augment and isinstance(make_pipeline(recipe, None), keras.layers.Layer)
+    if takes(recipe.model, "metadata") and (on_device or recipe.mixup or recipe.cutmix):
+        raise KcnnError(
+            "a recipe that takes metadata cannot mix images, or augment them on the device",
+            "set mixup and cutmix to 0, and let `augment` return an Albumentations pipeline",
+        )
     if on_device and (recipe.mixup or recipe.cutmix):
         raise KcnnError(
             "mixup and cutmix mix what Albumentations gives, and this recipe augments on the device",
@@ -276,11 +289,11 @@ def is_resident(pixels: Array, device: Device) -> bool:
 
 
 def prepare_batches(
-    recipe: Recipe, plan: FoldPlan, chosen: TrainingSet, pixels: Array, device: Device
+    recipe: Recipe, plan: FoldPlan, chosen: TrainingSet, images: Images, device: Device
 ) -> list[BatchMaker]:
     """Return functions of the step that make the batches of a fold, one for each thread; a single one where the recipe
     augments on the device."""
-    pipeline = make_pipeline(recipe, plan.sample)
+    pipeline, pixels = make_pipeline(recipe, plan.sample), images.pixels
     if isinstance(pipeline, keras.layers.Layer):
         there = None if is_resident(pixels, device) else pixels
         return [partial(plain_batch, there, chosen, recipe.batch, recipe.seed)]
@@ -289,6 +302,6 @@ def prepare_batches(
 
     def maker_of(each: Any) -> BatchMaker:
         augmenter = Augmenter(each, recipe.seed, recipe.size)
-        return lambda step: training_batch(pixels, chosen, augmenter, recipe.batch, step, mixing)
+        return lambda step: training_batch(pixels, chosen, augmenter, recipe.batch, step, mixing, images.metadata)
 
     return [maker_of(each) for each in pipelines]

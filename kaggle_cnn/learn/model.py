@@ -11,7 +11,7 @@ from keras import Model, layers
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.recipe import Recipe, explain_failures, give
+from kaggle_cnn.recipe import Recipe, explain_failures, give, takes
 
 SPREAD = 0.7  # grades: how far grades are taken to be from a predicted value, see GradesOfValue
 LEAST = 1e-4  # a grade's least probability, see GradesOfThresholds
@@ -93,17 +93,26 @@ def start_afresh(seed: int) -> None:
 
 
 def build_network(
-    recipe: Recipe, channels: int, task: Task, sample: Array | None = None, targets: Array | None = None
+    recipe: Recipe,
+    channels: int,
+    task: Task,
+    sample: Array | None = None,
+    targets: Array | None = None,
+    metadata: Array | None = None,
 ) -> Network:
     """Build the recipe's network for images of `channels`, seeded.
 
     `sample` are training images for a recipe that asks for them; `targets` float32 (n, outputs) those of the training
-    images: of values the mean and deviation scale the output.
+    images: of values the mean and deviation scale the output. `metadata` float32 (n, features) is that of the training
+    images, for a recipe that takes it: its mean and deviation scale the second input.
     Raises KcnnError where it fails, does not map the images' shape to the task's outputs, or ends in an activation.
     """
     start_afresh(recipe.seed)
     outputs = count_raw(recipe, task)
-    network = call_recipe(recipe, (recipe.size, recipe.size, channels), outputs, sample)
+    features = metadata.shape[1] if metadata is not None and takes(recipe.model, "metadata") else None
+    network = call_recipe(recipe, (recipe.size, recipe.size, channels), outputs, sample, features)
+    if metadata is not None and features:
+        network = scale_metadata(network, metadata)
     raw = layers.Activation("linear", dtype="float32")(network.output)  # also under mixed precision
     tail = make_tail(recipe, task, targets)
     trained = Model(network.input, raw)
@@ -142,11 +151,27 @@ def make_head(task: Task) -> layers.Layer | None:
     return layers.Activation("sigmoid" if task.kind == "multilabel" else "softmax", dtype="float32")
 
 
-def call_recipe(recipe: Recipe, shape: tuple[int, int, int], outputs: int, sample: Array | None) -> Model:
-    """Return the model that a recipe builds, checked."""
+def scale_metadata(network: Model, metadata: Array) -> Model:
+    """Return a network of two inputs, of which the second is standardised."""
+    images, given = (layers.Input(part.shape[1:], dtype=part.dtype) for part in network.inputs)
+    mean, deviation = scale_of(metadata, metadata.shape[1])
+    scale = [1 / each for each in deviation]
+    scaled = layers.Rescaling(scale, [-m * s for m, s in zip(mean, scale, strict=True)], dtype="float32")(given)
+    return Model([images, given], network([images, scaled]))
+
+
+def image_shape(model: Model) -> tuple[int | None, ...]:
+    """Return the shape of a network's images, also where it has metadata beside them."""
+    return tuple(model.inputs[0].shape)
+
+
+def call_recipe(
+    recipe: Recipe, shape: tuple[int, int, int], outputs: int, sample: Array | None, features: int | None = None
+) -> Model:
+    """Return the model that a recipe builds, checked; `features` is the number of those of the metadata, or None."""
     hint = "change its settings (size, for example), or fix the recipe"
     with explain_failures(f"the model cannot be built for {shape} and {outputs} outputs", hint):
-        model = give(recipe.model, images=sample)(shape, outputs)
+        model = give(recipe.model, images=sample, metadata=features)(shape, outputs)
     if isinstance(model, keras.Sequential) and model.built:
         model = Model(model.inputs[0], model.outputs[0])
     if not isinstance(model, Model) or not hasattr(model, "operations"):  # a subclass has no graph
@@ -155,11 +180,18 @@ def call_recipe(recipe: Recipe, shape: tuple[int, int, int], outputs: int, sampl
             "return Model(inputs, outputs), with inputs = Input(shape, dtype='uint8')",
         )
     hint = "begin with Input(shape, dtype='uint8'), end with Dense(outputs) without an activation"
-    for what, parts in (("take", model.input), ("give", model.output)):
+    if features:
+        taken = [tuple(each.shape) for each in model.inputs]
+        if taken != [(None, *shape), (None, features)]:
+            raise KcnnError(
+                f"the recipe's model should take images {(None, *shape)} and metadata {(None, features)}, got {taken}",
+                "return Model([images, given], outputs), with given = Input((metadata,))",
+            )
+    for what, parts in (("take", model.inputs[0] if features else model.input), ("give", model.output)):
         if isinstance(parts, dict | list | tuple):
             raise KcnnError(f"the recipe's model should {what} one tensor, got {len(parts)} in a container", hint)
     for what, expected, got in [
-        ("take", (None, *shape), model.input_shape),
+        ("take", (None, *shape), image_shape(model)),
         ("give", (None, outputs), model.output_shape),
     ]:
         if got != expected:

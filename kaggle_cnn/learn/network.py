@@ -28,6 +28,7 @@ class Step(NamedTuple):
 def list_steps(model: keras.Model) -> tuple[keras.Model, list[Step]]:
     """Return the model as one graph, with the steps of nested models in their place, and its steps in order. It shares
     every layer, and so the weights, with `model`."""
+    require_one_input(model)
     found: list[Step] = []
     named: dict[str, Any] = {}
 
@@ -47,6 +48,15 @@ def list_steps(model: keras.Model) -> tuple[keras.Model, list[Step]]:
 
     images = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
     return keras.Model(images, run(model, images)), found
+
+
+def require_one_input(model: keras.Model) -> None:
+    """Raise KcnnError for a network that takes metadata beside the images."""
+    if len(model.inputs) > 1:
+        raise KcnnError(
+            "this picture is of networks with one input, and this one takes metadata beside the images",
+            "kcnn show confusion and kcnn show mistakes show what it predicts",
+        )
 
 
 def read_kernel(model: keras.Model, name: str | None = None) -> tuple[str, Array]:

@@ -4,6 +4,7 @@ import gc
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,12 +14,13 @@ from kaggle_cnn import tta
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.batches import unmapped
+from kaggle_cnn.data.columns import attach_metadata, find_metadata
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.image_cache import Images, load_images
 from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import find_device
-from kaggle_cnn.learn.model import cut_head
+from kaggle_cnn.learn.model import cut_head, image_shape
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import describe_error, load_recipe
 from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
@@ -41,11 +43,18 @@ def load_model(run: Run, path: Path) -> Model:
 
 
 def predict_views(
-    model: Model, pixels: Array, rows: Array, views: tuple[str, ...], size: int, progress: Progress | None = None
+    model: Model,
+    pixels: Array,
+    rows: Array,
+    views: tuple[str, ...],
+    size: int,
+    progress: Progress | None = None,
+    metadata: Array | None = None,
 ) -> Array:
     """Return what `model` gives for each view of `pixels`[`rows`], float32 (len(rows), views, outputs).
 
-    `pixels` uint8 (N, side, side, channels), of which the views are `size` x `size`; see tta.cut_view. One view after
+    `pixels` uint8 (N, side, side, channels), of which the views are `size` x `size`; see tta.cut_view. `metadata`
+    (N, features) is the second input, where the model has one. One view after
     the other, each a call of the same compiled function: the memory is that of one view.
     """
     progress = progress or Silent()
@@ -57,7 +66,9 @@ def predict_views(
         chosen = rows[start : start + batch]
         images = unmapped(pixels)[pad(chosen, batch)]
         for number, view in enumerate(views):
-            found[start : start + batch, number] = run_batch(model, tta.cut_view(images, view, size))[: len(chosen)]
+            cut: Any = tta.cut_view(images, view, size)
+            given = cut if metadata is None else [cut, metadata[pad(chosen, batch)]]
+            found[start : start + batch, number] = run_batch(model, given)[: len(chosen)]
     return found
 
 
@@ -72,7 +83,7 @@ def apply(model: Model, images: Callable[[Array], Array], rows: Array, progress:
     return np.concatenate(parts)
 
 
-def run_batch(model: Model, images: Array) -> Array:
+def run_batch(model: Model, images: Any) -> Array:
     return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.float32)
 
 
@@ -99,11 +110,12 @@ def resize_input(model: Model, size: int) -> Model:
 
     Raises KcnnError for one that cannot.
     """
-    trained, channels = model.input_shape[1], model.input_shape[3]
+    trained, channels = image_shape(model)[1], image_shape(model)[3]
     if size == trained:
         return model
+    inputs = [keras.Input((size, size, channels), dtype="uint8"), *map(copy_input, model.inputs[1:])]
     try:
-        other = keras.models.clone_model(model, input_tensors=keras.Input((size, size, channels), dtype="uint8"))
+        other = keras.models.clone_model(model, input_tensors=inputs if len(inputs) > 1 else inputs[0])
         other.set_weights(model.get_weights())
     except ValueError:
         raise KcnnError(
@@ -111,6 +123,10 @@ def resize_input(model: Model, size: int) -> Model:
             "a network that ends in global pooling takes any size; leave --crop out for this one",
         ) from None
     return other
+
+
+def copy_input(tensor: Any) -> Any:
+    return keras.Input(tensor.shape[1:], dtype=tensor.dtype)
 
 
 def ready_model(run: Run, path: Path, task: Task, crop: int) -> Model:
@@ -124,7 +140,7 @@ def predict_validation(
     """Return the predictions of the images that are validated in `fold`; unreadable ones are left out, as in
     training."""
     rows = validation_rows(dataset, images, fold)
-    logits = predict_views(model, images.pixels, rows, views, crop, progress)
+    logits = predict_views(model, images.pixels, rows, views, crop, progress, images.metadata)
     rows, logits = dataset.average_images(rows, logits)
     targets = dataset.validated_targets(rows, fold)
     return Predictions(dataset.ids[rows], logits, views, crop, np.full(len(rows), fold), targets)
@@ -140,7 +156,7 @@ def predict_test(
     """
     rows = readable(np.arange(len(images.pixels)), images)
     made = np.zeros((len(images.pixels), len(views), dataset.task.outputs), np.float32)
-    made[rows] = predict_views(model, images.pixels, rows, views, crop, progress)
+    made[rows] = predict_views(model, images.pixels, rows, views, crop, progress, images.metadata)
     return Predictions(dataset.test_ids, fill_test(dataset, images, views, made), views, crop)
 
 
@@ -193,6 +209,9 @@ def complete_predictions(
         if part == "oof"
         else load_test_images(dataset, run.stored_size, run.fit, run.record["channels"], progress)
     )
+    if "metadata" in run.record:
+        columns = find_metadata(dataset, run.record["metadata"])
+        images = attach_metadata(dataset, images, columns, "train" if part == "oof" else "test")
     parts = []
     for fold, model_path in zip(run.folds, run.models, strict=True):
         model = ready_model(run, model_path, dataset.task, crop)

@@ -2,11 +2,11 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.batches import BatchMaker
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device, free_memory
@@ -53,7 +53,7 @@ def in_gibibytes(count: int) -> str:
     return f"{count / 2**30:,.1f} GiB"
 
 
-def rehearse(trained: keras.Model, network: Network, make: BatchMaker, given: Array, path: Path, source: str) -> None:
+def rehearse(trained: keras.Model, network: Network, make: BatchMaker, given: Any, path: Path, source: str) -> None:
     """Make one batch, train on it, predict the images `given`, save the network, load it again. The weights change.
 
     `trained` is compiled; `path` and `source` are the recipe's. Raises KcnnError that says which of these fails.
@@ -72,7 +72,7 @@ def rehearse(trained: keras.Model, network: Network, make: BatchMaker, given: Ar
     require_savable(network.whole, given, path, source)
 
 
-def require_numbers(model: keras.Model, given: Array) -> None:
+def require_numbers(model: keras.Model, given: Any) -> None:
     """Raise KcnnError where a network predicts what is not a number, as it does when it does not train."""
     found = keras.ops.convert_to_numpy(model(given, training=False))
     if not np.isfinite(found).all():
@@ -82,7 +82,7 @@ def require_numbers(model: keras.Model, given: Array) -> None:
         )
 
 
-def require_savable(whole: keras.Model, given: Array, path: Path, source: str) -> None:
+def require_savable(whole: keras.Model, given: Any, path: Path, source: str) -> None:
     """Raise KcnnError where the saved network cannot be loaded, or predicts something else than before."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"

@@ -16,7 +16,7 @@ from kaggle_cnn.data.training_set import TrainingSet, readable
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.learn.fit import make_pipeline, sample_images
-from kaggle_cnn.learn.network import last_features
+from kaggle_cnn.learn.network import last_features, require_one_input
 from kaggle_cnn.learn.predict import apply, load_model, load_train_images, run_batch
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.recipe import Recipe
@@ -40,7 +40,9 @@ def open_model_for(run: Run, dataset: Dataset, found: FoundImage) -> tuple[Model
     fold."""
     fold = int(dataset.folds.numbers[found.row]) if found.row is not None else run.folds[0]
     fold = fold if fold in run.folds else run.folds[0]
-    return load_model(run, dict(zip(run.folds, run.models, strict=True))[fold]), fold
+    model = load_model(run, dict(zip(run.folds, run.models, strict=True))[fold])
+    require_one_input(model)
+    return model, fold
 
 
 def training_features(run: Run, model: Model, fold: int, dataset: Dataset, progress: Progress) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from kaggle_cnn import tta
+from kaggle_cnn.data.columns import attach_metadata, find_metadata
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import readable, validation_rows
@@ -22,6 +23,7 @@ from kaggle_cnn.learn.backbone import keep_recipes
 from kaggle_cnn.learn.backend import Device, find_device
 from kaggle_cnn.learn.callbacks import BEST, STATE
 from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, rehearse_fold, require_consistent
+from kaggle_cnn.learn.model import image_shape
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
 from kaggle_cnn.learn.rehearsal import require_room
 from kaggle_cnn.progress import CURRENT, Progress, Silent
@@ -57,6 +59,8 @@ def train(
     source = read_recipe(path) if source is None else source
     require_room(recipe, len(dataset.ids))
     images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
+    columns = find_metadata(dataset) if takes(recipe.model, "metadata") else None
+    images = attach_metadata(dataset, images, columns, "train")
     report_unreadable(dataset, images, progress)
     for fold in folds:
         require_both_parts(dataset, images, fold)
@@ -71,11 +75,12 @@ def train(
     if run is None:
         assert plan is not None  # of a new run, no fold has predictions
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
+        record |= {"metadata": columns.names} if columns else {}
         run = create_run(workspace, dataset.competition.name, path, record, source)
         keep_recipes(run)
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
     progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
-    training = Training(run, recipe, dataset, images, device, progress, tensorboard)
+    training = Training(run, recipe, dataset, images, device, progress, tensorboard, columns)
     for fold in folds:
         compiled = train_fold(training, fold, plan if fold == first else None, compiled)
         plan = None if fold == first else plan
@@ -117,6 +122,7 @@ def predict_fold(training: Training, fold: int, model: keras.Model) -> None:
     require_numbers(made, run)
     made.write(folder / "oof.npz")
     tested = load_test_images(dataset, recipe.stored_size, recipe.fit, run.record["channels"], progress)
+    tested = attach_metadata(dataset, tested, training.columns, "test")
     made = predict_test(model, dataset, tested, views, recipe.size, progress)
     require_numbers(made, run)
     made.write(folder / "test.npz")
@@ -203,7 +209,7 @@ def describe_run(
         "task": {"kind": task.kind, "classes": list(task.classes), "metric": task.metric.name},
         "folds": {"file": dataset.folds.file, "digest": dataset.folds.digest, "numbers": folds},
         "members": [],
-        "channels": int(plan.network.raw.input_shape[3]),
+        "channels": int(image_shape(plan.network.raw)[3] or 0),
         "parameters": int(plan.network.raw.count_params()),
         "backend": backend,
         "device": device.name,

@@ -67,6 +67,7 @@ class Record(TypedDict):
     precision: str
     versions: dict[str, str]
     commit: str | None
+    metadata: NotRequired[list[str]]  # the features beside the images, of a network that takes them
 
 
 class Result(TypedDict, total=False):
