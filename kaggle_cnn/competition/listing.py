@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kaggle_cnn.competition import parquet_rows
 from kaggle_cnn.competition.competition import IMAGE_SUFFIXES
 from kaggle_cnn.errors import KcnnError
 
@@ -26,12 +27,18 @@ SIDE_FILES = {
 
 
 def list_images(folder: Path, ignore: Collection[str] = ()) -> list[str]:
-    """Return the paths of all image files below `folder`, relative to it, 2.jpg before 10.jpg.
+    """Return the paths of all image files below `folder`, relative to it, 2.jpg before 10.jpg; and of the images in
+    parquet files.
 
     Hidden files and folders are left out, and so are the `__MACOSX` of zips made on a Mac and what `ignore` matches;
     see `is_left_out`.
     """
-    images = [name for name in list_files(folder) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    images = []
+    for name in list_files(folder):
+        if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+            images.append(name)
+        elif name.endswith(parquet_rows.ENDING) and parquet_rows.can_read():
+            images += parquet_rows.list_rows(folder, name)
     return [image for image in images if not is_left_out(image, ignore)] if ignore else images
 
 
@@ -42,7 +49,7 @@ def list_tables(folder: Path) -> list[str]:
 
 def count_unread(folder: Path, known: Collection[str]) -> Counter[str]:
     """Return ending -> number of the files below `folder` that kcnn cannot read. `known` are files that it has read."""
-    read = {*IMAGE_SUFFIXES, *SIDE_FILES}
+    read = {*IMAGE_SUFFIXES, *SIDE_FILES, *([parquet_rows.ENDING] if parquet_rows.can_read() else [])}
     endings: Counter[str] = Counter()
     for place, names in walk(folder):
         for name in names:

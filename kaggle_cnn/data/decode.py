@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.bands import TIFF, has_bands, is_dicom, read_bands, read_dicom
-from kaggle_cnn.data.pixel_tables import read_rows, split_path, split_row
+from kaggle_cnn.data.pixel_tables import read_parquet_row, read_rows, split_path, split_row
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 ORIENTATION = 0x0112  # the EXIF tag
@@ -63,6 +63,8 @@ def decode_square(path: Path, size: int, channels: int, fit: str = "crop") -> Ar
     if row := split_row(path):
         return convert_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels, fit)
     content = read_content(path)
+    if isinstance(content, np.ndarray):
+        return convert_square(Image.fromarray(content), size, channels, fit)
     if content.startswith(JPEG):
         try:
             return decode_jpeg_square(content, size, channels, fit)
@@ -104,6 +106,8 @@ def decode_whole(path: Path, least: int | None = None) -> Array:
     if row := split_row(path):
         return np.asarray(convert_mode(Image.fromarray(read_rows(row[0])[row[1]]), 3))
     content = read_content(path)
+    if isinstance(content, np.ndarray):
+        return np.asarray(convert_mode(Image.fromarray(content), 3))
     if content.startswith(JPEG):
         try:
             return np.ascontiguousarray(apply_orientation(decode_scaled(content, least or WHOLE, 3), content))
@@ -152,11 +156,15 @@ def register_heif() -> None:
     register_heif_opener()
 
 
-def read_content(path: Path) -> bytes:
-    """Return the bytes of a file. Raises ValueError if it is empty, or what no image is."""
-    if path.stat().st_size > LARGEST_FILE:
+def read_content(path: Path) -> bytes | Array:
+    """Return the bytes of a file, or of a row of a parquet file, or its pixels. Raises ValueError if it is empty, or
+    what no image is."""
+    content = read_parquet_row(path)
+    if isinstance(content, np.ndarray):
+        return content
+    if content is None and path.stat().st_size > LARGEST_FILE:
         raise ValueError(f"the file is larger than {LARGEST_FILE // 2**20} MiB")
-    content = path.read_bytes()
+    content = path.read_bytes() if content is None else content
     if not content:
         raise ValueError("the file is empty")
     if content.startswith(JPEG) and (scans := content.count(START_OF_SCAN)) > MOST_SCANS:
@@ -273,7 +281,10 @@ def read_header(path: Path) -> tuple[int, int, str]:
     an image of many bands is their number and BANDS."""
     path = split_path(path)[0]
     row = split_row(path)
-    if not row and path.suffix.lower() in UNUSUAL and (bands := read_unusual(read_content(path))) is not None:
+    if (held := read_parquet_row(path)) is not None:
+        with Image.fromarray(held) if isinstance(held, np.ndarray) else open_image(held) as image:
+            return image.width, image.height, image.mode
+    if not row and path.suffix.lower() in UNUSUAL and (bands := read_unusual(path.read_bytes())) is not None:
         mode = {1: "L", 3: "RGB"}.get(bands.shape[2], f"{bands.shape[2]}{BANDS}")
         return bands.shape[1], bands.shape[0], mode
     with Image.fromarray(read_rows(row[0])[row[1]]) if row else open_image(path) as image:

@@ -1,8 +1,10 @@
 """Read images from CSVs and arrays: `train.csv#17` is the image in row 17 of train.csv, counted from 0."""
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from kaggle_cnn.competition.layouts.arrays import array_file, is_array, read_ima
 from kaggle_cnn.competition.layouts.pixel_rows import pixel_columns
 from kaggle_cnn.competition.listing import SEVERAL, split_images
 from kaggle_cnn.competition.metrics import Array
+from kaggle_cnn.competition.parquet_rows import find_layout, find_row, split_parquet
 from kaggle_cnn.competition.table import header_options, read_table
 from kaggle_cnn.errors import KcnnError
 
@@ -26,6 +29,8 @@ def find_files(path: Path) -> list[Path]:
     """Return the files that hold an image: the image file itself, the file of a row, or those that are its channels."""
     if SEVERAL in path.name:
         return split_path(path)
+    if rows := split_parquet(path.as_posix()):
+        return [Path(rows[0])]
     row = split_row(path)
     return [array_file(row[0]) if row else path]
 
@@ -33,6 +38,37 @@ def find_files(path: Path) -> list[Path]:
 def split_path(path: Path) -> list[Path]:
     """Return the files that a path joins, or itself alone; see listing.join_images."""
     return [Path(name) for name in split_images(path.as_posix())]
+
+
+def read_parquet_row(path: Path) -> bytes | Array | None:
+    """Return the image of a parquet file's row: the bytes of a file, or uint8 (height, width); None for another path.
+
+    Pixels have the shape of the two factors of their number that are nearest to each other, the height the smaller.
+    """
+    rows = split_parquet(path.as_posix())
+    if rows is None:
+        return None
+    file, place = Path(rows[0]), find_row(Path(rows[0]), rows[1])
+    content = load_parquet(file, file.stat().st_mtime_ns)
+    return content[place]
+
+
+@lru_cache(maxsize=1)
+def load_parquet(path: Path, changed: int) -> Any:
+    """Return all images of a parquet file: a list of bytes, or uint8 (N, height, width)."""
+    from pyarrow import parquet
+
+    layout = find_layout(path)
+    assert layout is not None  # its rows have been listed
+    if layout.image:
+        cells = parquet.read_table(path, columns=[layout.image])[layout.image].to_pylist()
+        return [(cell.get("bytes") if isinstance(cell, dict) else cell) or b"" for cell in cells]
+    values = parquet.read_table(path, columns=list(layout.pixels)).to_pandas().to_numpy()
+    if values.min() < 0 or values.max() > 255:
+        raise ValueError(f"pixels from {values.min()} to {values.max()}, expected 0 to 255")
+    count = values.shape[1]
+    height = next(side for side in range(math.isqrt(count), 0, -1) if count % side == 0)
+    return values.astype(np.uint8).reshape(len(values), height, count // height)
 
 
 def read_tables(files: Iterable[Path]) -> None:
