@@ -43,6 +43,8 @@ from kaggle_cnn.runs.scores import score
 from kaggle_cnn.tta import require_policy, views_of
 from kaggle_cnn.workspace import Workspace
 
+WHOLE = 2**16  # a margin that every policy allows
+
 
 def fetch(
     given: str,
@@ -297,14 +299,17 @@ def evaluate(
     chosen = open_runs(workspace, found, list(runs))
     require_same_folds(chosen)
     for policy in tta:
-        require_policy(policy, min(run.stored_size - (crop or run.size) for run in chosen))
+        for run in chosen:
+            require_fitting(run, policy, crop)
     own = [fitting_policy(run, crop) for run in chosen]
     parts = validated(workspace, found, chosen, [*tta, *({} if tta else own)], crop, progress)
     by_policy = {}
-    for policy in tta or shared_policies(parts):
+    networks = [number for number, run in enumerate(chosen) if run.record["kind"] != "tabular"]
+    for policy in tta or (shared_policies(parts) if networks else ["none"]):
         known = validate_runs(found.task, chosen, parts, [policy] * len(chosen))
         by_policy[policy] = measure(found.task, known.targets, known.scores, known.decision)
-    primary = own[0] if own[0] in by_policy else list(by_policy)[-1]
+    first = own[networks[0] if networks else 0]  # of columns, every policy is the same
+    primary = first if first in by_policy else list(by_policy)[-1]
     return {
         "runs": [run.id for run in chosen],
         "classes": list(found.classes),
@@ -329,8 +334,15 @@ def score_members(
     return members
 
 
+def require_fitting(run: Run, policy: str, crop: int | None) -> None:
+    """Raise KcnnError where a run has not the views of a policy; one on columns has all of them, and they are alike."""
+    require_policy(policy, WHOLE if run.record["kind"] == "tabular" else run.stored_size - (crop or run.size))
+
+
 def fitting_policy(run: Run, crop: int | None) -> str:
     """Return the run's own TTA policy, or the nearest one that views of `crop` pixels leave room for."""
+    if run.record["kind"] == "tabular":
+        return run.policy
     margin = run.stored_size - (crop or run.size)
     for policy in (run.policy, "flip" if any("mirrored" in view for view in views_of(run.policy)) else "none"):
         try:
@@ -370,7 +382,7 @@ def predict(
     policies = []
     for run in chosen:
         if tta:
-            require_policy(tta, run.stored_size - (crop or run.size))
+            require_fitting(run, tta, crop)
         policies.append(tta or fitting_policy(run, crop))
     parts: dict[str, list[Predictions]] = {}
     for part in ("test", "oof"):

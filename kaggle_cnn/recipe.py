@@ -47,10 +47,12 @@ class Phase:
     rates: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share < math.inf:
-            raise KcnnError(f"the share of a phase should be 0 or more, got {self.share!r}", FIX)
-        if not all(isinstance(rate, int | float) and 0 < rate < math.inf for rate in self.rates):
-            raise KcnnError(f"the rates of a phase should be numbers above 0, got {self.rates!r}", FIX)
+        hint = "correct the setting that gives it, or the recipe"
+        if not isinstance(self.share, int | float) or not 0 <= self.share < 1e9:
+            raise KcnnError(f"the share of a phase should be a number from 0 on, got {self.share!r}", hint)
+        rates = self.rates if isinstance(self.rates, tuple | list) else (None,)
+        if not all(isinstance(rate, int | float) and 0 < rate < math.inf for rate in rates):
+            raise KcnnError(f"the rates of a phase should be a tuple of numbers above 0, got {self.rates!r}", hint)
         if self.frozen and self.rates:
             raise KcnnError("a phase that is frozen has no rates", "leave frozen or rates out")
 

@@ -117,10 +117,11 @@ def send(reviewed: Review, message: str = "", wait: bool = True, progress: Progr
     Raises KcnnError where the host refuses it or cannot score it.
     """
     progress, found, origin = progress or Silent(), reviewed.competition, reviewed.origin
-    metric = origin.metric if origin else found.task.metric.name
+    metric = found.task.metric.name
     entry: dict[str, Any] = {"file": reviewed.path.name, "metric": metric, "message": message}
     if origin:
-        entry |= {"run": "+".join(origin.runs), "tta": origin.tta, "validation": origin.validation}
+        entry |= {"run": "+".join(origin.runs), "tta": origin.tta}
+        entry |= {"validation": origin.validation} if origin.metric == metric else {}  # another one has another scale
     if reviewed.connection is None:
         score = local_host.score(found, reviewed.table)
         ledger.enter(reviewed.folder, **entry, public=score.public, private=score.private, status="complete")

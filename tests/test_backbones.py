@@ -94,7 +94,7 @@ def test_what_is_damaged_is_not_used(hub, monkeypatch):
     with pytest.raises(KcnnError, match="is damaged: expected the hash"):
         get_weights(find_backbone(SMALL), Silent())
     hub.content = right
-    find_weights(find_backbone(SMALL)).unlink()
+    assert find_weights(find_backbone(SMALL)) is None  # it is not kept
     assert get_weights(find_backbone(SMALL), Silent()).read_bytes() == right
 
 
@@ -113,6 +113,9 @@ def test_weights_that_cannot_be_had_end_in_a_clear_line(hub, monkeypatch, tmp_pa
     monkeypatch.delenv("KCNN_OFFLINE")
     monkeypatch.setenv("KCNN_WEIGHTS_URL", "http://127.0.0.1:9")
     with pytest.raises(KcnnError, match=r"127\.0\.0\.1:9 cannot be reached"):
+        get_weights(small, Silent())
+    monkeypatch.setenv("KCNN_WEIGHTS_URL", "foo")
+    with pytest.raises(KcnnError, match="KCNN_WEIGHTS_URL should be an address, got 'foo'"):
         get_weights(small, Silent())
 
 
@@ -209,6 +212,7 @@ class Halve(keras.layers.Layer):
 def test_a_run_is_a_backbone_also_where_it_is_not_there_any_more(train_tiny, tiny_workspace, keras, kcnn):
     """It gives what its own last layer gets; layers that its recipe defines are kept with the run that uses it."""
     from kaggle_cnn.backbone import open_backbone
+    from kaggle_cnn.learn import backbone
     from kaggle_cnn.learn.network import last_features
 
     path = tiny_workspace.root / "recipes" / "tiny.py"
@@ -227,6 +231,10 @@ def test_a_run_is_a_backbone_also_where_it_is_not_there_any_more(train_tiny, tin
 
     settings = {"backbone": "run:tiny-001", "size": 16, "margin": 4, "epochs": 2, "batch": 8, "frozen": 0.5}
     tuned = train_tiny(recipe="pretrained.py", **settings)
+    assert backbone.PLACE.get() == (tiny_workspace, "colours")  # that of the training
+    tiny_workspace.make_current("another")
+    assert backbone.find_run("run:tiny-001").id == "tiny-001"
+    tiny_workspace.make_current("colours")
     before = trained.get_layer("conv2d").get_weights()[0]
     [after] = [np.array(each) for each in keras.models.load_model(tuned.fold_folder(0) / "model.keras").variables
                if each.path.endswith("conv2d/kernel")]  # fmt: skip

@@ -141,3 +141,14 @@ def test_predictions_of_an_id_are_the_mean_of_its_images(slides, tmp_path, monke
     written = pd.read_csv(work / "submissions" / "slides" / "tiny-001.csv", dtype={"patient_id": str})
     assert written["patient_id"].tolist() == [f"{number:04}" for number in range(36, 48)]
     assert in_this_process("submit", "--yes")
+
+
+def test_an_image_is_that_of_the_longest_id():
+    """Where 7 and 7_1 are both ids, 7_1_red.png is of 7_1 alone."""
+    images = ["t/7_blue.png", "t/7_red.png", "t/7_1_blue.png", "t/7_1_red.png"]
+    found = Spellings(images, "t", grouped=True)
+    assert len(split_images(found.find("7"))) == 4
+    narrowed = found.narrow(["7", "7_1"])
+    assert split_images(narrowed.find("7")) == images[:2]
+    assert split_images(narrowed.find("7_1")) == images[2:]
+    assert found.narrow(["7"]).find("7") == found.find("7")

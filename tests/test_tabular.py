@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
-from kaggle_cnn.data.columns import Columns, make_features, read_columns
+from kaggle_cnn.data.columns import Columns, centre, make_features, read_columns
 from kaggle_cnn.learn.tabular import list_models
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.workspace import Workspace
@@ -93,6 +93,10 @@ def test_columns_are_fitted_and_averaged_with_a_network(digits, tmp_path, monkey
     in_this_process("train", "recipes/tiny.py", "--set", "epochs=2", "--folds", "all")
     both = json.loads(in_this_process("evaluate", "tabular-001", "tiny-001", "--json"))
     assert set(both["members"]) == {"tabular-001", "tiny-001"}
+    turned = json.loads(in_this_process("evaluate", "tiny-001", "tabular-001", "--json"))
+    assert both["primary"] == turned["primary"] == "five-crop"  # that of the network
+    assert both["scores"]["accuracy"] == turned["scores"]["accuracy"]
+    assert json.loads(in_this_process("evaluate", "tabular-001", "--crop", "8", "--json"))["scores"] == scores
     assert in_this_process("predict", "tabular-001", "tiny-001").strip().endswith("tabular-001+tiny-001.csv")
     in_this_process("predict", "tabular-001")
     score = float(in_this_process("submit", "--yes").split("public score")[1])
@@ -139,10 +143,11 @@ def test_a_recipe_may_take_the_columns_as_a_second_input(digits, tmp_path, monke
     assert min(each["scores"]["accuracy"] for each in numbers["tta"].values()) > 0.75  # the images are lost in noise
     dataset = dataset_in(Workspace(work))
     columns = read_columns(dataset)
+    train, held = centre(columns)
     assert json.loads((run / "run.json").read_text())["metadata"] == columns.names
     model = keras.models.load_model(run / "fold-0" / "model.keras", compile=False)
     scaling = next(layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling))
-    trained = columns.train[dataset.folds.numbers != 0]
+    trained = train[dataset.folds.numbers != 0]
     standard = np.asarray(scaling(trained))
     assert np.allclose(standard.mean(axis=0), 0, atol=1e-3)
     varies = trained.std(axis=0) > 0
@@ -154,12 +159,12 @@ def test_a_recipe_may_take_the_columns_as_a_second_input(digits, tmp_path, monke
     oof, test = (Predictions.read(run / f"{part}.npz") for part in ("oof", "test"))
     images = load_train_images(dataset, 20, "crop", Silent()).pixels[:, 2:18, 2:18]
     rows = [dataset.ids.tolist().index(name) for name in oof.ids[oof.fold == 0]]
-    expected = np.asarray(model([images[rows], columns.train[rows]]))
+    expected = np.asarray(model([images[rows], train[rows]]))
     given = dataset.task.activate(oof.logits[oof.fold == 0][:, oof.views.index("centre")])
     assert np.allclose(given, expected, atol=1e-4)
     tests = load_test_images(dataset, 20, "crop", 1, Silent()).pixels[:, 2:18, 2:18]
     models = [keras.models.load_model(run / f"fold-{fold}" / "model.keras", compile=False) for fold in (0, 1)]
-    logits = np.mean([np.log(np.asarray(each([tests, columns.test]))) for each in models], axis=0)
+    logits = np.mean([np.log(np.asarray(each([tests, held]))) for each in models], axis=0)
     mine = dataset.task.activate(test.logits[:, test.views.index("centre")])
     assert np.allclose(mine, dataset.task.activate(logits), atol=1e-3)
 
@@ -187,6 +192,20 @@ def test_what_a_tabular_run_cannot_do(refused, tiny_workspace):
     assert error == "'colours' has no columns that its labels and a table of its test images share"
 
 
+def test_large_numbers_keep_what_differs():
+    """A date in seconds: float32 has steps of 128 there."""
+    seconds = 1_600_000_000 + 20 * np.arange(200) + DRAW.integers(0, 5, 200)
+    targets = ((seconds - 1_600_000_000) / 20).astype(np.float32)[:, None]
+    order = DRAW.permutation(200)
+    task = Task("regression", ("x",), find_metric("rmse"))
+    columns = Columns(["unix"], seconds[:, None].astype(float), seconds[:, None].astype(float), ("", ""))
+    fit = list_models(task, columns)["ridge regression, strength 1"]
+    given = fit(columns.train[order[:150]], targets[order[:150]])(columns.train[order[150:]])
+    assert np.abs(given - targets[order[150:]]).max() < 2
+    train, _ = centre(columns)
+    assert len(np.unique(train)) == len(np.unique(seconds))
+
+
 def test_columns_become_features():
     def features(train, test):
         names, one, other = make_features(pd.Series(train, dtype=str), pd.Series(test, dtype=str))
@@ -197,6 +216,7 @@ def test_columns_become_features():
         ["a", "b"], [[1, 0], [0, 1], [1, 0], [1, 0]], [[0, 1], [0, 0]]
     )  # fmt: skip
     assert features(["7", "7"], ["7", "8"])[0] == []  # tells nothing
+    assert features(["1", "inf", "3"], ["-inf"]) == ([""], [[1], [2], [3]], [[2]])  # as one that is missing
     assert features([f"text {n}" for n in range(40)], ["text 1"])[0] == []
     assert features(["1", "x", "1", "x"], ["1"])[0] == ["1", "x"]
 

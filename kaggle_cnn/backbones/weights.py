@@ -3,6 +3,7 @@ downloaded."""
 
 import hashlib
 import os
+import re
 from functools import partial
 from pathlib import Path
 
@@ -44,19 +45,24 @@ def get_weights(backbone: Backbone, progress: Progress) -> Path:
     had, or are damaged.
     """
     path = find_weights(backbone)
-    if path is None:
-        path = download_weights(backbone, progress)
+    new = path is None
+    path = download_weights(backbone, progress) if path is None else path
     if backbone.hash and hash_of(path, backbone.hash) != backbone.hash:
+        if new:
+            path.unlink()
         raise KcnnError(
             f"{path} is damaged: expected the hash {backbone.hash[:12]}..., got another one",
-            "remove it; it is downloaded again then",
+            "run it again to download it again" if new else "remove it, and run it again to download it",
         )
     return path
 
 
 def download_weights(backbone: Backbone, progress: Progress) -> Path:
     """Download the weights of a backbone into the cache. Raises KcnnError where that cannot be done."""
-    url = backbone.url.replace(STORAGE, os.environ.get("KCNN_WEIGHTS_URL") or STORAGE)
+    mirror = os.environ.get("KCNN_WEIGHTS_URL") or STORAGE
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", mirror):
+        raise KcnnError(f"KCNN_WEIGHTS_URL should be an address, got '{mirror}'", f"for example {STORAGE}")
+    url = backbone.url.replace(STORAGE, mirror.rstrip("/"))
     if os.environ.get(OFFLINE) == "1":
         raise KcnnError(
             f"the weights of {backbone.name} are not on this disk, and nothing is downloaded offline",
@@ -66,16 +72,19 @@ def download_weights(backbone: Backbone, progress: Progress) -> Path:
     for scheme in ("https://", "http://"):
         session.mount(scheme, BoundedAdapter())
     target = cache_folder() / backbone.file
-    most = Expected(backbone.file, most=round(1.2 * backbone.parameters * 4) + 2**24)
+    most = round(1.2 * backbone.parameters * 4) + 2**24
+    expected = Expected(backbone.file, most=most, host=url.split("/")[2])
     try:
         progress.say(f"{backbone.name}: about {backbone.megabytes:,.0f} MB, licence {backbone.licence}, from {url}")
-        download(partial(begin, session, url), session, target, most, progress)
+        download(partial(begin, session, url), session, target, expected, progress)
     except requests.RequestException as error:
         status = status_of(error)
         why = f"{url.split('/')[2]} responded with {status}" if status else f"{url.split('/')[2]} cannot be reached"
         raise KcnnError(
             f"the weights of {backbone.name} cannot be downloaded: {why}", f"run it again; or {OTHERWISE}"
         ) from None
+    except ValueError as error:  # a redirect to what is no address
+        raise KcnnError(f"the weights of {backbone.name} cannot be downloaded: {error}", OTHERWISE) from None
     return target
 
 

@@ -1,5 +1,6 @@
 """Competition: what is known of one. Read from and written to data/<name>/competition.toml."""
 
+import re
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,8 @@ class Competition:
         self.require("label_values", len(self.label_values) in (0, count), f"empty or a list of {count}")
         filled = len(self.prediction_columns) > 0 or (self.submission_format in NAMED_COLUMNS and not self.classes)
         self.require("prediction_columns", filled, "at least one name")
+        alone = self.kind == "multioutput" or not re.search(r"[ *]", self.metric)
+        self.require("metric", alone, f"one metric for {self.kind}, without a weight")
         if self.metric and self.kind != "multioutput" and self.kind not in find_metric(self.metric).kinds:
             kinds = " or ".join(find_metric(self.metric).kinds)
             self.require("metric", False, f"a metric for {self.kind} ({self.metric} is for {kinds})")

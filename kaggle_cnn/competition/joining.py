@@ -29,6 +29,7 @@ def join_test(competition: Competition, images: list[str]) -> tuple[Array, Array
         return np.array(ids, dtype=str), np.array(images, dtype=str), []
     spellings = Spellings(images, competition.test, bool(competition.several_images))
     ids = test_ids(competition, sample)
+    spellings = spellings.narrow(ids) if competition.several_images else spellings
     files = [spellings.find(name) or "" for name in ids]
     notes = []
     if ids and not any(files):

@@ -185,6 +185,21 @@ class Spellings:
             for spelling in (*whole, *stem, path.name, path.stem):
                 self.images.setdefault(normalise(spelling), image)
 
+    def narrow(self, ids: Iterable[str]) -> "Spellings":
+        """Return the same where an image that several of `ids` may mean is that of the longest: 7_1_red.png is of 7_1,
+        and not of 7, where there are both."""
+        owner: dict[str, str] = {}
+        for name in sorted({normalise(each) for each in ids} & set(self.images), key=len):
+            owner |= dict.fromkeys(split_images(self.images[name]), name)
+        members: dict[str, list[str]] = {}
+        for image, name in owner.items():
+            members.setdefault(name, []).append(image)
+        narrowed = Spellings([])
+        in_order = {name: [image for image in split_images(self.images[name]) if image in set(members[name])]
+                    for name in members}  # fmt: skip
+        narrowed.images = self.images | {name: join_images(images) for name, images in in_order.items()}
+        return narrowed
+
     def __len__(self) -> int:
         """Return the number of images."""
         return len(set(self.images.values()))

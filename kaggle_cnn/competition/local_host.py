@@ -135,7 +135,7 @@ def score(competition: Competition, table: pd.DataFrame) -> Score:
     """Return the score of a checked submission by the competition's metric. Raises KcnnError where it cannot be had.
 
     Where the solution has a column Usage, its rows are Public (also PublicTest and the like), Private, or of another
-    word, which do not count. Without one, or where it has not both, all rows are public.
+    word, which do not count. Without one, or of other words alone, all rows are public.
     """
     solution, metric = read_solution(competition), competition.task.metric
     if solution is None:
@@ -143,6 +143,7 @@ def score(competition: Competition, table: pd.DataFrame) -> Score:
             f"'{competition.name}' is not on Kaggle and has no solution here to score against",
             f"upload the CSV on the competition's page, or set `solution` in {competition.folder / 'competition.toml'}",
         )
+    require_once(competition, solution)
     true, given = true_labels(competition, solution), submission.parse(competition, table)
     ranks_only = competition.submission_format == "top_k" and not metric.name.startswith(("map_at_", "top_"))
     if metric.needs == "scores" and (given.scores is None or ranks_only):
@@ -163,18 +164,31 @@ def score(competition: Competition, table: pd.DataFrame) -> Score:
         scores = given.scores[chosen[part]] if given.scores is not None else None
         return metric.score(true.decisions[part], scores, given.decisions[chosen[part]], None)
 
-    public, private = split_usages(competition, solution, true.ids)
+    usages = read_parts(competition, solution, true.ids)
+    public, private = (np.char.startswith(usages, word) for word in ("public", "private"))
     if public.any() and private.any():
         return Score(score_rows(public), score_rows(private))
-    return Score(score_rows(np.ones(len(chosen), bool)))
+    if (np.char.startswith(usages, "ignore")).all():
+        raise KcnnError("no row of the solution counts: its Usage is Ignored", "expected Public and Private rows")
+    return Score(score_rows((public | private) if (public | private).any() else np.ones(len(chosen), bool)))
 
 
-def split_usages(competition: Competition, solution: pd.DataFrame, ids: Array) -> tuple[Array, Array]:
-    """Return which of `ids` are public, and which private, bool (N,) each."""
+def require_once(competition: Competition, solution: pd.DataFrame) -> None:
+    """Raise KcnnError for a solution without rows, or with two different rows of one id."""
+    where = f"correct `solution` in {competition.folder / 'competition.toml'}"
+    if not len(solution):
+        raise KcnnError("the solution has no rows", where)
+    distinct = solution.drop_duplicates()[competition.id_column]
+    if distinct.duplicated().any():
+        name = distinct[distinct.duplicated()].iloc[0]
+        raise KcnnError(f"the solution has two different rows of the id '{name}'", where)
+
+
+def read_parts(competition: Competition, solution: pd.DataFrame, ids: Array) -> Array:
+    """Return the Usage of each of `ids` in small letters, "" where the solution has no such column."""
     column = find_usage(solution)
     if column is None:
-        return np.zeros(len(ids), bool), np.zeros(len(ids), bool)
+        return np.zeros(len(ids), dtype=str)
     images = submission.image_of(competition, solution[competition.id_column])
     usages = dict(zip(images, solution[column].str.strip().str.lower(), strict=True))
-    found = np.array([usages.get(name, "") for name in ids.tolist()], dtype=str)
-    return np.char.startswith(found, "public"), np.char.startswith(found, "private")
+    return np.array([usages.get(name, "") for name in ids.tolist()], dtype=str)

@@ -247,8 +247,8 @@ def read_part(text: str) -> tuple[float, Metric]:
     """Return the weight and the metric of "2*macro_recall", or of "accuracy", whose weight is 1."""
     weight, _, name = text.rpartition("*")
     metric = find_metric(name)
-    if weight and not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", weight):
-        raise KcnnError(f"expected a number before the * of '{text}', got '{weight}'", "for example 2*macro_recall")
+    if weight and not (re.fullmatch(r"\d{1,6}(\.\d{1,6})?", weight) and float(weight) > 0):
+        raise KcnnError(f"expected a number above 0 before the * of '{text}', got '{weight}'", "as in 2*macro_recall")
     if "multiclass" not in metric.kinds:
         raise KcnnError(f"{name} does not fit a target with classes", f"for example {DEFAULTS['multioutput']}")
     return float(weight or 1), metric

@@ -68,8 +68,8 @@ def read_rows(path: Path, changed: int) -> Rows:
     if layout.ids:
         ids = parquet.read_table(path, columns=[layout.ids])[layout.ids].to_pylist()
     elif layout.image:
-        cells = parquet.read_table(path, columns=[f"{layout.image}.path"])
-        ids = [(cell or {}).get("path") for cell in cells[layout.image].to_pylist()] if cells.num_columns else []
+        paths = parquet.read_table(path, columns=[f"{layout.image}.path"])  # of no column where there is no such field
+        ids = paths.column(0).to_pylist() if paths.num_columns else []
     count = parquet.read_metadata(path).num_rows
     if len(ids) != count or len(set(ids)) != count or not all(ids):
         ids = [f"{row}" for row in range(count)]

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from kaggle_cnn.competition.layouts.labels import are_numbered, is_fraction
-from kaggle_cnn.competition.layouts.row_ids import split_ids
+from kaggle_cnn.competition.layouts.row_ids import row_pattern, split_ids
 from kaggle_cnn.competition.listing import common_start
 from kaggle_cnn.errors import KcnnError
 
@@ -54,9 +54,10 @@ def guess_format(
     refuse_other_tasks(sample, ids, columns, set(classes) | set(label_values), are_images)
     asked: dict[str, Any] = {"id_column": ids, "prediction_columns": tuple(columns), **positive(classes)}
     if kind in ("regression", "multioutput"):
-        parts = parts_of_rows(sample, ids, names, [], are_images) if len(columns) == 1 and len(names) > 1 else None
-        if parts:
-            return {**asked, "submission_format": "long", "class_columns": tuple(parts)}
+        ends = sample[ids].str.extract(row_pattern(names), expand=False)
+        long = len(columns) == 1 and len(names) > 1 and len(sample) > 0 and bool(ends.notna().all())
+        if long and not are_images(list(sample[ids])):
+            return {**asked, "submission_format": "long", "class_columns": tuple(dict.fromkeys(ends))}
         return {**asked, "submission_format": usual, "class_columns": match_values(columns, names)}
     if len(columns) > 1:
         matched = tuple(match_classes(columns, classes, label_values))

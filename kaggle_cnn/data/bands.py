@@ -45,7 +45,7 @@ def read_dicom(content: bytes, most_pixels: int) -> Array:
         values = apply_modality_lut(pixels, data)
         if "VOILUTSequence" in data:
             scaled = scale_range(np.asarray(apply_voi_lut(values, data), np.float32))
-        elif "WindowCenter" in data and "WindowWidth" in data:
+        elif data.get("WindowCenter") not in (None, "") and data.get("WindowWidth") not in (None, ""):
             scaled = apply_window(values, first_of(data.WindowCenter), first_of(data.WindowWidth))
         else:
             scaled = scale_range(pixels)
@@ -85,12 +85,13 @@ def read_bands(content: bytes, most_pixels: int) -> Array:
             shape = [side for side in series.shape if side > 1] or [1]
             if len(shape) not in (2, 3) or int(np.prod(shape)) > most_pixels or series.dtype.kind not in "uif":
                 raise ValueError(f"a TIFF of shape {series.shape} and type {series.dtype}")
+            axes = [axis for axis, side in zip(series.axes, series.shape, strict=True) if side > 1]
             values = series.asarray().reshape(shape)
     except tifffile.TiffFileError as error:
         raise ValueError(str(error)) from None
     if values.ndim == 2:
         values = values[..., None]
-    if values.shape[0] < min(values.shape[1:]):  # bands, height, width
+    elif axes[1:] == ["Y", "X"]:  # bands, height, width
         values = np.moveaxis(values, 0, 2)
     if values.shape[2] > MOST_BANDS:
         raise ValueError(f"a TIFF of {values.shape[2]} bands, more than {MOST_BANDS}")
@@ -122,9 +123,12 @@ def scale_bits(values: Array) -> Array:
 
 
 def scale_range(values: Array) -> Array:
-    """Return values as uint8, the least as 0 and the largest as 255; bytes as they are."""
+    """Return values as uint8, the least as 0 and the largest as 255, what is not a number as the least; bytes as they
+    are."""
     if values.dtype == np.uint8:
         return values
-    finite = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    low, high = float(finite.min()), float(finite.max())
-    return np.asarray(((finite - low) * (255 / max(high - low, 1e-12))).round().astype(np.uint8))
+    good = np.isfinite(values)
+    low, high = (float(edge) for edge in (values[good].min(), values[good].max())) if good.any() else (0.0, 0.0)
+    filled = np.where(good, values, low).astype(np.float64)
+    share = (filled / 2 - low / 2) / max(high / 2 - low / 2, 1e-12)  # halves: the range of float64 may be all of it
+    return np.asarray((share * 255).round().astype(np.uint8))

@@ -20,7 +20,7 @@ MISSING = {"", "na", "nan", "none", "null", "?"}
 
 @dataclass(frozen=True)
 class Columns:
-    """`names` of the features; `train` float32 (N, features), in the order of the dataset's images, and `test` (M,
+    """`names` of the features; `train` float64 (N, features), in the order of the dataset's images, and `test` (M,
     features), in that of its test ids. Numbers are as they are, a missing one is the mean; of words each is a feature
     of 0 and 1. `sources` are the two tables."""
 
@@ -46,8 +46,9 @@ def find_columns(competition: Competition, test_files: list[str]) -> tuple[list[
         content = read_table(competition.folder / table, bad_rows=[])
         ids = find_ids(content, spellings)
         if ids and len({spellings.find(cell) for cell in content[ids]} - {None}) >= 0.9 * len(spellings):
-            usable = [name for name in shared if name != ids and make_features(content[name], content[name])[0]]
-            return usable, table
+            labelled = read_table(competition.folder / competition.labels, bad_rows=[])
+            usable = [name for name in shared if name != ids and make_features(labelled[name], content[name])[0]]
+            return usable, table if usable else ""
     return [], ""
 
 
@@ -74,7 +75,7 @@ def read_columns(dataset: Dataset) -> Columns:
         made = make_features(train[name], test[name])
         labels += [f"{name}{f'={word}' if word else ''}" for word in made[0]]
         parts.append((made[1], made[2]))
-    values = [np.concatenate([part[n] for part in parts], axis=1).astype(np.float32) for n in (0, 1)]
+    values = [np.concatenate([part[n] for part in parts], axis=1) for n in (0, 1)]
     return Columns(labels, values[0], values[1], (competition.labels, table))
 
 
@@ -95,7 +96,15 @@ def attach_metadata(dataset: Dataset, images: Images, columns: Columns | None, p
     """Return `images`, all of `part`, "train" or "test", with their metadata, where there are `columns`."""
     if columns is None:
         return images
-    return replace(images, metadata=columns.train if part == "train" else columns.test[dataset.test_images[1]])
+    train, test = centre(columns)
+    return replace(images, metadata=train if part == "train" else test[dataset.test_images[1]])
+
+
+def centre(columns: Columns) -> tuple[Array, Array]:
+    """Return the features less their mean over the training images, float32: of a date in seconds float32 itself would
+    keep no minutes."""
+    mean = columns.train.mean(axis=0)
+    return (columns.train - mean).astype(np.float32), (columns.test - mean).astype(np.float32)
 
 
 def spell_train(dataset: Dataset) -> Spellings:
@@ -121,9 +130,10 @@ def join(
 
 def make_features(train: "pd.Series[str]", test: "pd.Series[str]") -> tuple[list[str], Array, Array]:
     """Return the features of one column: [""] and its numbers, or its words and 0 or 1 for each; none for a column of
-    one value or of many words. The arrays are (N, features) and (M, features)."""
-    missing = [each.str.lower().isin(MISSING) for each in (train, test)]
+    one value or of many words. What is empty or infinite is missing. The arrays are (N, features) and (M, features)."""
     numbers = [pd.to_numeric(each, errors="coerce").astype(float) for each in (train, test)]
+    pairs = zip((train, test), numbers, strict=True)
+    missing = [each.str.lower().isin(MISSING) | np.isinf(values) for each, values in pairs]
     finite = [np.isfinite(each) for each in numbers]
     if all(bool((good | gone).all()) for good, gone in zip(finite, missing, strict=True)) and finite[0].any():
         mean = float(numbers[0][finite[0]].mean())

@@ -12,7 +12,7 @@ from kaggle_cnn.competition.joining import join_test
 from kaggle_cnn.competition.layouts.arrays import array_file
 from kaggle_cnn.competition.layouts.label_table import read_column
 from kaggle_cnn.competition.layouts.recognise import read
-from kaggle_cnn.competition.listing import count_unread, split_images
+from kaggle_cnn.competition.listing import Spellings, count_unread, split_images
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.duplicates import inspect, same_pixels
@@ -79,6 +79,11 @@ class Dataset:
         mean = total / np.bincount(member_of).reshape(-1, *[1] * (values.ndim - 1))
         order = np.argsort(first)
         return rows[first[order]], np.asarray(mean[order], values.dtype)
+
+    @property
+    def priors(self) -> Array:
+        """The mean of the targets over the ids, (outputs,): the share of each class, or the mean values."""
+        return np.asarray(self.average_images(np.arange(len(self.targets)), self.targets)[1].mean(axis=0))
 
     def validated_targets(self, rows: Array, fold: int) -> Array:
         """Return the targets of `rows`, which are validated in `fold`, in the form that metrics take: where the task
@@ -188,11 +193,12 @@ def mark_classes(competition: Competition, raw: list[tuple[str, ...]]) -> Array:
 def read_values(competition: Competition, raw: list[tuple[str, ...]]) -> Array:
     """Return the numbers of a regression, float32 (N, values). Raises KcnnError for a cell that is not a number."""
     try:
-        values = np.array([[float(cell) for cell in cells] for cells in raw], dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and is refused below
+            values = np.array([[float(cell) for cell in cells] for cells in raw], dtype=np.float32)
     except ValueError as error:
         raise KcnnError(f"{competition.labels} should hold numbers: {error}", "correct that cell") from None
     if not np.isfinite(values).all():
-        raise KcnnError(f"{competition.labels} has a cell that is not a finite number", "correct that cell")
+        raise KcnnError(f"{competition.labels} has a number that is not finite, or beyond 3e38", "correct that cell")
     return values.reshape(len(raw), len(competition.classes))
 
 
@@ -248,6 +254,11 @@ def find_image(dataset: Dataset, name: str) -> FoundImage:
     tests = np.flatnonzero((dataset.test_ids == name) | (dataset.test_files == below))
     for row in tests[dataset.test_files[tests] != ""]:
         return FoundImage(str(dataset.test_ids[row]), folder / str(dataset.test_files[row]), None)
+    if dataset.competition.several_images:
+        members = [image for each in dataset.ids.tolist() for image in split_images(each)]
+        joined = Spellings(members, dataset.competition.train, grouped=True).find(name)
+        for row in np.flatnonzero(np.isin(dataset.ids, [joined, split_images(joined)[0]])) if joined else ():
+            return FoundImage(name, folder / str(dataset.ids[row]), int(row))
     if is_file:
         return FoundImage(given.name, given, None)
     ids = dataset.ids.tolist()

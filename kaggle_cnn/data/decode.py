@@ -18,7 +18,7 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.data.bands import TIFF, has_bands, is_dicom, read_bands, read_dicom
+from kaggle_cnn.data.bands import TIFF, has_bands, is_dicom, read_bands, read_dicom, scale_range
 from kaggle_cnn.data.pixel_tables import read_parquet_row, read_rows, split_path, split_row
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
@@ -265,7 +265,9 @@ def fit_whole(image: Image.Image, size: int, fit: str) -> Array:
 def convert_mode(image: Image.Image, channels: int) -> Image.Image:
     """Return a Pillow image of any mode as mode "L" (`channels` is 1) or "RGB" (`channels` is 3)."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float32)
+        values = np.asarray(image, dtype=np.float64)
+        if not np.isfinite(values).all():
+            return Image.fromarray(scale_range(values)).convert("L" if channels == 1 else "RGB")
         # A 16-bit file holds values of 8 to 16 bits. A 32-bit or float file has a range of its own.
         bits = next(bits for bits in (8, 10, 12, 14, 16, 64) if values.max() < 2**bits)
         low, high = (0, 2**bits - 1) if image.mode.startswith("I;16") else (values.min(), values.max())

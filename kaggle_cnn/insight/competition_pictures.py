@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.decode import decode_square
+from kaggle_cnn.data.image_cache import count_channels
 from kaggle_cnn.data.overview import measure_cut
 from kaggle_cnn.insight import charts, sheets
 from kaggle_cnn.insight.canvas import save
@@ -66,7 +67,7 @@ def draw_fits(competition: Competition, images: pd.DataFrame) -> dict[str, Figur
     for each in train[train["lost"] >= LEAST_CUT][:MOST_FITS].to_dict("records"):
         path = competition.folder / each["file"]
         line = f"{each['width']}x{each['height']}, crop leaves out {each['lost']:.0%}"
-        squares = [decode_square(path, FIT_SIDE, 3, fit) for fit in FITS]
+        squares = [decode_square(path, FIT_SIDE, count_channels([path]), fit) for fit in FITS]
         rows.append((path.name, line, [sheets.pixels_of(path), *squares]))
     if not rows:
         return {}

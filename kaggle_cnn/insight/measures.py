@@ -80,7 +80,10 @@ def count_labels(task: Task, targets: Array, decided: Array) -> dict[str, Any]:
     outcomes = {
         label: {name: int(count[place]) for name, count in counts.items()} for place, label in enumerate(task.classes)
     }
-    return {"outcomes": outcomes, "exchanged": (missed.T.astype(int) @ false.astype(int)).tolist()}
+    exchanged = missed.T.astype(int) @ false.astype(int)
+    for _, place in task.split_heads():  # a class of one target does not stand for one of another
+        exchanged[place, : place.start] = exchanged[place, place.stop :] = 0
+    return {"outcomes": outcomes, "exchanged": exchanged.tolist()}
 
 
 def measure_targets(task: Task, targets: Array, scores: Array, decided: Array) -> dict[str, dict[str, float]]:

@@ -123,13 +123,13 @@ def is_cut(error: Exception) -> bool:
     return any(word in str(error) for word in ("Connection aborted", "Connection broken", "IncompleteRead"))
 
 
-def reason(error: requests.RequestException) -> str:
-    """Return in a few words why a request failed."""
+def reason(error: requests.RequestException, host: str = "Kaggle") -> str:
+    """Return in a few words why a request to `host` failed."""
     if status := status_of(error):
-        return f"Kaggle responded with {status}"
+        return f"{host} responded with {status}"
     if is_timeout(error):
-        return f"Kaggle did not respond within {response_seconds():.0f} s"
-    return "the connection broke" if is_cut(error) else "Kaggle cannot be reached"
+        return f"{host} did not respond within {response_seconds():.0f} s"
+    return "the connection broke" if is_cut(error) else f"{host} cannot be reached"
 
 
 def status_of(error: requests.RequestException) -> int | None:

@@ -25,11 +25,12 @@ SLOWEST = 100  # bytes a second; a slower connection counts as a broken one
 @dataclass(frozen=True)
 class Expected:
     """What is known of a file before it comes: its name, "" of the zip of all files; the number of its bytes, unless it
-    comes packed; and the most they may be, each None where it is not known."""
+    comes packed; and the most they may be, each None where it is not known. `host` is who sends it, for messages."""
 
     name: str = ""
     size: int | None = None
     most: int | None = None
+    host: str = "Kaggle"
 
 
 def download(
@@ -63,7 +64,7 @@ def download(
                 pause = pause_before(error, failures)
                 if pause is None:
                     raise
-                progress.say(f"{reason(error)}: continuing in {pause:.0f} s")
+                progress.say(f"{reason(error, expected.host)}: continuing in {pause:.0f} s")
                 time.sleep(pause)
     if identity["md5"] and identity["md5"] != md5_of(partial):
         partial.unlink()
@@ -165,7 +166,7 @@ def require_fitting(size: int | None, expected: Expected, partial: Path) -> None
     if size is not None and expected.most is not None and size > expected.most:
         partial.unlink(missing_ok=True)
         raise KcnnError(
-            f"{partial.stem} is larger than Kaggle lists: {size / 2**20:,.1f} MiB or more, expected at most "
+            f"{partial.stem} is larger than {expected.host} lists: {size / 2**20:,.1f} MiB or more, expected at most "
             f"{expected.most / 2**20:,.1f}",
             "run it again later; see the files on the competition's page",
         )

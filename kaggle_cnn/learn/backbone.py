@@ -2,6 +2,8 @@
 
 import inspect
 import os
+import warnings
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from kaggle_cnn.runs.run import Run, open_run, read_run
 from kaggle_cnn.workspace import Workspace
 
 RUN = "run:"
+# The workspace and the competition for which a recipe is run: its functions are not given them.
+PLACE: ContextVar[tuple[Workspace, str]] = ContextVar("place")
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels from 0 to 1
 Shape = tuple[int, int, int]
 
@@ -43,10 +47,9 @@ def find_run(name: str) -> Run | None:
     """Return the run that a backbone's name means, or None where it is not that of a run."""
     if not name.startswith(RUN):
         return read_run(Path(name)) if (Path(name) / "run.json").is_file() else None
-    workspace = Workspace.find()
+    workspace, trained = PLACE.get((Workspace.find(), ""))
     competition, _, run = name.removeprefix(RUN).rpartition("/")
-    competition = competition or workspace.current() or ""
-    return open_run(workspace, competition, run)
+    return open_run(workspace, competition or trained or workspace.current() or "", run)
 
 
 def open_run_backbone(run: Run, shape: Shape) -> Model:
@@ -90,12 +93,17 @@ def open_application(name: str, shape: Shape, weights: str) -> Model:
     given = None if weights == "none" else weights
     if weights == "imagenet":
         given = str(get_weights(known, current_progress()))
+    elif given and not Path(given).is_file():
+        raise KcnnError(f"{known.name} with weights={weights} for {shape}: there is no such file", OTHERWISE)
     try:
-        body = make(include_top=False, weights=given, input_tensor=x)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file of other layers, before the error
+            body = make(include_top=False, weights=given, input_tensor=x)
     except Exception as error:  # a file and a shape each raise their own
+        small = "input size" in str(error).lower()
         raise KcnnError(
             f"{known.name} with weights={weights} for {shape}: {describe_error(error)}",
-            f"larger images: --set size={known.size}; or {OTHERWISE}",
+            f"larger images: --set size={known.size}" if small else OTHERWISE,
         ) from error
     if given:
         keep_averages(body)

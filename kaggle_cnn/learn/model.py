@@ -249,6 +249,11 @@ def form_of(recipe: Recipe, task: Task) -> Literal["classes", "labels", "values"
 
 def make_loss(recipe: Recipe, task: Task) -> keras.Loss:
     """Return the loss of the raw outputs. Raises KcnnError where the recipe's does not fit the kind of task."""
+    if recipe.ordinal != "classification" and task.kind != "ordinal":
+        raise KcnnError(
+            f"ordinal={recipe.ordinal} is for grades, and this task is {task.kind}",
+            'leave it out, or set kind = "ordinal" in competition.toml',
+        )
     form = form_of(recipe, task)
     usual = "mean_squared_error" if form == "values" else "cross_entropy"
     losses = VALUE_LOSSES if form == "values" else CLASS_LOSSES

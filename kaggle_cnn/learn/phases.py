@@ -97,6 +97,8 @@ def build_optimizer(
     MultiOptimizer for the variables of `model`."""
     if model is None or phase is None or not phase.rates:
         return build_one(recipe, steps)
+    if isinstance(build_one(recipe, steps), MultiOptimizer):
+        raise KcnnError("a phase with rates needs one optimizer, and the recipe has a MultiOptimizer", "leave one out")
     rates = make_rates(model, phase)
     optimizers = {
         rate: build_one(replace(recipe, learning_rate=rate * recipe.learning_rate), steps)

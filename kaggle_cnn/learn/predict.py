@@ -164,7 +164,7 @@ def fill_test(dataset: Dataset, images: Images, views: tuple[str, ...], made: Ar
     """Return the logits of every test id, float32 (M, views, outputs), the mean of those `made` for its images; an id
     whose images are missing or unreadable has the priors."""
     rows, owners = readable(np.arange(len(images.pixels)), images), dataset.test_images[1]
-    priors = dataset.task.deactivate(dataset.targets.mean(axis=0))
+    priors = dataset.task.deactivate(dataset.priors)
     logits = np.tile(priors, (len(dataset.test_ids), len(views), 1)).astype(np.float32)
     total, count = np.zeros(logits.shape), np.bincount(owners[rows], minlength=len(logits))
     np.add.at(total, owners[rows], made[rows])

@@ -21,7 +21,7 @@ from kaggle_cnn.data.image_cache import Images, fingerprint
 from kaggle_cnn.data.training_set import readable, training_set, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
-from kaggle_cnn.learn.backbone import keep_recipes
+from kaggle_cnn.learn.backbone import PLACE, keep_recipes
 from kaggle_cnn.learn.backend import find_device
 from kaggle_cnn.learn.callbacks import MODEL
 from kaggle_cnn.learn.fit import FoldPlan, Training
@@ -61,6 +61,7 @@ def probe(
     the network has no last layer called HEAD, or the images do not allow all folds.
     """
     CURRENT.set(progress)
+    PLACE.set((workspace, dataset.competition.name))
     begun = time.monotonic()
     images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
     report_unreadable(dataset, images, progress)
@@ -152,7 +153,7 @@ def read_features(
     tested = load_test_images(dataset, recipe.stored_size, recipe.fit, images.pixels.shape[3], progress)
     names = [*dataset.ids.tolist(), *dataset.test_images[0]]
     path = dataset.cache / f"features-{features_key(body, recipe, dataset, names, views)}.npz"
-    if kept := read_kept(path, [len(images.pixels), len(tested.pixels)]):
+    if kept := read_kept(path, [len(images.pixels), len(tested.pixels)], (len(views), body.output_shape[-1])):
         return Features(*kept, tested)
     found = []
     for part in (images, tested):
@@ -167,14 +168,18 @@ def read_features(
     return Features(found[0], found[1], tested)
 
 
-def read_kept(path: Path, counts: list[int]) -> tuple[Array, Array] | None:
+def read_kept(path: Path, counts: list[int], shape: tuple[int, ...]) -> tuple[Array, Array] | None:
     """Return the features that are kept, or None where they are not there or damaged: they are computed again."""
     try:
         with np.load(path) as kept:
             train, test = kept["train"], kept["test"]
     except Exception:  # NumPy and zipfile raise many kinds
         return None
-    return (train, test) if [len(train), len(test)] == counts else None
+    sound = all(
+        each.shape == (count, *shape) and each.dtype == np.float32 and bool(np.isfinite(each).all())
+        for each, count in zip((train, test), counts, strict=True)
+    )
+    return (train, test) if sound else None
 
 
 def features_key(body: keras.Model, recipe: Recipe, dataset: Dataset, names: list[str], views: tuple[str, ...]) -> str:

@@ -43,7 +43,8 @@ def train_tabular(workspace: Workspace, dataset: Dataset, progress: Progress) ->
     numbers ridge regression) of one of STRENGTHS, or gradient boosting. Raises KcnnError where there are no columns.
     """
     begun, task, columns = time.monotonic(), dataset.task, read_columns(dataset)
-    progress.say(f"{len(columns.names):,} features from {' and '.join(dict.fromkeys(columns.sources))}")
+    named = f"{', '.join(columns.names[:8])}{', ...' if len(columns.names) > 8 else ''}"
+    progress.say(f"{len(columns.names):,} features from {' and '.join(dict.fromkeys(columns.sources))}: {named}")
     fits = list_models(task, columns)
     folds = list(range(dataset.folds.count))
     losses: dict[str, float] = {}
@@ -109,8 +110,14 @@ def fit_line(task: Task, strength: float, features: Array, targets: Array) -> Pr
     mean, deviation = (targets.mean(axis=0), targets.std(axis=0)) if form == "values" else (0.0, 1.0)
     deviation = np.where(deviation > 0, deviation, 1)
     sizes = [count for _, count in task.heads]
-    linear = fit_linear(form, features, (targets - mean) / deviation, strength, sizes)
-    return lambda given: (given @ linear.kernel + linear.bias) * deviation + mean
+    middle, scale = features.mean(axis=0), features.std(axis=0)  # in float64, which keeps the seconds of a date
+    scale = np.where(scale > 0, scale, 1)
+
+    def standardise(given: Array) -> Array:
+        return np.asarray((given - middle) / scale, np.float32)
+
+    linear = fit_linear(form, standardise(features), (targets - mean) / deviation, strength, sizes)
+    return lambda given: (standardise(given) @ linear.kernel + linear.bias) * deviation + mean
 
 
 def boost(task: Task, features: Array, targets: Array) -> Predict:

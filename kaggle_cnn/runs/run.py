@@ -100,7 +100,8 @@ class Run:
     def predictions_path(self, part: str, crop: int | None = None) -> Path:
         """Where predictions of `part`, "oof" or "test", are kept: oof.npz, or oof-72.npz for views of another size than
         trained."""
-        return self.folder / f"{part}{'' if crop in (None, self.size) else f'-{crop}'}.npz"
+        alike = crop in (None, self.size) or self.record["kind"] == "tabular"  # whose predictions have no views
+        return self.folder / f"{part}{'' if alike else f'-{crop}'}.npz"
 
     def write_result(self, fold: int, **content: Any) -> None:
         """Write what is known of a fold. Only the process that trains the fold calls this."""

@@ -4,6 +4,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+from conftest import save_greys
 from PIL import Image
 
 from kaggle_cnn.competition.competition import Competition
@@ -513,3 +514,41 @@ def test_a_class_called_nan(folder):
     images(folder, *(f"{n}.png" for n in range(9)))
     (folder / "train.csv").write_text("id,label\n" + "".join(f"{n},{'nan' if n % 3 else 'inf'}\n" for n in range(9)))
     assert guess(folder)["classes"] == ("inf", "nan")
+
+
+def several(folder, rows, sample, header="image_id,root,vowel"):
+    save_greys(folder, *(f"train/Train_{n}.png" for n in range(24)), "test/Test_0.png", "test/Test_1.png")
+    (folder / "train.csv").write_text(f"{header}\n" + "".join(rows))
+    (folder / "sample_submission.csv").write_text(sample)
+    return guess(folder)
+
+
+LONG = "row_id,target\nTest_0_root,0\nTest_0_vowel,0\nTest_1_root,0\n"  # a row is missing
+
+
+def test_a_sample_of_several_targets_may_lack_a_row(folder):
+    fields = several(folder, [f"Train_{n},{n % 3},{n % 2}\n" for n in range(24)], LONG)
+    assert (fields["kind"], fields["submission_format"]) == ("multioutput", "long")
+    assert fields["label_columns"] == ("root", "vowel")
+
+
+def test_a_target_of_one_class_is_named(folder):
+    with pytest.raises(KcnnError, match="expected at least two classes of the target 'vowel', found one, '1'"):
+        several(folder, [f"Train_{n},{n % 3},1\n" for n in range(24)], LONG)
+
+
+def test_whole_numbers_of_many_values_are_a_regression(folder):
+    """As in csiro-biomass, with a row that is missing."""
+    rows = [f"train/Train_{n}.png,{name},{n * (3 + place)}\n" for n in range(24) for place, name in enumerate("ab")]
+    sample = "sample_id,target\nTest_0__a,0\nTest_0__b,0\nTest_1__a,0\nTest_1__b,0\n"
+    fields = several(folder, rows[:-1], sample, "image_path,target_name,target")
+    assert (fields["kind"], fields["classes"]) == ("regression", ("a", "b"))
+    assert fields["submission_format"] == "long"
+
+
+def test_a_column_of_the_sample_that_no_image_has_is_the_new_class(folder):
+    save_greys(folder, *(f"train/{n}.png" for n in range(12)), "test/20.png")
+    (folder / "train.csv").write_text("id,label\n" + "".join(f"{n},w_{n % 2}\n" for n in range(12)))
+    (folder / "sample_submission.csv").write_text("id,w_0,w_1,unknown\n20,0.5,0.5,0\n")
+    fields = guess(folder)
+    assert (fields["new_class"], fields["classes"]) == ("unknown", ("w_0", "w_1", "unknown"))

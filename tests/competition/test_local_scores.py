@@ -389,3 +389,34 @@ def test_an_unknown_metric_is_said_and_another_stands_in(named):
     assert "kcnn does not know the metric 'Weighted Multiclass Loss': log loss stands in" in unknown.notes[0]
     write_solution(unknown, by_name(unknown), ["label"])
     assert score(unknown) == pytest.approx(sk.log_loss(TRUE["multiclass"], SCORES["multiclass"]), abs=1e-5)
+
+
+def usage_scores(named, usages):
+    rows = by_name(named)
+    text = "".join(f"{row},{usages[number % len(usages)]}\n" for number, row in enumerate(rows))
+    (named.folder / "solution.csv").write_text(f"id,label,Usage\n{text}")
+    made = submission.make(named, IDS, SCORES["multiclass"].astype(np.float32), ARGMAX)
+    return local_host.score(named, made)
+
+
+def test_rows_of_another_usage_do_not_count(named):
+    right = TRUE["multiclass"] == ARGMAX
+    found = usage_scores(named, ["Public", "Ignored"])
+    assert (found.public, found.private) == (pytest.approx(right[::2].mean()), None)
+    assert usage_scores(named, ["Private", ""]).public == pytest.approx(right[::2].mean())
+    three = usage_scores(named, ["Public", "Private", "Ignored"])
+    assert (three.public, three.private) == (pytest.approx(right[::3].mean()), pytest.approx(right[1::3].mean()))
+    assert usage_scores(named, ["foo", "bar"]).public == pytest.approx(right.mean())
+    with pytest.raises(KcnnError, match="no row of the solution counts"):
+        usage_scores(named, ["Ignored"])
+
+
+@pytest.mark.parametrize(("text", "error"), [
+    ("id,label\n", "the solution has no rows"),
+    ("id,label\n000,ash\n000,oak\n", "the solution has two different rows of the id '000'"),
+])  # fmt: skip
+def test_a_solution_of_no_rows_or_of_two_for_an_id_is_refused(named, text, error):
+    (named.folder / "solution.csv").write_text(text)
+    made = submission.make(named, IDS, SCORES["multiclass"].astype(np.float32), ARGMAX)
+    with pytest.raises(KcnnError, match=error):
+        local_host.score(named, made)

@@ -287,7 +287,8 @@ def test_several_targets_have_a_metric_each_and_weights():
 @pytest.mark.parametrize(("name", "heads", "message"), [
     ("macro_recall accuracy", [2, 2, 2], "expected one metric, or 3 of one direction, got 'macro_recall accuracy'"),
     ("accuracy log_loss", [2, 2], "expected one metric, or 2 of one direction"),
-    ("x*accuracy accuracy", [2, 2], "expected a number before the .* got 'x'"),
+    ("x*accuracy accuracy", [2, 2], "expected a number above 0 before the .* got 'x'"),
+    ("0*accuracy accuracy", [2, 2], "expected a number above 0 before the .* got '0'"),
     ("rmse", [2, 2], "rmse does not fit a target with classes"),
     ("2*nothing", [2, 2], "there is no metric 'nothing'"),
 ])  # fmt: skip

@@ -183,7 +183,7 @@ def test_what_is_not_read_is_named(folder):
         (folder / name).write_bytes(b"x")
     notes = opened(folder).notes
     assert "not read: 2 files .nii, 1 file .h5" in notes
-    assert "192 columns of numbers in train.csv are not used, only the images" in notes
+    assert "192 columns of numbers in train.csv are beside the images: see kcnn look" in notes
 
 
 def test_12_bits_in_a_16_bit_image_are_stretched(tmp_path):

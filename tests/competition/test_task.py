@@ -217,6 +217,7 @@ def test_what_is_written_is_read(sound):
         ({**TARGETS, "classes": ("b=1", "b=2", "a=1", "a=2")}, "classes should be target=class for two classes"),
         ({**TARGETS, "metric": "macro_recall accuracy accuracy"}, "expected one metric, or 2 of one direction"),
         ({**TARGETS, "prediction_columns": ("a", "c")}, "class_columns should be one of classes for each"),
+        ({"metric": "2*accuracy"}, "metric should be one metric for multiclass, without a weight, got '2.accuracy'"),
         ({"submission_format": "top_k", "top_k": 0}, "top_k should be at least 1, got 0"),
         ({"top_k": "5"}, "top_k should be a int, got '5'"),
         ({"classes": "abc"}, "classes should be a list, got 'abc'"),

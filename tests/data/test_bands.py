@@ -91,6 +91,20 @@ def test_a_tiff_of_colours_in_16_bits(tmp_path):
     assert (decode_whole(tmp_path / "b.tif") == usual).all()
 
 
+def test_what_is_not_a_number_is_the_least_and_axes_are_those_of_the_file(tmp_path):
+    values = np.linspace(1000, 1100, 400).reshape(20, 20).astype(np.float32)
+    values[3, 3] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    pixels = decode_whole(tmp_path / "a.tif")[..., 0]
+    assert (pixels.min(), pixels.max(), pixels[3, 3]) == (0, 255, 0)
+    assert abs(int(pixels[10, 0]) - 255 * (values[10, 0] - 1000) / 100) <= 1
+    planes = DRAW.integers(0, 256, (13, 12, 12)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "b.tif", planes, photometric="minisblack", planarconfig="separate")
+    assert (decode_square(tmp_path / "b.tif", 12, 13) == np.moveaxis(planes, 0, 2)).all()
+    save_dicom(tmp_path / "c.dcm", np.arange(256, dtype=np.uint8).reshape(16, 16), WindowCenter="", WindowWidth="")
+    assert (decode_whole(tmp_path / "c.dcm")[..., 0] == np.arange(256).reshape(16, 16)).all()
+
+
 def test_damaged_ones_are_listed(tmp_path):
     values = DRAW.integers(0, 4000, (20, 24)).astype(np.uint16)
     save_dicom(tmp_path / "a.dcm", values)
@@ -118,16 +132,16 @@ def test_damaged_ones_are_listed(tmp_path):
 @pytest.mark.parametrize("kind", ["dcm", "tif"])
 def test_they_are_trained_on(tmp_path, monkeypatch, kind):
     """The class is how bright a band, or a scan, is."""
-    folder, work = tmp_path / "scans", tmp_path / "work"
+    folder, work, draw = tmp_path / "scans", tmp_path / "work", np.random.default_rng(0)
     for number in range(50):
         part, bright = ("train" if number < 40 else "test"), number % 2
-        level = DRAW.integers(1500, 1800) if bright else DRAW.integers(300, 600)
+        level = draw.integers(1500, 1800) if bright else draw.integers(300, 600)
         if kind == "dcm":
-            values = (level + DRAW.integers(0, 200, (20, 20))).astype(np.uint16)
+            values = (level + draw.integers(0, 200, (20, 20))).astype(np.uint16)
             save_dicom(folder / part / f"{number}.dcm", values, WindowCenter=1000, WindowWidth=2000)
         else:
             (folder / part).mkdir(parents=True, exist_ok=True)
-            values = DRAW.integers(0, 2000, (20, 20, 6)).astype(np.uint16)
+            values = draw.integers(0, 2000, (20, 20, 6)).astype(np.uint16)
             values[..., 4] = level
             tifffile.imwrite(folder / part / f"{number}.tif", values, photometric="minisblack", planarconfig="contig")
     (folder / "train.csv").write_text("id,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(40)))

@@ -54,7 +54,9 @@ def test_what_gives_no_phases_is_refused(keras, phases, error):
         plan_stages(Recipe(model=make_model, phases=lambda: phases))
 
 
-@pytest.mark.parametrize("fields", [{"share": -1}, {"rates": (0.1, 0)}, {"frozen": True, "rates": (0.1,)}])
+@pytest.mark.parametrize(
+    "fields", [{"share": -1}, {"share": "a"}, {"rates": 0.1}, {"rates": (0.1, 0)}, {"frozen": True, "rates": (0.1,)}]
+)
 def test_a_phase_out_of_its_range_is_refused(fields):
     with pytest.raises(KcnnError):
         Phase(**fields)

@@ -113,6 +113,10 @@ def test_features_are_computed_once(probe, tiny_workspace):
     one, two = (Predictions.read(run.folder / "oof.npz").logits for run in (first, second))
     assert (one == two).all()
     [kept] = (tiny_workspace.cache("colours")).glob("features-*.npz")
+    whole = dict(np.load(kept))
+    with kept.open("wb") as stream:  # of the right length, and another shape
+        np.savez(stream, **{**whole, "train": whole["train"][:, :, :2]})
+    assert any("predicting" in text for text in probe()[1].tracked)
     kept.write_bytes(b"damaged")
     third, shown = probe()
     assert any("predicting" in text for text in shown.tracked)

@@ -148,6 +148,13 @@ def test_a_loss_that_does_not_fit_is_refused(keras, kind, loss):
         make_loss(replace(ending_in(keras, lambda x: x), loss=loss), task_of(kind, 2))
 
 
+def test_ordinal_is_for_grades(keras):
+    from kaggle_cnn.learn.model import make_loss
+
+    with pytest.raises(KcnnError, match="ordinal=cumulative is for grades, and this task is multilabel"):
+        make_loss(replace(ending_in(keras, lambda x: x), ordinal="cumulative"), task_of("multilabel", 2))
+
+
 def test_losses_are_those_of_their_names(keras):
     from kaggle_cnn.learn.model import make_loss
 

@@ -22,6 +22,7 @@ from kaggle_cnn.competition.table import read_header, read_table
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
 
+ENOUGH_ROWS = 0.8  # share of the rows for each image and target that must be there
 MANY_COLUMNS = 10  # columns of numbers that are worthy of a note
 MOST_COLUMNS = 1000  # columns that a table of labels may have
 SEPARATORS = (", ", "; ", " | ", " ", "|", ";", ",")  # the longer ones first: "rust, scab" has no label "rust,"
@@ -174,12 +175,11 @@ def label_columns(
 
 def find_asked_parts(columns: list[str], sample: pd.DataFrame | None) -> list[str]:
     """Return those of `columns` that the sample has a row for, for each image, as Test_0_vowel for the column vowel."""
-    if sample is None:
+    if sample is None or not columns or not len(sample):
         return []
-    for _, parts in split_ids(sample[sample.columns[0]]):
-        if set(parts) <= set(columns):
-            return [name for name in columns if name in parts]
-    return []
+    ends = sample[sample.columns[0]].str.extract(row_pattern(columns), expand=False)
+    parts = set(ends.dropna())
+    return [name for name in columns if name in parts] if len(parts) > 1 and ends.notna().all() else []
 
 
 def interpret_columns(table: pd.DataFrame, columns: list[str], fields: dict[str, Any]) -> Found:
@@ -189,7 +189,9 @@ def interpret_columns(table: pd.DataFrame, columns: list[str], fields: dict[str,
     cells = {cell for row in rows for cell in row}
     if len(columns) > 1:
         marked = cells <= {*YES, *NO, ""}
-        if not marked and any(is_fraction(cell) for cell in cells):
+        numbers = not marked and all(is_number(cell) for cell in cells if cell)
+        many = any(3 * len({row[place] for row in rows}) > len(rows) for place in range(len(columns)))
+        if not marked and (any(is_fraction(cell) for cell in cells) or (numbers and many and len(rows) > MANY_COLUMNS)):
             return interpret_numbers(rows, columns, fields)
         values = [row_labels(row, columns, "", marked) for row in rows]
         several = any(len(value) != 1 for value in values)
@@ -246,11 +248,11 @@ def find_name_column(table: pd.DataFrame, ids: str) -> str | None:
     """Return the column that says what a row is about, where each image has a row for each of several targets, as
     target_name in csiro-biomass; or None."""
     images = table[ids].nunique()
-    if images < 2 or len(table) < 2 * images or len(table) % images:
+    if images < 2 or len(table) < 1.5 * images:
         return None
     for name in table.columns:
         cells = table[name]
-        if name == ids or not 2 <= cells.nunique() <= MOST_PARTS or cells.nunique() * images != len(table):
+        if name == ids or not 2 <= cells.nunique() <= MOST_PARTS or len(table) < ENOUGH_ROWS * cells.nunique() * images:
             continue
         if (
             not table.duplicated([ids, name]).any()
@@ -267,7 +269,7 @@ def widen_named(table: pd.DataFrame, ids: str, names: str) -> pd.DataFrame:
     rest = [name for name in table.columns if name not in (ids, names, "")]
     value = next((name for name in rest if LABEL_NAMES.fullmatch(name.strip())), rest[-1])
     parts = list(dict.fromkeys(table[names]))
-    wide = table.pivot(index=ids, columns=names, values=value).reindex(columns=parts)
+    wide = table.pivot(index=ids, columns=names, values=value).reindex(columns=parts).fillna("")
     return wide.loc[list(dict.fromkeys(table[ids]))].reset_index().rename_axis(columns=None)
 
 
@@ -287,6 +289,7 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
         if name not in table.columns:
             raise KcnnError(f"{path} has no column '{name}'", f"its columns are {', '.join(table.columns)}")
     spellings = Spellings(images, competition.train, bool(competition.several_images))
+    spellings = spellings.narrow(table[ids]) if competition.several_images else spellings
     cells = table[columns].itertuples(index=False, name=None)
     numbers = competition.kind == "regression"
     marked = competition.kind != "multioutput" and not numbers and is_marked(table, columns, competition.classes)
@@ -316,7 +319,7 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     if len(unused) >= MANY_COLUMNS:
         numeric = sum(bool(pd.to_numeric(table[name], errors="coerce").notna().all()) for name in unused)
         if numeric >= MANY_COLUMNS:
-            notes.append(f"{numeric:,} columns of numbers in {competition.labels} beside the images: kcnn look")
+            notes.append(f"{numeric:,} columns of numbers in {competition.labels} are beside the images: see kcnn look")
     if lacking:
         ids = count_of(len(lacking), "id")
         notes.append(f"{ids} without an image in {competition.labels}, the first is '{lacking[0]}'")
@@ -324,7 +327,9 @@ def read_labels(competition: Competition, images: list[str]) -> tuple[dict[str, 
     if competition.test and (unnamed := len(images) - named - empty) > 0:
         notes.append(f"{count_of(unnamed, 'image')} not used: not named in {competition.labels}")
     if empty:
-        notes.append(f"{count_of(empty, 'image')} not used: no label in {competition.labels}")
+        several = competition.kind in ("regression", "multioutput") and len(columns) > 1
+        why = "a label is missing" if several else "no label"
+        notes.append(f"{count_of(empty, 'image')} not used: {why} in {competition.labels}")
     if repeated:
         notes.append(f"{count_of(repeated, 'image')} with a second label in {competition.labels}; the first counts")
     return trained, notes

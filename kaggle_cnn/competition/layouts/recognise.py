@@ -156,6 +156,7 @@ def find_new_class(sample: pd.DataFrame | None, known: list[str], found: Found) 
     without an image, whose name says so; "" where there is none."""
     trained = {name for value in found.values for name in value}
     cells = list(sample[sample.columns[1]]) if sample is not None and len(sample.columns) == 2 else list[str]()
+    cells += list(sample.columns[1:]) if sample is not None and len(sample.columns) > 2 else []
     words = {word for cell in cells for word in [cell, *cell.split()]}
     candidates = {*words - set(known), *set(known) - trained}
     candidates |= {name for name in words & trained if name.startswith(("new_", "new-"))}
@@ -174,7 +175,14 @@ def find_class_names(
         return list(columns), []
     if kind == "multioutput":
         names = sorted({name for value in values for name in value}, key=natural)
-        return [name for column in columns for name in names if name.startswith(f"{column}=")], []
+        own = {column: [name for name in names if name.startswith(f"{column}=")] for column in columns}
+        if few := next((column for column in columns if len(own[column]) < 2), ""):
+            found = own[few][0].removeprefix(f"{few}=") if own[few] else ""
+            raise KcnnError(
+                f"expected at least two classes of the target '{few}', found {f'one, {found!r}' if found else 'none'}",
+                "add images of another class, or take that column out of the labels and the sample",
+            )
+        return [name for column in columns for name in own[column]], []
     return name_classes(folder, [columns] if len(columns) > 1 else values)
 
 
