@@ -1,6 +1,7 @@
 """One recipe tried on one shape: built, trained two steps on its own batches, saved, loaded, its views predicted.
 
-python tests/recipe_trial.py BACKEND PRECISION NAME...
+python tests/recipe_trial.py BACKEND PRECISION NAME...        # of one class an image
+python tests/recipe_trial.py BACKEND PRECISION kinds NAME...  # every other kind of task, not compiled
 """
 
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 
 from kaggle_cnn import tta
 from kaggle_cnn.competition.metrics import find_metric
-from kaggle_cnn.competition.task import Task
+from kaggle_cnn.competition.task import KINDS, Task
 from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import TrainingSet
 from kaggle_cnn.recipe import Recipe, apply_settings, load_recipe
@@ -151,7 +152,15 @@ if __name__ == "__main__":
     start_backend(backend)
     import keras
 
-    for each in names:
+    if names[0] == "kinds":
+        pairs = [
+            (name, kind)
+            for name in names[1:]
+            for kind in (*list(KINDS)[1:], *(f"ordinal by {form}" for form in ORDINAL))
+        ]
+    else:
+        pairs = [(name, "multiclass") for name in names]
+    for name, kind in pairs:
         keras.config.set_dtype_policy(precision)
-        trial(each, (32, 32, 3), 10)
-        print(each, "is fine", flush=True)
+        trial(name, (64, 64, 3) if name == "pretrained" else (32, 32, 3), 10, kind, eager=kind != "multiclass")
+        print(f"{name} is fine" if kind == "multiclass" else f"{name} is fine, {kind}", flush=True)

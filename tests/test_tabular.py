@@ -19,8 +19,8 @@ from kaggle_cnn.learn.tabular import list_models
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.workspace import Workspace
 
-IMAGES, TESTS = 300, 60
-DIGITS = load_digits()
+IMAGES, TESTS = 200, 50
+DIGITS = load_digits(n_class=4)  # gradient boosting fits trees for each class
 DRAW = np.random.default_rng(0)
 
 
@@ -69,7 +69,7 @@ def test_columns_are_fitted_and_averaged_with_a_network(digits, tmp_path, monkey
     dataset = dataset_in(Workspace(work))
     scores = json.loads(in_this_process("evaluate", "tabular-001", "--json"))["tta"]["none"]["scores"]
     assert f"{scores['accuracy']:.4f}" in printed
-    assert scores["accuracy"] > 0.85
+    assert scores["accuracy"] > 0.9
 
     columns = read_columns(dataset)
     names = ["site=north", "site=south"]
@@ -90,11 +90,11 @@ def test_columns_are_fitted_and_averaged_with_a_network(digits, tmp_path, monkey
     place = {name: row for row, name in enumerate(dataset.ids[fold])}
     assert np.abs(mine - expected[[place[name] for name in oof.ids[oof.fold == 0]]]).max() < 0.02
 
-    in_this_process("train", "recipes/tiny.py", "--set", "epochs=2", "--folds", "all")
+    in_this_process("train", "recipes/tiny.py", "--set", "epochs=1", "--folds", "all")
     both = json.loads(in_this_process("evaluate", "tabular-001", "tiny-001", "--json"))
     assert set(both["members"]) == {"tabular-001", "tiny-001"}
     turned = json.loads(in_this_process("evaluate", "tiny-001", "tabular-001", "--json"))
-    assert both["primary"] == turned["primary"] == "five-crop"  # that of the network
+    assert both["primary"] == turned["primary"] == "ten-crop"  # that of the network
     assert both["scores"]["accuracy"] == turned["scores"]["accuracy"]
     assert json.loads(in_this_process("evaluate", "tabular-001", "--crop", "8", "--json"))["scores"] == scores
     assert in_this_process("predict", "tabular-001", "tiny-001").strip().endswith("tabular-001+tiny-001.csv")
@@ -125,7 +125,7 @@ def beside(shape, outputs, metadata=None, wrong=False):
     return Model([images, given], layers.Dense(outputs)(x))
 
 
-recipe = Recipe(model=beside, size=16, margin=4, learning_rate=0.02, epochs=15, batch=16, seed=1)
+recipe = Recipe(model=beside, size=16, margin=4, learning_rate=0.03, epochs=8, batch=16, seed=1)
 '''
 
 
@@ -176,7 +176,7 @@ def test_a_recipe_may_take_the_columns_as_a_second_input(digits, tmp_path, monke
     )
     table = pd.read_csv(work / "data" / "digits" / "test.csv", dtype=str)
     table.drop(columns="p2").to_csv(work / "data" / "digits" / "test.csv", index=False)
-    error = refused("predict", "beside-001", "--tta", "flip", cwd=work)
+    error = refused("predict", "beside-001", "--tta", "shift", cwd=work)
     assert error.startswith(f"the network was trained on {len(columns.names)} features beside the images")
 
 

@@ -1,11 +1,19 @@
 """probe: a linear layer on the features of a frozen backbone."""
 
-import os
 from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import BackendOption, CompetitionOption, app, print_evaluation, print_line, progress, say
+from kaggle_cnn.cli.terminal import (
+    BackendOption,
+    CompetitionOption,
+    OfflineOption,
+    app,
+    print_evaluation,
+    print_line,
+    progress,
+    say,
+)
 from kaggle_cnn.workspace import Workspace
 
 
@@ -18,18 +26,15 @@ def probe(
         list[str] | None,
         typer.Option("--set", help="Change a setting of the recipe pretrained: name=value. Repeat it for more."),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Download no weights of backbones.")] = False,
+    offline: OfflineOption = False,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
 ) -> None:
     """Fit a linear layer on the features of a frozen backbone, for every fold."""
     from kaggle_cnn import api
-    from kaggle_cnn.backbones.weights import OFFLINE
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.recipe import parse_settings
 
-    if offline:
-        os.environ[OFFLINE] = "1"
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     with progress() as shown:

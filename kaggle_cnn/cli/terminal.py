@@ -45,6 +45,10 @@ RunArgument = Annotated[
 RunsArgument = Annotated[
     list[str] | None, typer.Argument(help="Runs, by id or its beginning. Default: the newest run.", metavar="RUN")
 ]
+OfflineOption = Annotated[
+    bool,
+    typer.Option("--offline", callback=lambda value: forbid_downloads(value), help="Download no weights of backbones."),
+]
 BackendOption = Annotated[
     str | None,
     typer.Option(help="Use tensorflow, jax or torch. Default: the run's, else KERAS_BACKEND, else tensorflow."),
@@ -119,6 +123,15 @@ def fail(message: str, hint: str) -> NoReturn:
     for word, text in (("error", message), ("hint", name_competition(hint))):
         print(f"{word}: {clean(' '.join(text.split()))}", file=sys.stderr)
     sys.exit(1)
+
+
+def forbid_downloads(offline: bool) -> bool:
+    """Let nothing be downloaded by this process, where that is asked for."""
+    if offline:
+        from kaggle_cnn.backbones.weights import OFFLINE
+
+        os.environ[OFFLINE] = "1"
+    return offline
 
 
 def print_line(text: object) -> None:

@@ -1,12 +1,20 @@
 """train: from a recipe to a complete run."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import BackendOption, CompetitionOption, app, print_evaluation, print_line, progress, say
+from kaggle_cnn.cli.terminal import (
+    BackendOption,
+    CompetitionOption,
+    OfflineOption,
+    app,
+    print_evaluation,
+    print_line,
+    progress,
+    say,
+)
 from kaggle_cnn.workspace import Workspace
 
 
@@ -20,19 +28,16 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the most recent unfinished run of this recipe.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Download no weights of backbones.")] = False,
+    offline: OfflineOption = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")] = False,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
 ) -> None:
     """Train a recipe; print scores and write a submission."""
     from kaggle_cnn import api
-    from kaggle_cnn.backbones.weights import OFFLINE
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.recipe import parse_settings
 
-    if offline:
-        os.environ[OFFLINE] = "1"
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     values = parse_settings(settings or [])
