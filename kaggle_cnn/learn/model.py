@@ -63,7 +63,9 @@ class GradesOfValue(layers.Layer):
         self.grades, self.mean, self.deviation = grades, mean, deviation
 
     def call(self, value: Any) -> Any:
-        apart = value * self.deviation + self.mean - keras.ops.arange(self.grades, dtype="float32")
+        # Far beyond the grades it is the same; the square of 1e20 is not a number any more.
+        within = keras.ops.clip(value * self.deviation + self.mean, -self.grades, 2.0 * self.grades)
+        apart = within - keras.ops.arange(self.grades, dtype="float32")
         return -keras.ops.square(apart) / (2 * SPREAD**2)
 
     def get_config(self) -> dict[str, Any]:
