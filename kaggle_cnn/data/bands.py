@@ -17,6 +17,7 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the first bytes: of either by
 DICOM = b"DICM"  # the bytes from PREAMBLE on
 PREAMBLE = 128
 MOST_BANDS = 64
+BITS = (8, 10, 12, 14, 16)
 
 
 def is_dicom(content: bytes) -> bool:
@@ -73,9 +74,14 @@ def require_small(data: Any, most_pixels: int) -> None:
         raise ValueError(f"{width}x{height} pixels, more than {most_pixels:,}")
 
 
-def read_bands(content: bytes, most_pixels: int) -> Array:
-    """Return a TIFF as uint8 (height, width, bands), its pages or samples. Raises ValueError where it is none, or
-    larger than `most_pixels`."""
+def read_bands(content: bytes, most_pixels: int, bits: int = 0) -> Array:
+    """Return a TIFF as uint8 (height, width, bands), its pages or samples; `bits` as in `scale_bits`. Raises ValueError
+    where it is none, or larger than `most_pixels`."""
+    return scale_bits(read_values(content, most_pixels), bits)
+
+
+def read_values(content: bytes, most_pixels: int) -> Array:
+    """Return the values of a TIFF (height, width, bands). Raises as `read_bands` does."""
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -95,7 +101,7 @@ def read_bands(content: bytes, most_pixels: int) -> Array:
         values = np.moveaxis(values, 0, 2)
     if values.shape[2] > MOST_BANDS:
         raise ValueError(f"a TIFF of {values.shape[2]} bands, more than {MOST_BANDS}")
-    return scale_bits(values)
+    return values
 
 
 def has_bands(content: bytes) -> bool:
@@ -114,12 +120,21 @@ def has_bands(content: bytes) -> bool:
         return False
 
 
-def scale_bits(values: Array) -> Array:
-    """Return values as uint8, by the bits that hold them; floats by their range, all bands alike."""
-    if values.dtype.kind == "f" or values.min() < 0:
+def count_bits(values: Array) -> int:
+    """Return the least of 8, 10, 12, 14 and 16 bits that holds whole numbers of 16 bits; 0 for other values, and for
+    bytes, which need none of it."""
+    if values.dtype.kind not in "ui" or values.dtype.itemsize == 1 or values.min() < 0:
+        return 0
+    return next((bits for bits in BITS if values.max() < 2**bits), 0)
+
+
+def scale_bits(values: Array, bits: int = 0) -> Array:
+    """Return values as uint8: whole numbers by so many `bits`, of which larger ones become 255; with 0 by the least
+    that holds them. Others by their range, all bands alike."""
+    if values.dtype == np.uint8 or not (own := count_bits(values)):
         return scale_range(values)
-    bits = next((bits for bits in (8, 10, 12, 14, 16) if values.max() < 2**bits), 0)
-    return (values.astype(np.float32) * (255 / (2**bits - 1))).round().astype(np.uint8) if bits else scale_range(values)
+    scale = 255 / (2 ** (bits or own) - 1)
+    return np.asarray((values.astype(np.float32) * scale).round().clip(0, 255).astype(np.uint8))
 
 
 def scale_range(values: Array) -> Array:

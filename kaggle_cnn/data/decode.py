@@ -18,7 +18,17 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.data.bands import TIFF, has_bands, is_dicom, read_bands, read_dicom, scale_range
+from kaggle_cnn.data.bands import (
+    TIFF,
+    count_bits,
+    has_bands,
+    is_dicom,
+    read_bands,
+    read_dicom,
+    read_values,
+    scale_bits,
+    scale_range,
+)
 from kaggle_cnn.data.pixel_tables import read_parquet_row, read_rows, split_path, split_row
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
@@ -47,18 +57,19 @@ TURNS = {  # EXIF orientation -> number of quarter turns to the left, and whethe
 }
 
 
-def decode_square(path: Path, size: int, channels: int, fit: str = "crop") -> Array:
+def decode_square(path: Path, size: int, channels: int, fit: str = "crop", bits: int = 0) -> Array:
     """Return one file, or one row of a CSV, as uint8 (size, size, channels).
 
     `fit` is how the image becomes a square, one of recipe.FITS. Several files are its channels, one after the other.
     The EXIF orientation is applied. Transparent pixels
     become white. 16-bit and float grey values are scaled to 8 bits. Of an animation, the first frame is used.
+    `bits` are those of 16-bit values that count, see find_bits; 0 asks the file itself.
     Raises whatever Pillow raises for a file that is empty, truncated or not an image.
     """
     if len(files := split_path(path)) > 1:
         if channels % len(files):
             raise ValueError(f"{len(files)} files for {channels} channels")
-        parts = [decode_square(file, size, channels // len(files), fit) for file in files]
+        parts = [decode_square(file, size, channels // len(files), fit, bits) for file in files]
         return np.concatenate(parts, axis=2)
     if row := split_row(path):
         return convert_square(Image.fromarray(read_rows(row[0])[row[1]]), size, channels, fit)
@@ -70,18 +81,18 @@ def decode_square(path: Path, size: int, channels: int, fit: str = "crop") -> Ar
             return decode_jpeg_square(content, size, channels, fit)
         except ValueError:
             pass  # a CMYK JPEG or a damaged one: Pillow decides
-    if (bands := read_unusual(content)) is not None:
+    if (bands := read_unusual(content, bits)) is not None:
         return square_bands(bands, size, channels, fit)
     with open_image(content) as image, take_turns(image.width * image.height):
-        return convert_square(image, size, channels, fit)
+        return convert_square(image, size, channels, fit, bits)
 
 
-def read_unusual(content: bytes) -> Array | None:
+def read_unusual(content: bytes, bits: int = 0) -> Array | None:
     """Return an image that Pillow does not open, uint8 (height, width, bands); None where Pillow is to decide."""
     if is_dicom(content):
         return np.atleast_3d(read_dicom(content, MOST_PIXELS))
     if content.startswith(TIFF) and has_bands(content):
-        return read_bands(content, MOST_PIXELS)
+        return read_bands(content, MOST_PIXELS, bits)
     return None
 
 
@@ -117,6 +128,19 @@ def decode_whole(path: Path, least: int | None = None) -> Array:
         return np.ascontiguousarray(bands[..., :3] if bands.shape[2] >= 3 else np.repeat(bands[..., :1], 3, axis=2))
     with open_image(content) as image, take_turns(image.width * image.height):
         return np.asarray(convert_mode(ImageOps.exif_transpose(image), 3))
+
+
+def find_bits(path: Path) -> int:
+    """Return how many bits the values of a 16-bit image need, 0 for another image."""
+    if path.suffix.lower() not in (".png", ".tif", ".tiff"):
+        return 0
+    content = read_content(split_path(path)[0])
+    if isinstance(content, np.ndarray):
+        return 0
+    if content.startswith(TIFF) and has_bands(content):
+        return count_bits(read_values(content, MOST_PIXELS))
+    with open_image(content) as image:
+        return count_bits(np.asarray(image)) if image.mode.startswith("I;16") else 0
 
 
 def open_image(source: Path | bytes) -> Image.Image:
@@ -236,9 +260,9 @@ def crop_centre(pixels: Array, size: int) -> Array:
     return resized[top : top + size, left : left + size]
 
 
-def convert_square(image: Image.Image, size: int, channels: int, fit: str) -> Array:
+def convert_square(image: Image.Image, size: int, channels: int, fit: str, bits: int = 0) -> Array:
     """Return a Pillow image as uint8 (size, size, channels); `fit` is one of recipe.FITS."""
-    image = convert_mode(ImageOps.exif_transpose(image), channels)
+    image = convert_mode(ImageOps.exif_transpose(image), channels, bits)
     if fit == "crop":
         pixels = np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
     else:
@@ -262,15 +286,16 @@ def fit_whole(image: Image.Image, size: int, fit: str) -> Array:
     return square
 
 
-def convert_mode(image: Image.Image, channels: int) -> Image.Image:
+def convert_mode(image: Image.Image, channels: int, bits: int = 0) -> Image.Image:
     """Return a Pillow image of any mode as mode "L" (`channels` is 1) or "RGB" (`channels` is 3)."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
+        values = np.asarray(image) if image.mode.startswith("I;16") else np.asarray(image, dtype=np.float64)
         if not np.isfinite(values).all():
             return Image.fromarray(scale_range(values)).convert("L" if channels == 1 else "RGB")
         # A 16-bit file holds values of 8 to 16 bits. A 32-bit or float file has a range of its own.
-        bits = next(bits for bits in (8, 10, 12, 14, 16, 64) if values.max() < 2**bits)
-        low, high = (0, 2**bits - 1) if image.mode.startswith("I;16") else (values.min(), values.max())
+        if image.mode.startswith("I;16"):
+            return Image.fromarray(scale_bits(values, bits)).convert("L" if channels == 1 else "RGB")
+        low, high = values.min(), values.max()
         image = Image.fromarray(np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -23,7 +23,7 @@ from numpy.lib import format as npy
 from PIL import UnidentifiedImageError
 
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.data.decode import BANDS, GREY_MODES, decode_square, read_header
+from kaggle_cnn.data.decode import BANDS, GREY_MODES, decode_square, find_bits, read_header
 from kaggle_cnn.data.pixel_tables import find_files, read_tables, split_path
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
@@ -32,6 +32,7 @@ from kaggle_cnn.progress import Progress
 
 CACHE_VERSION = 5  # increase it when the same file and size give other pixels than before
 MOMENTARY = "not readable now: "
+LOOKED_AT = 100  # images to find the bits of 16-bit values
 PORTION = 16  # images for a thread at a time: handing over one image costs as much as decoding a small one
 
 Result = TypeVar("Result")
@@ -58,14 +59,15 @@ def load_images(
     cache: Path,
     progress: Progress,
     fit: str = "crop",
+    bits: int = 0,
 ) -> Images:
     """Return the images `names` as squares of `size` pixels, from the cache or decoded now.
 
     `names` are paths relative to `folder`, or rows such as `train.csv#17`. `cache` is the folder of the cache, see
     `fingerprint` for its keys. `channels` is 1 or 3. None means 1 if every file is grey, else 3. `fit`
-    is one of `recipe.FITS`. See `decode.decode_square` for how a file is decoded.
+    is one of `recipe.FITS`. See `decode.decode_square` for how a file is decoded, and for `bits`.
     """
-    target = cache / f"{fingerprint(folder, names, size, channels, fit)}.npy"
+    target = cache / f"{fingerprint(folder, names, size, channels, f'{fit} {bits}' if bits else fit)}.npy"
     listed = target.with_suffix(".json")
     if kept := read_kept(target, listed, len(names), size, channels):
         return kept
@@ -73,7 +75,7 @@ def load_images(
     with ignore_warnings():
         if channels is None:
             channels = count_channels(files)
-        problems = write_pixels(target, listed, files, size, channels, fit, progress)
+        problems = write_pixels(target, listed, files, size, channels, (fit, bits), progress)
     return Images(np.load(target, mmap_mode="r"), problems)
 
 
@@ -113,9 +115,16 @@ def fingerprint(folder: Path, names: Sequence[str], size: int, channels: int | N
 
 
 def write_pixels(
-    target: Path, listed: Path, files: Sequence[Path], size: int, channels: int, fit: str, progress: Progress
+    target: Path,
+    listed: Path,
+    files: Sequence[Path],
+    size: int,
+    channels: int,
+    how: tuple[str, int],
+    progress: Progress,
 ) -> dict[int, str]:
-    """Decode `files` into `target` (.npy) and `listed` (.json), and return the problems as in Images.
+    """Decode `files` into `target` (.npy) and `listed` (.json), and return the problems as in Images; `how` is a fit
+    and bits.
 
     `listed` holds the problems and is complete before `target` exists. The pixels are written to a stream and not to a
     memory map: on a full disk a stream raises OSError, but a memory map kills the process.
@@ -132,7 +141,7 @@ def write_pixels(
             local.block = np.empty((PORTION, *shape[1:]), np.uint8)
         block, reasons = local.block[: len(rows)], []
         for place, row in enumerate(rows):
-            pixels, reason = attempt(partial(decode_square, files[row], size, channels, fit))
+            pixels, reason = attempt(partial(decode_square, files[row], size, channels, *how))
             block[place] = 0 if pixels is None else pixels
             reasons.append(reason)
         with temporary.open("r+b") as stream:
@@ -211,6 +220,14 @@ def ignore_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def most_bits(folder: Path, names: Sequence[str]) -> int:
+    """Return how many bits the 16-bit values of a set of images need, 0 where they are no such: by an even choice of
+    LOOKED_AT of them, so that the same value is as bright in every file."""
+    chosen = names[:: max(1, len(names) // LOOKED_AT)]
+    with ignore_warnings():
+        return max((attempt(partial(find_bits, folder / name))[0] or 0 for name in chosen), default=0)
 
 
 def count_channels(files: Iterable[Path]) -> int:

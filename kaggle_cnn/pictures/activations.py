@@ -13,7 +13,7 @@ def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage) ->
     from kaggle_cnn.learn.network import activations
     from kaggle_cnn.learn.single_images import open_model_for, read_centre
 
-    given = read_centre(run, image.path)
+    given = read_centre(run, dataset, image.path)
     walk = activations(open_model_for(run, dataset, image)[0], given)
     if not walk:
         raise KcnnError("this network has no feature maps", "kcnn show model shows its layers")

@@ -24,7 +24,7 @@ def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage, la
     from kaggle_cnn.learn.single_images import open_model_for, read_centre
 
     task = dataset.task
-    given = read_centre(run, image.path)
+    given = read_centre(run, dataset, image.path)
     logits = cut_head(open_model_for(run, dataset, image)[0], task)
     [scores] = task.activate(run_batch(logits, given))
     marks = None if image.row is None else dataset.targets[image.row]

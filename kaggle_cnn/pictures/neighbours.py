@@ -20,7 +20,7 @@ def draw(
         training_features,
     )
 
-    given = read_centre(run, image.path)
+    given = read_centre(run, dataset, image.path)
     model, fold = open_model_for(run, dataset, image)
     rows, features = training_features(run, model, fold, dataset, progress)
     place = next((place for place, row in enumerate(rows) if row == image.row), -1)

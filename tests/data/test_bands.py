@@ -12,7 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from kaggle_cnn.data.bands import scale_bits
 from kaggle_cnn.data.decode import decode_square, decode_whole, read_header
-from kaggle_cnn.data.image_cache import attempt, count_channels
+from kaggle_cnn.data.image_cache import attempt, count_channels, load_images, most_bits
+from kaggle_cnn.progress import Silent
 
 DRAW = np.random.default_rng(0)
 
@@ -89,6 +90,23 @@ def test_a_tiff_of_colours_in_16_bits(tmp_path):
     usual = DRAW.integers(0, 256, (20, 20, 3), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "b.tif", usual, photometric="rgb")
     assert (decode_whole(tmp_path / "b.tif") == usual).all()
+
+
+def test_the_same_value_is_as_bright_in_every_file(tmp_path):
+    """One bright pixel, or one bright image, changes no other: the bits are those of all training images."""
+    for number, most in enumerate((900, 2000, 4000)):
+        values = np.full((12, 12, 5), 800, np.uint16)
+        values[0, 0, 0] = most
+        tifffile.imwrite(tmp_path / f"{number}.tif", values, photometric="minisblack", planarconfig="contig")
+    names = [f"{number}.tif" for number in range(3)]
+    assert most_bits(tmp_path, names) == 12
+    assert most_bits(tmp_path, names[:1]) == 10
+    images = load_images(tmp_path, names, 12, None, tmp_path / "cache", Silent(), "crop", 12)
+    assert (images.pixels[:, 1:] == round(800 * 255 / 4095)).all()
+    bright = np.full((12, 12, 5), 60000, np.uint16)
+    tifffile.imwrite(tmp_path / "test.tif", bright, photometric="minisblack", planarconfig="contig")
+    tests = load_images(tmp_path, ["test.tif"], 12, 5, tmp_path / "cache", Silent(), "crop", 12)
+    assert (tests.pixels == 255).all()  # beyond what training has
 
 
 def test_what_is_not_a_number_is_the_least_and_axes_are_those_of_the_file(tmp_path):

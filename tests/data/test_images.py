@@ -208,9 +208,9 @@ def decoded(monkeypatch):
     """Give a list of the paths that `load_images` decodes."""
     paths = []
 
-    def decode(path, size, channels, fit):
+    def decode(path, size, channels, fit, bits):
         paths.append(path)
-        return decode_square(path, size, channels, fit)
+        return decode_square(path, size, channels, fit, bits)
 
     monkeypatch.setattr(image_cache, "decode_square", decode)
     return paths
