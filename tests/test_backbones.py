@@ -231,7 +231,7 @@ def test_a_run_is_a_backbone_also_where_it_is_not_there_any_more(train_tiny, tin
 
     settings = {"backbone": "run:tiny-001", "size": 16, "margin": 4, "epochs": 2, "batch": 8, "frozen": 0.5}
     tuned = train_tiny(recipe="pretrained.py", **settings)
-    assert backbone.PLACE.get() == (tiny_workspace, "colours")  # that of the training
+    assert backbone.PLACE.get().competition == "colours"  # that of the training
     tiny_workspace.make_current("another")
     assert backbone.find_run("run:tiny-001").id == "tiny-001"
     tiny_workspace.make_current("colours")
@@ -269,3 +269,34 @@ def test_a_preset_of_keras_hub_in_a_folder(keras, tmp_path, monkeypatch):
     assert np.allclose(open_backbone(str(tmp_path / "bare"), (28, 28, 3))(images)[:, :8], tokens[:, 0], atol=1e-4)
     with pytest.raises(KcnnError, match="dinov2_small is not on this disk, and nothing is downloaded offline"):
         open_backbone("dinov2_small", (28, 28, 3))
+
+
+@pytest.mark.usefixtures("with_pretrained", "eager")
+def test_a_run_of_the_same_competition_has_not_seen_what_is_validated(train_tiny, tiny_workspace):
+    """Each fold begins with the model of the same fold, and there is none for the others."""
+    from kaggle_cnn import api
+
+    settings = {"backbone": "run:tiny-001", "size": 16, "margin": 4, "epochs": 1, "batch": 8}
+    train_tiny(epochs=1, folds=(0, 2))
+    with pytest.raises(KcnnError, match="tiny-001 was trained on images that fold 1 validates"):
+        train_tiny(recipe="pretrained.py", folds=(1,), **settings)
+    tuned = train_tiny(recipe="pretrained.py", folds=(0, 2), frozen=1.0, **settings)
+
+    def kernel(run, fold):
+        import keras
+
+        model = keras.models.load_model(tiny_workspace.runs("colours") / run / f"fold-{fold}" / "model.keras")
+        return next(np.array(each) for each in model.variables if each.path.endswith("conv2d/kernel"))
+
+    for fold in (0, 2):
+        assert (kernel(tuned.id, fold) == kernel("tiny-001", fold)).all()  # frozen: that of its own fold
+    assert not (kernel("tiny-001", 0) == kernel("tiny-001", 2)).all()
+    probed = api.probe("run:tiny-001", {"size": 16, "margin": 4}, None, None, tiny_workspace, Silent())
+    assert probed.folds == [0, 2]
+    for fold in (0, 2):
+        assert (kernel(probed.id, fold) == kernel("tiny-001", fold)).all()
+    other = tiny_workspace.runs("colours") / "folds.csv"
+    text = other.read_text().splitlines()
+    other.write_text("\n".join([text[0], *(f"{line[:-1]}{(int(line[-1]) + 1) % 5}" for line in text[1:])]) + "\n")
+    with pytest.raises(KcnnError, match="tiny-001 was trained on other folds"):
+        api.probe("run:tiny-001", {"size": 16, "margin": 4}, None, None, tiny_workspace, Silent())

@@ -4,6 +4,7 @@ import inspect
 import os
 import warnings
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,22 @@ from kaggle_cnn.runs.run import Run, open_run, read_run
 from kaggle_cnn.workspace import Workspace
 
 RUN = "run:"
-# The workspace and the competition for which a recipe is run: its functions are not given them.
-PLACE: ContextVar[tuple[Workspace, str]] = ContextVar("place")
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels from 0 to 1
 Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Place:
+    """For what a recipe is run, whose functions are not given it: the workspace, the competition, the digest of its
+    folds, and the fold that is not trained on, None where that is not known."""
+
+    workspace: Workspace
+    competition: str = ""
+    digest: str = ""
+    fold: int | None = None
+
+
+PLACE: ContextVar[Place] = ContextVar("place")
 
 
 def open_backbone(name: str, shape: Shape, weights: str) -> Model:
@@ -47,14 +60,37 @@ def find_run(name: str) -> Run | None:
     """Return the run that a backbone's name means, or None where it is not that of a run."""
     if not name.startswith(RUN):
         return read_run(Path(name)) if (Path(name) / "run.json").is_file() else None
-    workspace, trained = PLACE.get((Workspace.find(), ""))
+    place = PLACE.get(Place(Workspace.find()))
     competition, _, run = name.removeprefix(RUN).rpartition("/")
-    return open_run(workspace, competition or trained or workspace.current() or "", run)
+    return open_run(place.workspace, competition or place.competition or place.workspace.current() or "", run)
+
+
+def unseen_folds(run: Run, competition: str, digest: str) -> list[int] | None:
+    """Return the folds of a competition that some model of `run` has not seen in training, None where the run is of
+    another competition, and has seen none of its images."""
+    if run.record["competition"] != competition:
+        return None
+    return run.folds if run.record["folds"]["digest"] == digest else []
+
+
+def choose_model(run: Run) -> Path:
+    """Return the model of a run to begin with: of the same competition that of the same fold, since the others have
+    been trained on the images that are validated now. Raises KcnnError where there is none."""
+    place = PLACE.get(Place(Workspace.find()))
+    folds = unseen_folds(run, place.competition, place.digest)
+    if folds is None or place.fold is None:
+        return run.models[0]
+    if place.fold not in folds:
+        raise KcnnError(
+            f"{run.id} was trained on images that fold {place.fold} validates: the score would be too good",
+            "train it with --folds all and name that run, or choose folds that it has, or a run of another competition",
+        )
+    return run.models[run.folds.index(place.fold)]
 
 
 def open_run_backbone(run: Run, shape: Shape) -> Model:
-    """Return the network of a run's first fold without its last layer, with its weights."""
-    trained = load_model(run, run.models[0])
+    """Return the network of a run without its last layer, with its weights."""
+    trained = load_model(run, choose_model(run))
     body = last_features(resize_input(trained, shape[0]))
     for layer in body.layers:
         layer.trainable = True

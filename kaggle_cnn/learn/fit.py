@@ -31,6 +31,7 @@ from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import TrainingSet, training_set, validation_rows
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.learn.backbone import PLACE
 from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_values, training_state
 from kaggle_cnn.learn.feed import feed
@@ -88,6 +89,7 @@ def plan_fold(
 ) -> FoldPlan:
     """Build the network of a fold, once; where that of an earlier fold will do, take it, since to compile takes longer
     than an epoch. Raises KcnnError where the recipe does not fit the images or the task."""
+    PLACE.set(replace(PLACE.get(), fold=fold))
     chosen = training_set(dataset, images, fold, recipe.class_weight)
     sample = sample_images(recipe, images.pixels, chosen.rows)
     same = is_same_for_all_folds(recipe, dataset)
@@ -104,6 +106,7 @@ def is_same_for_all_folds(recipe: Recipe, dataset: Dataset) -> bool:
         form_of(recipe, dataset.task) != "values"
         and not takes(recipe.model, "images")
         and not takes(recipe.model, "metadata")
+        and not takes(recipe.model, "backbone")  # which may be a run with a model for each fold
         and len(plan_stages(recipe)) == 1
     )
 

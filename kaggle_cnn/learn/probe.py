@@ -5,7 +5,7 @@ It leaves a run like any other: a model for each fold, whose last layer has the 
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +21,7 @@ from kaggle_cnn.data.image_cache import Images, fingerprint
 from kaggle_cnn.data.training_set import readable, training_set, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
-from kaggle_cnn.learn.backbone import PLACE, keep_recipes
+from kaggle_cnn.learn.backbone import PLACE, Place, find_run, keep_recipes, unseen_folds
 from kaggle_cnn.learn.backend import find_device
 from kaggle_cnn.learn.callbacks import MODEL
 from kaggle_cnn.learn.fit import FoldPlan, Training
@@ -30,7 +30,7 @@ from kaggle_cnn.learn.model import Network, build_network, encode_targets, form_
 from kaggle_cnn.learn.predict import fill_test, load_test_images, load_train_images, predict_views
 from kaggle_cnn.learn.train import complete_run, describe_run, report_unreadable, require_both_parts
 from kaggle_cnn.progress import CURRENT, Progress
-from kaggle_cnn.recipe import Recipe
+from kaggle_cnn.recipe import Recipe, list_settings
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, create_run
 from kaggle_cnn.workspace import Workspace
@@ -50,6 +50,15 @@ class Features:
     test_images: Images
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The network of a fold, its last layer, and what that gets of every image."""
+
+    network: Network
+    head: keras.layers.Layer
+    features: Features
+
+
 def probe(
     workspace: Workspace, dataset: Dataset, recipe: Recipe, path: Path, source: str, changed: dict[str, Any],
     progress: Progress,
@@ -61,46 +70,74 @@ def probe(
     the network has no last layer called HEAD, or the images do not allow all folds.
     """
     CURRENT.set(progress)
-    PLACE.set((workspace, dataset.competition.name))
+    PLACE.set(Place(workspace, dataset.competition.name, dataset.folds.digest))
     begun = time.monotonic()
     images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
     report_unreadable(dataset, images, progress)
-    folds = list(range(dataset.folds.count))
+    views = tta.views_of("none", recipe.policy)
+    prepared = prepare_folds(recipe, dataset, images, views, progress)
+    folds = list(prepared)
     for fold in folds:
         require_both_parts(dataset, images, fold)
-    task = dataset.task
-    network = build_network(recipe, images.pixels.shape[3], task, None, dataset.targets)
-    body, head = cut_at_head(network)
-    views = tta.views_of("none", recipe.policy)
-    features = read_features(body, recipe, dataset, images, views, progress)
-    fit = partial(fit_fold, recipe, dataset, images, features.train)
-    strength = choose_strength(fit, network, dataset, images, features.train, folds[:CHOOSING], progress)
+    fit = partial(fit_fold, recipe, dataset, images)
+    strength = choose_strength(fit, dataset, images, {fold: prepared[fold] for fold in folds[:CHOOSING]}, progress)
     fitted = [
-        fit(fold, strength)
+        fit(prepared[fold].features.train, fold, strength)
         for fold in progress.track(folds, f"fitting {len(folds)} folds, strength {strength:g}", len(folds))
     ]
-    plan = FoldPlan(network, training_set(dataset, images, 0), None)
+    plan = FoldPlan(prepared[folds[0]].network, training_set(dataset, images, folds[0]), None)
     record = describe_run(workspace, dataset, recipe, path, folds, find_device(), plan, changed)
     record |= {"kind": NAME, "recipe": NAME, "strength": strength}
     run = create_run(workspace, dataset.competition.name, Path(f"{NAME}.py"), record, source)
     keep_recipes(run)
-    seconds = time.monotonic() - begun
+    seconds = round((time.monotonic() - begun) / len(folds), 1)
     for fold, linear in zip(folds, fitted, strict=True):
-        folder = run.fold_folder(fold)
-        folder.mkdir()
-        head.set_weights([linear.kernel, linear.bias])
-        with whole_file(folder / MODEL) as temporary:
-            network.whole.save(temporary)
-        rows = validation_rows(dataset, images, fold)
-        rows, logits = dataset.average_images(rows, network_output(network, features.train[rows], linear))
-        targets = dataset.validated_targets(rows, fold)
-        Predictions(dataset.ids[rows], logits, views, recipe.size, np.full(len(rows), fold), targets).write(
-            folder / "oof.npz"
-        )
-        tested = fill_test(dataset, features.test_images, views, network_output(network, features.test, linear))
-        Predictions(dataset.test_ids, tested, views, recipe.size).write(folder / "test.npz")
-        run.write_result(fold, status="finished", seconds=round(seconds / len(folds), 1), epochs=0, best_epoch=0)
+        run.fold_folder(fold).mkdir()
+        write_fold(run, dataset, images, fold, prepared[fold], linear, views)
+        run.write_result(fold, status="finished", seconds=seconds, epochs=0, best_epoch=0)
     return complete_run(Training(run, recipe, dataset, images, find_device(), progress))
+
+
+def prepare_folds(
+    recipe: Recipe, dataset: Dataset, images: Images, views: tuple[str, ...], progress: Progress
+) -> dict[int, Prepared]:
+    """Return the network and the features of each fold. All folds share one network, unless the backbone is a run of
+    the same competition: then each has the model that did not see its images, and folds without one are left out."""
+    run = find_run(str(list_settings(recipe).get("backbone", "")))
+    unseen = unseen_folds(run, dataset.competition.name, dataset.folds.digest) if run else None
+    if run and unseen == []:
+        raise KcnnError(
+            f"{run.id} was trained on other folds: it has seen the images that are validated", "train it on these folds"
+        )
+    if unseen is not None and len(unseen) < dataset.folds.count:
+        left = ", ".join(map(str, unseen))
+        progress.say(f"note: only for fold {left}: the images of the other folds have been seen by the backbone")
+    prepared: dict[int, Prepared] = {}
+    for fold in unseen or range(dataset.folds.count):
+        if unseen is None and prepared:
+            prepared[fold] = next(iter(prepared.values()))
+            continue
+        PLACE.set(replace(PLACE.get(), fold=fold))
+        network = build_network(recipe, images.pixels.shape[3], dataset.task, None, dataset.targets)
+        body, head = cut_at_head(network)
+        prepared[fold] = Prepared(network, head, read_features(body, recipe, dataset, images, views, progress))
+    return prepared
+
+
+def write_fold(
+    run: Run, dataset: Dataset, images: Images, fold: int, prepared: Prepared, linear: Linear, views: tuple[str, ...]
+) -> None:
+    """Write the model of a fold, with the fitted weights in its last layer, and its predictions."""
+    folder, network, features = run.fold_folder(fold), prepared.network, prepared.features
+    prepared.head.set_weights([linear.kernel, linear.bias])
+    with whole_file(folder / MODEL) as temporary:
+        network.whole.save(temporary)
+    rows = validation_rows(dataset, images, fold)
+    rows, logits = dataset.average_images(rows, network_output(network, features.train[rows], linear))
+    known = (np.full(len(rows), fold), dataset.validated_targets(rows, fold))
+    Predictions(dataset.ids[rows], logits, views, run.size, *known).write(folder / "oof.npz")
+    tested = fill_test(dataset, features.test_images, views, network_output(network, features.test, linear))
+    Predictions(dataset.test_ids, tested, views, run.size).write(folder / "test.npz")
 
 
 def cut_at_head(network: Network) -> tuple[keras.Model, keras.layers.Layer]:
@@ -130,17 +167,20 @@ def fit_fold(recipe: Recipe, dataset: Dataset, images: Images, features: Array, 
 
 
 def choose_strength(
-    fit: Callable[[int, float], Linear], network: Network, dataset: Dataset, images: Images, features: Array,
-    folds: list[int], progress: Progress,
-) -> float:  # fmt: skip
-    """Return the strength whose loss is the lowest on the images that are validated in `folds`, by the mean of their
-    views."""
+    fit: Callable[[Array, int, float], Linear],
+    dataset: Dataset,
+    images: Images,
+    prepared: dict[int, Prepared],
+    progress: Progress,
+) -> float:
+    """Return the strength whose loss is the lowest on the images that are validated in the folds of `prepared`, by the
+    mean of their views."""
     losses = []
     for strength in progress.track(STRENGTHS, f"choosing among {len(STRENGTHS)} strengths", len(STRENGTHS)):
         found = []
-        for fold in folds:
-            rows = validation_rows(dataset, images, fold)
-            logits = network_output(network, features[rows], fit(fold, strength)).mean(axis=1)
+        for fold, each in prepared.items():
+            rows, features = validation_rows(dataset, images, fold), each.features.train
+            logits = network_output(each.network, features[rows], fit(features, fold, strength)).mean(axis=1)
             found.append(loss_of(dataset.task, logits, dataset.targets[rows]))
         losses.append(float(np.mean(found)))
     return STRENGTHS[int(np.argmin(losses))]

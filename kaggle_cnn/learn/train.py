@@ -19,7 +19,7 @@ from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import LockedError, one_at_a_time
-from kaggle_cnn.learn.backbone import PLACE, keep_recipes
+from kaggle_cnn.learn.backbone import PLACE, Place, keep_recipes
 from kaggle_cnn.learn.backend import Device, find_device
 from kaggle_cnn.learn.callbacks import BEST, STATE
 from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, rehearse_fold, require_consistent
@@ -56,7 +56,7 @@ def train(
     """
     progress = progress or Silent()
     CURRENT.set(progress)
-    PLACE.set((workspace, dataset.competition.name))
+    PLACE.set(Place(workspace, dataset.competition.name, dataset.folds.digest))
     source = read_recipe(path) if source is None else source
     require_room(recipe, len(dataset.ids))
     images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)

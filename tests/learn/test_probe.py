@@ -67,7 +67,7 @@ def probe(train_tiny, tiny_workspace, monkeypatch):
     from kaggle_cnn import api
 
     monkeypatch.chdir(tiny_workspace.root)
-    train_tiny(epochs=1)
+    train_tiny(epochs=1, folds=range(5))
 
     def run(**settings):
         shown = Recorder()
@@ -112,7 +112,8 @@ def test_features_are_computed_once(probe, tiny_workspace):
     assert not any("predicting" in text for text in shown.tracked)
     one, two = (Predictions.read(run.folder / "oof.npz").logits for run in (first, second))
     assert (one == two).all()
-    [kept] = (tiny_workspace.cache("colours")).glob("features-*.npz")
+    kept, *others = sorted(tiny_workspace.cache("colours").glob("features-*.npz"))
+    assert len(others) == 4  # the backbone is a run of the same competition: a model for each fold
     whole = dict(np.load(kept))
     with kept.open("wb") as stream:  # of the right length, and another shape
         np.savez(stream, **{**whole, "train": whole["train"][:, :, :2]})
@@ -122,7 +123,7 @@ def test_features_are_computed_once(probe, tiny_workspace):
     assert any("predicting" in text for text in shown.tracked)
     assert np.allclose(Predictions.read(third.folder / "oof.npz").logits, one, atol=1e-4)
     probe(tta="none")  # other views are other features
-    assert len(list(tiny_workspace.cache("colours").glob("features-*.npz"))) == 2
+    assert len(list(tiny_workspace.cache("colours").glob("features-*.npz"))) == 10
 
 
 def test_what_a_probe_cannot_do(probe, tiny_workspace):
