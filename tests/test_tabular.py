@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.columns import Columns, centre, make_features, read_columns
+from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.tabular import list_models
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.workspace import Workspace
@@ -130,7 +131,7 @@ recipe = Recipe(model=beside, size=16, margin=4, learning_rate=0.03, epochs=8, b
 
 
 @pytest.mark.usefixtures("keras", "eager")
-def test_a_recipe_may_take_the_columns_as_a_second_input(digits, tmp_path, monkeypatch, refused, keras):
+def test_a_recipe_may_take_the_columns_as_a_second_input(digits, tmp_path, monkeypatch, keras):
     """They are standardised in the network, joined by id for training and test images, and kept by name."""
     work = tmp_path / "work"
     (work / "recipes").mkdir(parents=True)
@@ -168,16 +169,17 @@ def test_a_recipe_may_take_the_columns_as_a_second_input(digits, tmp_path, monke
     mine = dataset.task.activate(test.logits[:, test.views.index("centre")])
     assert np.allclose(mine, dataset.task.activate(logits), atol=1e-3)
 
-    assert "takes metadata beside the images" in refused("show", "gradcam", "3", cwd=work)
-    error = refused("train", "recipes/beside.py", "--set", "wrong=true", cwd=work)
-    assert error.startswith("the recipe's model should take images (None, 16, 16, 1) and metadata")
-    assert "a recipe that takes metadata cannot mix images" in refused(
-        "train", "recipes/beside.py", "--set", "mixup=0.2", cwd=work
-    )
+    for error, *command in (
+        ("takes metadata beside the images", "show", "gradcam", "3"),
+        (r"should take images \(None, 16, 16, 1\) and metadata", "train", "recipes/beside.py", "--set", "wrong=true"),
+        ("takes metadata cannot mix images", "train", "recipes/beside.py", "--set", "mixup=0.2"),
+    ):
+        with pytest.raises(KcnnError, match=error):
+            in_this_process(*command)
     table = pd.read_csv(work / "data" / "digits" / "test.csv", dtype=str)
     table.drop(columns="p2").to_csv(work / "data" / "digits" / "test.csv", index=False)
-    error = refused("predict", "beside-001", "--tta", "shift", cwd=work)
-    assert error.startswith(f"the network was trained on {len(columns.names)} features beside the images")
+    with pytest.raises(KcnnError, match=f"the network was trained on {len(columns.names)} features beside the images"):
+        in_this_process("predict", "beside-001", "--tta", "shift")
 
 
 @pytest.mark.usefixtures("eager")
@@ -187,9 +189,10 @@ def test_without_columns_the_recipe_has_one_input(train_tiny, tiny_workspace):
     assert "metadata" not in run.record
 
 
-def test_what_a_tabular_run_cannot_do(refused, tiny_workspace):
-    error = refused("tabular", cwd=tiny_workspace.root)
-    assert error == "'colours' has no columns that its labels and a table of its test images share"
+def test_without_columns_there_is_no_tabular_run(tiny_workspace, monkeypatch):
+    monkeypatch.chdir(tiny_workspace.root)
+    with pytest.raises(KcnnError, match="'colours' has no columns that its labels and a table"):
+        in_this_process("tabular")
 
 
 def test_large_numbers_keep_what_differs():
