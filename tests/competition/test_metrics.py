@@ -157,6 +157,24 @@ def test_a_score_that_is_not_a_number_is_never_better():
     assert find_metric("log_loss").is_better(0.5, 0.6)
 
 
+@pytest.mark.parametrize("classes", [2, 40])  # of 40 some are only true, some only predicted, some neither
+@pytest.mark.parametrize("weighted", [False, True])
+def test_macro_recall_is_that_of_scikit_learn(classes, weighted):
+    draw = np.random.default_rng(classes)
+    true, given = draw.integers(classes, size=(2, 60))
+    weights = draw.uniform(0.1, 3, 60) if weighted else None
+    expected = sk.recall_score(true, given, average="macro", zero_division=0, sample_weight=weights)
+    assert find_metric("macro_recall").score(true, None, given, weights) == pytest.approx(expected)
+
+
+def test_a_class_that_is_not_drawn_does_not_count_in_macro_recall():
+    true, given, drawn = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), np.array([2.0, 1, 0, 1])
+    assert find_metric("macro_recall").score(true, None, given, drawn) == pytest.approx((2 / 3 + 0 + 1) / 3)
+    assert find_metric("macro_recall").score(true, None, given, np.array([1.0, 1, 1, 0])) == pytest.approx(
+        (0.5 + 1) / 2
+    )
+
+
 def test_metrics_by_hand():
     grades, given = np.array([0, 1, 2, 2]), np.array([0, 2, 2, 0])
     chance = sum((a - b) ** 2 for a in grades for b in given) / 4  # the squared distances of 16 pairs, for 4 images

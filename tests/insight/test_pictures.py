@@ -433,6 +433,7 @@ def test_file_names_of_pictures_are_short_and_distinct():
 
 
 @pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("eager")
 def test_a_picture_that_cannot_be_drawn_is_an_error(train_tiny, tiny_workspace, refused, monkeypatch):
     train_tiny(epochs=1)
     monkeypatch.chdir(tiny_workspace.root)
