@@ -52,14 +52,15 @@ def test_a_folder_of_ones_own(kcnn, refused, work, tmp_path, monkeypatch):
         assert np.array(part["confusion"]).sum() == 9
         assert set(part["per_class"]) == {"blue", "grün", "red one"}
     assert numbers["classes"] == ["blue", "grün", "red one"]
-    assert list(json.loads(kcnn("evaluate", "tiny-001", "--tta", "flip", "--json", cwd=work).stdout)["tta"]) == ["flip"]
+
+    monkeypatch.chdir(work)
+    assert list(json.loads(in_this_process("evaluate", "tiny-001", "--tta", "flip", "--json"))["tta"]) == ["flip"]
 
     # predict needs the models and run.json alone, and says the same as train did
     before_predict = Predictions.read(work / "runs" / "colours" / "tiny-001" / "test.npz")
     text = sheet.read_text()
     for path in [sheet, *(work / "runs").rglob("*.npz")]:
         path.unlink()
-    monkeypatch.chdir(work)
     assert in_this_process("predict").strip() == str(sheet)
     assert sheet.read_text() == text
     assert not (work / "runs" / "colours" / "tiny-001" / "test.npz").exists()  # an incomplete run keeps nothing
