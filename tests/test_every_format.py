@@ -1,7 +1,7 @@
 """A competition of every submission format: fetched, trained for an epoch, decided, submitted, scored by its metric.
 
-Each is made of the same images of coloured noise; what a label says follows from the mean colour. The score is worked
-out again from the written CSV and the solution by scikit-learn, or by the definition.
+Each is made of the same tiles of the two photographs that come with scikit-learn; what a label says follows from the
+mean colour. The score is worked out again from the written CSV and the solution by scikit-learn, or by the definition.
 """
 
 import re
@@ -11,24 +11,39 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics as sk
-from conftest import in_this_process, save_noise
+from conftest import in_this_process
+from PIL import Image
+from sklearn.datasets import load_sample_images
 from test_kinds import RECIPE
 
-COLOURS = np.random.default_rng(5).integers(30, 226, (72, 3))
-TRAIN = 60
+TRAIN, SIDE = 60, 32
 NAMES = ("red", "green", "blue")
+
+
+def cut_tiles():
+    """72 tiles uint8 (72, SIDE, SIDE, 3) that do not overlap; of 24 the largest channel is red, of 24 green."""
+    photographs = np.stack(load_sample_images().images)[:, : 13 * SIDE]
+    tiles = photographs.reshape(2, 13, SIDE, 20, SIDE, 3).swapaxes(2, 3).reshape(-1, SIDE, SIDE, 3)
+    draw = np.random.default_rng(5)
+    largest = tiles.mean(axis=(1, 2)).argmax(axis=1)
+    chosen = [draw.choice(np.flatnonzero(largest == channel), 24, replace=False) for channel in range(3)]
+    return tiles[draw.permutation(np.concatenate(chosen))]
+
+
+TILES = cut_tiles()
+COLOURS = TILES.mean(axis=(1, 2))
 LARGEST = COLOURS.argmax(axis=1)
-BRIGHT = COLOURS > 110
+BRIGHT = np.median(COLOURS, axis=0) < COLOURS
 VALUES = np.stack([COLOURS @ [0.3, 0.6, 0.1] / 10, COLOURS[:, 0] / 7 - 3], axis=1)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    folder, draw = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
-    for number, colour in enumerate(COLOURS):
+    folder = tmp_path_factory.mktemp("images")
+    for number, tile in enumerate(TILES):
         part = folder / ("train" if number < TRAIN else "test")
         part.mkdir(exist_ok=True)
-        save_noise(part / f"i{number}.jpg", tuple(colour), draw)
+        Image.fromarray(tile).save(part / f"i{number}.png")
     return folder
 
 
