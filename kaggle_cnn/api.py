@@ -264,7 +264,7 @@ def open_predictions(
     whole = kept if kept and set(views) <= set(kept.views) else None
     if whole and part == "oof":
         return whole
-    if not whole or run.record["kind"] != "tabular":  # which has no network
+    if not whole or run.has_network:
         run.models  # noqa: B018  raises where one is missing, before Keras takes its seconds to start
     dataset = open_dataset(workspace, competition, run, progress)
     if whole and whole.ids.tolist() == dataset.test_ids.tolist():
@@ -304,7 +304,7 @@ def evaluate(
     own = [fitting_policy(run, crop) for run in chosen]
     parts = validated(workspace, found, chosen, [*tta, *({} if tta else own)], crop, progress)
     by_policy = {}
-    networks = [number for number, run in enumerate(chosen) if run.record["kind"] != "tabular"]
+    networks = [number for number, run in enumerate(chosen) if run.has_network]
     for policy in tta or (shared_policies(parts) if networks else ["none"]):
         known = validate_runs(found.task, chosen, parts, [policy] * len(chosen))
         by_policy[policy] = measure(found.task, known.targets, known.scores, known.decision)
@@ -336,12 +336,12 @@ def score_members(
 
 def require_fitting(run: Run, policy: str, crop: int | None) -> None:
     """Raise KcnnError where a run has not the views of a policy; one on columns has all of them, and they are alike."""
-    require_policy(policy, WHOLE if run.record["kind"] == "tabular" else run.stored_size - (crop or run.size))
+    require_policy(policy, run.stored_size - (crop or run.size) if run.has_network else WHOLE)
 
 
 def fitting_policy(run: Run, crop: int | None) -> str:
     """Return the run's own TTA policy, or the nearest one that views of `crop` pixels leave room for."""
-    if run.record["kind"] == "tabular":
+    if not run.has_network:
         return run.policy
     margin = run.stored_size - (crop or run.size)
     for policy in (run.policy, "flip" if any("mirrored" in view for view in views_of(run.policy)) else "none"):

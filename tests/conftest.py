@@ -111,6 +111,29 @@ def work(tmp_path):
 
 
 @pytest.fixture
+def begin(work, monkeypatch):
+    """Fetches a folder in this process, in `work`, with more recipes where given; its solution.csv, where there is one,
+    scores submissions. Returns what is printed."""
+
+    def run(folder, **recipes):
+        for name, text in recipes.items():
+            (work / "recipes" / f"{name}.py").write_text(text)
+        monkeypatch.chdir(work)
+        printed = in_this_process("fetch", str(folder))
+        if (folder / "solution.csv").is_file():
+            use_solution(work / "data" / folder.name)
+        return printed
+
+    return run
+
+
+def use_solution(folder):
+    """Lets solution.csv score the submissions of the competition in a folder."""
+    path = folder / "competition.toml"
+    path.write_text(path.read_text().replace('solution = ""', 'solution = "solution.csv"'))
+
+
+@pytest.fixture
 def kcnn(tmp_path):
     """Runs the command as its user would, in `cwd` (default: this test's folder), in a process of its own; `afresh` in
     a new Python, see launching.py."""

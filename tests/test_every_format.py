@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics as sk
-from conftest import in_this_process
+from conftest import in_this_process, use_solution
 from PIL import Image
 from sklearn.datasets import load_sample_images
 from test_kinds import RECIPE
@@ -123,16 +123,13 @@ def expected(form, written, truth):
 
 @pytest.mark.usefixtures("keras", "eager")
 @pytest.mark.parametrize("form", FORMATS)
-def test_from_fetch_to_score(form, images, tmp_path, monkeypatch):
+def test_from_fetch_to_score(form, images, work, begin, tmp_path):
     labels, sample, _ = FORMATS[form]
-    folder, work = tmp_path / "x", tmp_path / "work"
+    folder = tmp_path / "x"
     shutil.copytree(images, folder)
     write(folder / "train.csv", labels, range(TRAIN))
     write(folder / "sample_submission.csv", sample, range(TRAIN, 72))
-    (work / "recipes").mkdir(parents=True)
-    (work / "recipes" / "colour.py").write_text(RECIPE)
-    monkeypatch.chdir(work)
-    in_this_process("fetch", str(folder))
+    begin(folder, colour=RECIPE)
     path = work / "data" / "x" / "competition.toml"
     text = path.read_text()
     assert f'submission_format = "{form.partition(" ")[0]}"' in text
@@ -142,7 +139,7 @@ def test_from_fetch_to_score(form, images, tmp_path, monkeypatch):
                         long(("hue", "light"), TARGETS) if form == "long of targets" else
                         long(("x", "y"), VALUES.round(3)))  # fmt: skip
     write(path.parent / "solution.csv", truth, range(TRAIN, 72))
-    path.write_text(text.replace('solution = ""', 'solution = "solution.csv"'))
+    use_solution(path.parent)
     in_this_process("train", "recipes/colour.py", "--set", "epochs=1")
     score = float(re.search(r"public score (\S+)", in_this_process("submit", "--yes"))[1])
     written = pd.read_csv(work / "submissions" / "x" / "colour-001.csv", dtype=str)

@@ -48,17 +48,11 @@ def whales(tmp_path):
 
 
 @pytest.mark.usefixtures("keras", "eager")
-def test_whales_that_are_not_there_are_new(whales, tmp_path, monkeypatch):
-    work = tmp_path / "work"
-    (work / "recipes").mkdir(parents=True)
-    (work / "recipes" / "colour.py").write_text(RECIPE)
-    monkeypatch.chdir(work)
-    in_this_process("fetch", str(whales))
-    path = work / "data" / "whales" / "competition.toml"
-    text = path.read_text()
+def test_whales_that_are_not_there_are_new(whales, work, begin):
+    begin(whales, colour=RECIPE)
+    text = (work / "data" / "whales" / "competition.toml").read_text()
     assert 'new_class = "new_whale"' in text
     assert '"new_whale",' in text
-    path.write_text(text.replace('solution = ""', 'solution = "solution.csv"'))
     in_this_process("train", "recipes/colour.py", "--set", "epochs=25")
     run = work / "runs" / "whales" / "colour-001"
     rule = Decision.read(run / "decision.json")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY, dataset_in, in_this_process
+from conftest import dataset_in, in_this_process
 from PIL import Image
 
 from kaggle_cnn.competition.listing import Spellings, group_names, join_images, split_images
@@ -37,6 +37,14 @@ def test_names_of_several_images():
     assert Spellings(images, "train").find("b_2") is None
 
 
+def write_tables(folder, rows, header, asked, cells):
+    """The labels, the solution, and a sample with the columns `asked` and the same `cells` in each row."""
+    for file, part in (("train.csv", "train"), ("solution.csv", "test")):
+        (folder / file).write_text("\n".join([header, *rows[part]]) + "\n")
+    sample = [f"{row.partition(',')[0]},{cells}" for row in rows["test"]]
+    (folder / "sample_submission.csv").write_text("\n".join([asked, *sample]) + "\n")
+
+
 @pytest.fixture
 def cells(tmp_path):
     """As the Human Protein Atlas: four grey files an id; the class is in the fourth one alone."""
@@ -49,10 +57,7 @@ def cells(tmp_path):
             level = (60, 190)[grade] if colour == "yellow" else int(draw.integers(40, 210))
             save(folder / part / f"{name}_{colour}.png", [level], draw)
         rows[part].append(f"{name},{('dark', 'bright')[grade]}")
-    (folder / "train.csv").write_text("Id,Target\n" + "\n".join(rows["train"]) + "\n")
-    (folder / "solution.csv").write_text("Id,Target\n" + "\n".join(rows["test"]) + "\n")
-    sample = "".join(f"{row.partition(',')[0]},dark\n" for row in rows["test"])
-    (folder / "sample_submission.csv").write_text("Id,Target\n" + sample)
+    write_tables(folder, rows, "Id,Target", "Id,Target", "dark")
     return folder
 
 
@@ -69,28 +74,13 @@ def slides(tmp_path):
             colour = (120, 120, 120) if empty else ((200, 40, 40), (40, 40, 200))[grade]
             save(folder / part / name / f"{tile}.png", colour, draw)
         rows[part].append(f"{name},{('CE', 'LAA')[grade]}")
-    (folder / "train.csv").write_text("patient_id,label\n" + "\n".join(rows["train"]) + "\n")
-    (folder / "solution.csv").write_text("patient_id,label\n" + "\n".join(rows["test"]) + "\n")
-    sample = "".join(f"{row.partition(',')[0]},0.5,0.5\n" for row in rows["test"])
-    (folder / "sample_submission.csv").write_text("patient_id,CE,LAA\n" + sample)
+    write_tables(folder, rows, "patient_id,label", "patient_id,CE,LAA", "0.5,0.5")
     return folder
 
 
-def start(folder, tmp_path, monkeypatch):
-    work = tmp_path / "work"
-    (work / "recipes").mkdir(parents=True)
-    (work / "recipes" / "tiny.py").write_text(TINY)
-    monkeypatch.chdir(work)
-    fetched = in_this_process("fetch", str(folder))
-    path = work / "data" / folder.name / "competition.toml"
-    path.write_text(path.read_text().replace('solution = ""', 'solution = "solution.csv"'))
-    return work, fetched
-
-
 @pytest.mark.usefixtures("keras", "eager")
-def test_files_of_an_id_are_the_channels_of_one_image(cells, tmp_path, monkeypatch):
-    work, fetched = start(cells, tmp_path, monkeypatch)
-    assert "cells: 40 training images of 2 classes, 16 test images" in fetched
+def test_files_of_an_id_are_the_channels_of_one_image(cells, work, begin):
+    assert "cells: 40 training images of 2 classes, 16 test images" in begin(cells)
     assert 'several_images = "stack"' in (work / "data" / "cells" / "competition.toml").read_text()
     assert json.loads(in_this_process("look", "--json"))["train"]["images"] == 40
     in_this_process("train", "recipes/tiny.py", "--set", "epochs=12", "--set", "learning_rate=0.02")
@@ -108,9 +98,8 @@ def test_files_of_an_id_are_the_channels_of_one_image(cells, tmp_path, monkeypat
 
 
 @pytest.mark.usefixtures("keras", "eager")
-def test_predictions_of_an_id_are_the_mean_of_its_images(slides, tmp_path, monkeypatch):
-    work, fetched = start(slides, tmp_path, monkeypatch)
-    assert "slides: 90 training images of 2 classes, 12 test images" in fetched
+def test_predictions_of_an_id_are_the_mean_of_its_images(slides, work, begin):
+    assert "slides: 90 training images of 2 classes, 12 test images" in begin(slides)
     assert 'several_images = "mean"' in (work / "data" / "slides" / "competition.toml").read_text()
     dataset = dataset_in(Workspace(work))
     assert len(dataset.test_images[0]) == 30

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY, dataset_in, in_this_process
+from conftest import dataset_in, in_this_process
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -52,14 +52,8 @@ def digits(tmp_path):
 
 
 @pytest.mark.usefixtures("keras", "eager")
-def test_columns_are_fitted_and_averaged_with_a_network(digits, tmp_path, monkeypatch):
-    work = tmp_path / "work"
-    (work / "recipes").mkdir(parents=True)
-    (work / "recipes" / "tiny.py").write_text(TINY)
-    monkeypatch.chdir(work)
-    in_this_process("fetch", str(digits))
-    path = work / "data" / "digits" / "competition.toml"
-    path.write_text(path.read_text().replace('solution = ""', 'solution = "solution.csv"'))
+def test_columns_are_fitted_and_averaged_with_a_network(digits, work, begin):
+    begin(digits)
     seen = json.loads(in_this_process("look", "--json"))
     assert {"p2", "p4", "site"} <= set(seen["columns"])
     assert "patient" not in seen["columns"]
@@ -131,13 +125,9 @@ recipe = Recipe(model=beside, size=16, margin=4, learning_rate=0.03, epochs=8, b
 
 
 @pytest.mark.usefixtures("keras", "eager")
-def test_a_recipe_may_take_the_columns_as_a_second_input(digits, tmp_path, monkeypatch, keras):
+def test_a_recipe_may_take_the_columns_as_a_second_input(digits, work, begin, keras):
     """They are standardised in the network, joined by id for training and test images, and kept by name."""
-    work = tmp_path / "work"
-    (work / "recipes").mkdir(parents=True)
-    (work / "recipes" / "beside.py").write_text(BESIDE)
-    monkeypatch.chdir(work)
-    in_this_process("fetch", str(digits))
+    begin(digits, beside=BESIDE)
     in_this_process("train", "recipes/beside.py", "--folds", "0,1")
     run = work / "runs" / "digits" / "beside-001"
     numbers = json.loads(in_this_process("evaluate", "--tta", "none", "--tta", "five-crop", "--json"))
@@ -202,7 +192,7 @@ def test_large_numbers_keep_what_differs():
     order = DRAW.permutation(200)
     task = Task("regression", ("x",), find_metric("rmse"))
     columns = Columns(["unix"], seconds[:, None].astype(float), seconds[:, None].astype(float), ("", ""))
-    fit = list_models(task, columns)["ridge regression, strength 1"]
+    fit = list_models(task)["ridge regression, strength 1"]
     given = fit(columns.train[order[:150]], targets[order[:150]])(columns.train[order[150:]])
     assert np.abs(given - targets[order[150:]]).max() < 2
     train, _ = centre(columns)
@@ -241,7 +231,7 @@ def test_every_model_serves_every_kind(kind):
         find_metric("macro_recall", [2, 2]) if heads else find_metric("rmse" if kind == "regression" else "macro_f1")
     )
     task = Task(kind, tuple(map(str, range(targets.shape[1]))), metric, heads)
-    models = list_models(task, Columns([], features, features, ("", "")))
+    models = list_models(task)
     assert len(models) == 6
     for name, fit in models.items():
         if float(name.rpartition(" ")[2] if "strength" in name else 1) < 0.1:

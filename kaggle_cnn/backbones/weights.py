@@ -11,7 +11,7 @@ import requests
 
 from kaggle_cnn.backbones.catalogue import Backbone
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.kaggle.client import status_of
+from kaggle_cnn.kaggle.client import reason
 from kaggle_cnn.kaggle.download import Expected, download
 from kaggle_cnn.kaggle.transport import BoundedAdapter
 from kaggle_cnn.progress import Progress
@@ -78,10 +78,9 @@ def download_weights(backbone: Backbone, progress: Progress) -> Path:
         progress.say(f"{backbone.name}: about {backbone.megabytes:,.0f} MB, licence {backbone.licence}, from {url}")
         download(partial(begin, session, url), session, target, expected, progress)
     except requests.RequestException as error:
-        status = status_of(error)
-        why = f"{url.split('/')[2]} responded with {status}" if status else f"{url.split('/')[2]} cannot be reached"
         raise KcnnError(
-            f"the weights of {backbone.name} cannot be downloaded: {why}", f"run it again; or {OTHERWISE}"
+            f"the weights of {backbone.name} cannot be downloaded: {reason(error, expected.host)}",
+            f"run it again; or {OTHERWISE}",
         ) from None
     except ValueError as error:  # a redirect to what is no address
         raise KcnnError(f"the weights of {backbone.name} cannot be downloaded: {error}", OTHERWISE) from None

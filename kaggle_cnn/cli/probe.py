@@ -9,8 +9,7 @@ from kaggle_cnn.cli.terminal import (
     CompetitionOption,
     OfflineOption,
     app,
-    print_evaluation,
-    print_line,
+    complete_run,
     progress,
     say,
 )
@@ -39,10 +38,6 @@ def probe(
     found = open_competition(workspace, competition)
     with progress() as shown:
         run = api.probe(backbone, parse_settings(settings or []), backend, found.name, workspace, shown)
-        path = api.write_submission(run, found, workspace)
-        print_evaluation(api.evaluate([run.id], competition=found.name, workspace=workspace))
-    if path:
-        print_line(f"submission  {path}")
-    print_line(f"run         {run.folder}")
+        path = complete_run(run, found, workspace)
     if path:
         say("next: kcnn submit")

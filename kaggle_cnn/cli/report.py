@@ -35,7 +35,7 @@ def report(run: RunArgument = None, competition: CompetitionOption = None) -> No
 
 def read_first_kernel(run: "Run") -> "tuple[str, Any] | None":
     """Return the name and the weights of a run's first convolution, None where it has none, or no network."""
-    if run.record["kind"] == "tabular":
+    if not run.has_network:
         return None
     from kaggle_cnn.learn.backend import start_backend
 

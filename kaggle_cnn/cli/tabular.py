@@ -1,6 +1,6 @@
 """tabular: a run on the columns beside the images."""
 
-from kaggle_cnn.cli.terminal import CompetitionOption, app, print_evaluation, print_line, progress, say
+from kaggle_cnn.cli.terminal import CompetitionOption, app, complete_run, progress, say
 from kaggle_cnn.workspace import Workspace
 
 
@@ -14,9 +14,5 @@ def tabular(competition: CompetitionOption = None) -> None:
     found = open_competition(workspace, competition)
     with progress() as shown:
         run = api.train_tabular(found.name, workspace, shown)
-        path = api.write_submission(run, found, workspace)
-        print_evaluation(api.evaluate([run.id], ["none"], competition=found.name, workspace=workspace))
-    if path:
-        print_line(f"submission  {path}")
-    print_line(f"run         {run.folder}")
+        complete_run(run, found, workspace)
     say(f"next: kcnn predict {run.id} RUN averages it with another run")

@@ -19,7 +19,10 @@ from kaggle_cnn.errors import KcnnError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kaggle_cnn.competition.competition import Competition
     from kaggle_cnn.insight.progress import ConsoleProgress
+    from kaggle_cnn.runs.run import Run
+    from kaggle_cnn.workspace import Workspace
 
 app = typer.Typer(
     name="kcnn",
@@ -198,6 +201,19 @@ def print_json(value: Any) -> None:
     for pattern in (CONTROL, HALVES):
         text = pattern.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     typer.echo(text)
+
+
+def complete_run(run: "Run", competition: "Competition", workspace: "Workspace") -> Path | None:
+    """Write the submission of a finished run, print its scores and where both are; return the submission, or None where
+    there are no test images."""
+    from kaggle_cnn import api
+
+    path = api.write_submission(run, competition, workspace)  # before anything is printed, which may fail
+    print_evaluation(api.evaluate([run.id], competition=competition.name, workspace=workspace))
+    if path:
+        print_line(f"submission  {path}")
+    print_line(f"run         {run.folder}")
+    return path
 
 
 def print_evaluation(numbers: dict[str, Any], whole: bool = False) -> None:

@@ -10,7 +10,7 @@ from kaggle_cnn.cli.terminal import (
     CompetitionOption,
     OfflineOption,
     app,
-    print_evaluation,
+    complete_run,
     print_line,
     progress,
     say,
@@ -53,11 +53,7 @@ def train(
             raise typer.Exit(130) from None
         if not run.finished:  # another process trains the other folds
             return print_line(f"run         {run.folder}")
-        path = api.write_submission(run, found, workspace)  # before anything is printed, which may fail
-        print_evaluation(api.evaluate([run.id], competition=found.name, workspace=workspace))
-        if path:
-            print_line(f"submission  {path}")
-    print_line(f"run         {run.folder}")
+        path = complete_run(run, found, workspace)
     if tensorboard:
         say(f"logs: tensorboard --logdir {workspace.runs(found.name)}")
     if path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ KINDS = {
     "ordinal": "one of several grades in order",
     "regression": "one or more numbers an image",
 }
+SEVERAL_LABELS = ("multilabel", "multioutput")
 STANDARD = {
     "multiclass": ("accuracy", "macro_f1", "log_loss"),
     "multilabel": ("samples_f1", "macro_f1", "log_loss", "accuracy"),
@@ -55,7 +57,13 @@ class Task:
     @property
     def several(self) -> bool:
         """Whether an image has several labels, so that targets and decisions are uint8 (N, classes) of 0 and 1."""
-        return self.kind in ("multilabel", "multioutput")
+        return self.kind in SEVERAL_LABELS
+
+    @property
+    def form(self) -> Literal["classes", "labels", "values"]:
+        """What its outputs are: classes that exclude each other, of each target where there are several; labels; or
+        values."""
+        return "values" if self.kind == "regression" else "labels" if self.kind == "multilabel" else "classes"
 
     @property
     def metrics(self) -> list[Metric]:

@@ -60,13 +60,17 @@ def spell_tests(competition: Competition, test_files: list[str]) -> Spellings:
 
 def read_columns(dataset: Dataset) -> Columns:
     """Return the columns beside the images as features. Raises KcnnError where there are none."""
+    if columns := find_metadata(dataset):
+        return columns
+    raise KcnnError(
+        f"'{dataset.competition.name}' has no columns that its labels and a table of its test images share",
+        "expected for example train.csv and test.csv with an id, and the same columns of numbers or words",
+    )
+
+
+def join_columns(dataset: Dataset, names: list[str], table: str) -> Columns:
+    """Return the columns `names`, of the table of the labels and of `table`, as features."""
     competition, files = dataset.competition, dataset.test_files.tolist()
-    names, table = find_columns(competition, files)
-    if not names:
-        raise KcnnError(
-            f"'{competition.name}' has no columns that its labels and a table of its test images share",
-            "expected for example train.csv and test.csv with an id, and the same columns of numbers or words",
-        )
     train = join(competition, competition.labels, spell_train(dataset), dataset.ids.tolist(), names)
     test = join(competition, table, spell_tests(competition, files), files, names)
     labels: list[str] = []
@@ -82,8 +86,8 @@ def read_columns(dataset: Dataset) -> Columns:
 def find_metadata(dataset: Dataset, names: list[str] | None = None) -> Columns | None:
     """Return the columns beside the images for a recipe that asks for them, None where there are none. Raises KcnnError
     where they are not those of `names`, which a network was trained on."""
-    found = find_columns(dataset.competition, dataset.test_files.tolist())[0]
-    columns = read_columns(dataset) if found else None
+    found, table = find_columns(dataset.competition, dataset.test_files.tolist())
+    columns = join_columns(dataset, found, table) if found else None
     if names is not None and (columns.names if columns else []) != names:
         raise KcnnError(
             f"the network was trained on {len(names)} features beside the images, and the tables now give others",

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,6 +18,7 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.duplicates import inspect, same_pixels
 from kaggle_cnn.data.folds import FOLDS, Folds, draw_folds, join_groups, join_pairs, read_folds, write_folds
+from kaggle_cnn.data.image_cache import most_bits
 from kaggle_cnn.data.near_duplicates import find_looks, near_pairs
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
@@ -56,7 +58,12 @@ class Dataset:
         """The labels of each training image in words."""
         return list(map(self.task.describe, self.targets))
 
-    @property
+    @cached_property
+    def bits(self) -> int:
+        """How many bits the 16-bit values of the training images need; see most_bits."""
+        return most_bits(self.competition.folder, self.ids.tolist())
+
+    @cached_property
     def test_images(self) -> tuple[list[str], Array]:
         """The test images that there are, and the row of each in `test_ids`, int: an id may have several."""
         single = self.competition.several_images != "mean"

@@ -289,14 +289,9 @@ def fit_whole(image: Image.Image, size: int, fit: str) -> Array:
 def convert_mode(image: Image.Image, channels: int, bits: int = 0) -> Image.Image:
     """Return a Pillow image of any mode as mode "L" (`channels` is 1) or "RGB" (`channels` is 3)."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image) if image.mode.startswith("I;16") else np.asarray(image, dtype=np.float64)
-        if not np.isfinite(values).all():
-            return Image.fromarray(scale_range(values)).convert("L" if channels == 1 else "RGB")
         # A 16-bit file holds values of 8 to 16 bits. A 32-bit or float file has a range of its own.
-        if image.mode.startswith("I;16"):
-            return Image.fromarray(scale_bits(values, bits)).convert("L" if channels == 1 else "RGB")
-        low, high = values.min(), values.max()
-        image = Image.fromarray(np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
+        values = np.asarray(image)
+        image = Image.fromarray(scale_bits(values, bits) if image.mode.startswith("I;16") else scale_range(values))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

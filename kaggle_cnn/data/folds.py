@@ -12,6 +12,7 @@ import pandas as pd
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.table import read_table, write_table
+from kaggle_cnn.competition.task import SEVERAL_LABELS
 from kaggle_cnn.errors import KcnnError
 
 FOLDS, SEED, MOST_BINS = 5, 2012, 10
@@ -85,7 +86,7 @@ def split(kind: str, targets: Array, groups: Array, folds: int) -> Iterator[Arra
         first = np.unique(groups, return_inverse=True)[1]
         yield from (np.flatnonzero(first == fold) for fold in range(folds))
         return
-    if kind in ("multilabel", "multioutput"):
+    if kind in SEVERAL_LABELS:
         yield from split_labels(targets, groups, folds)
         return
     strata = to_bins(targets[:, 0], folds) if kind == "regression" else targets.argmax(axis=1)

@@ -1,6 +1,7 @@
 """Read images from CSVs and arrays: `train.csv#17` is the image in row 17 of train.csv, counted from 0."""
 
 import math
+import threading
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -49,11 +50,15 @@ def read_parquet_row(path: Path) -> bytes | Array | None:
     if rows is None:
         return None
     file, place = Path(rows[0]), find_row(Path(rows[0]), rows[1])
-    content = load_parquet(file, file.stat().st_mtime_ns)
+    with one_loads:
+        content = load_parquet(file, file.stat().st_mtime_ns)
     return content[place]
 
 
-@lru_cache(maxsize=1)
+one_loads = threading.Lock()  # lru_cache lets every thread that misses load the file
+
+
+@lru_cache(maxsize=2)  # while some threads are at the end of a file, others begin the next
 def load_parquet(path: Path, changed: int) -> Any:
     """Return all images of a parquet file: a list of bytes, or uint8 (N, height, width)."""
     from pyarrow import parquet

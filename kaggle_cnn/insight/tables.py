@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from kaggle_cnn.competition.metrics import find_metric
+from kaggle_cnn.competition.task import SEVERAL_LABELS
 from kaggle_cnn.insight.evaluation import MANY
 
 STANDARD = ("accuracy", "macro_f1", "log_loss", "rmse", "mae", "r2")  # two of these follow the competition's metric
 FILES = ("image", "file")  # columns
-SEVERAL = ("multilabel", "multioutput")  # kinds of task with several labels an image
 WIDE = 92  # columns of the terminal from which runs_table has a date
 BARS = "▁▂▃▄▅▆▇█"
 MOST_PROBLEMS = 20
@@ -288,7 +288,7 @@ def comparison(
         "",
     ]
     if "p" in numbers:
-        several = numbers["kind"] in SEVERAL
+        several = numbers["kind"] in SEVERAL_LABELS
         what, test = ("better labels", "sign test") if several else ("correct", "McNemar's test")
         counts = f"{what} only in {names[0]}: {numbers['only_one']:,}, only in {names[1]}: {numbers['only_other']:,}"
         parts.append(Text(f"{counts}; {test}: p {numbers['p']:.3g}"))
@@ -302,7 +302,7 @@ def comparison(
             [each["name"], each["true"], *(f"{predicted} {share:.0%}" for predicted, share in each["said"])]
             for each in entries[:most]
         ]
-        unit = "; percent are the F1 of the labels" if numbers["kind"] in SEVERAL else ""
+        unit = "; percent are the F1 of the labels" if numbers["kind"] in SEVERAL_LABELS else ""
         parts.append(Text(f"\nlargest disagreements, {len(cells)} of {len(entries):,}{unit}"))
         parts.append(plain_table(["image", "true", *names], cells))
     return Group(*parts)

@@ -45,7 +45,7 @@ def open_backbone(name: str, shape: Shape, weights: str) -> Model:
     """Return the backbone `name`; see kaggle_cnn.backbone."""
     if run := find_run(name):
         return open_run_backbone(run, shape)
-    if name in list_backbones() or name.lower() in map(str.lower, list_backbones()):
+    if name.lower() in map(str.lower, list_backbones()):
         return open_application(name, shape, weights)
     if folder := find_preset(name):
         return open_preset(str(folder), shape, weights)

@@ -233,7 +233,7 @@ class Scalars(keras.callbacks.Callback):
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Give a model in training the running average of its weights, where its optimizer keeps one, for the block."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # behind the loss scale of mixed_float16
-    if not list_optimizers(optimizer)[0].use_ema:
+    if not list_optimizers(model.optimizer)[0].use_ema:
         yield
         return
     own = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]

@@ -95,9 +95,13 @@ def plan_fold(
     same = is_same_for_all_folds(recipe, dataset)
     if same and compiled and compiled.start and compiled.steps == count_steps(recipe, chosen):
         return FoldPlan(compiled.network, chosen, sample)
+    return FoldPlan(build_for(recipe, dataset.task, images, chosen, sample), chosen, sample)
+
+
+def build_for(recipe: Recipe, task: Task, images: Images, chosen: TrainingSet, sample: Array | None) -> Network:
+    """Return the network of a recipe for the images of a training set."""
     metadata = None if images.metadata is None else images.metadata[chosen.rows]
-    network = build_network(recipe, images.pixels.shape[3], dataset.task, sample, chosen.targets, metadata)
-    return FoldPlan(network, chosen, sample)
+    return build_network(recipe, images.pixels.shape[3], task, sample, chosen.targets, metadata)
 
 
 def is_same_for_all_folds(recipe: Recipe, dataset: Dataset) -> bool:
@@ -152,15 +156,13 @@ def rehearse_fold(
 
     Raises KcnnError where that fails, or where the network needs more memory than there is.
     """
-    task, pixels, channels = dataset.task, images.pixels, images.pixels.shape[3]
+    task, pixels, first = dataset.task, images.pixels, plan.chosen.rows[:2]
     require_memory(recipe, plan.network, device)
-    metadata = None if images.metadata is None else images.metadata[plan.chosen.rows]
-    again = build_network(recipe, channels, task, plan.sample, plan.chosen.targets, metadata)
-    require_same_network(plan.network, again)
+    require_same_network(plan.network, build_for(recipe, task, images, plan.chosen, plan.sample))
     compiled = compile_network(recipe, task, pixels, device, plan, keep=True)
     makers = prepare_batches(recipe, plan, encoded_set(recipe, task, plan.chosen), images, device)
-    given: Any = centres(pixels, plan.chosen.rows[:2], recipe.size)
-    given = given if metadata is None else [given, metadata[:2]]
+    given: Any = centres(pixels, first, recipe.size)
+    given = given if images.metadata is None else [given, images.metadata[first]]
     rehearse(compiled.trained, plan.network, makers[0], given, path, source)
     return compiled
 

@@ -9,6 +9,7 @@ from kaggle_cnn.competition.metrics import Array, log_loss_each
 from kaggle_cnn.competition.task import Task
 
 STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1]  # of features that are standardised; see fit_linear
+CHOOSING = 2  # folds on which a strength, or the kind of model, is chosen
 NEVER = -20.0  # the logit of a class that no image has
 MOST_ITERATIONS = 500
 

@@ -246,7 +246,7 @@ def form_of(recipe: Recipe, task: Task) -> Literal["classes", "labels", "values"
     if task.kind == "ordinal":
         forms: dict[str, Any] = {"classification": "classes", "cumulative": "labels", "regression": "values"}
         return forms[recipe.ordinal]  # type: ignore[no-any-return]
-    return "values" if task.kind == "regression" else "labels" if task.kind == "multilabel" else "classes"
+    return task.form
 
 
 def make_loss(recipe: Recipe, task: Task) -> keras.Loss:

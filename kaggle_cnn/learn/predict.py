@@ -16,7 +16,7 @@ from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.batches import unmapped
 from kaggle_cnn.data.columns import attach_metadata, find_metadata
 from kaggle_cnn.data.dataset import Dataset
-from kaggle_cnn.data.image_cache import Images, load_images, most_bits
+from kaggle_cnn.data.image_cache import Images, load_images
 from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import find_device
@@ -174,17 +174,14 @@ def fill_test(dataset: Dataset, images: Images, views: tuple[str, ...], made: Ar
 
 def load_train_images(dataset: Dataset, stored_size: int, fit: str, progress: Progress) -> Images:
     """Return all training images as squares of `stored_size` pixels; `fit` is one of recipe.FITS."""
-    folder = dataset.competition.folder
-    names = dataset.ids.tolist()
-    return load_images(folder, names, stored_size, None, dataset.cache, progress, fit, most_bits(folder, names))
+    folder, names = dataset.competition.folder, dataset.ids.tolist()
+    return load_images(folder, names, stored_size, None, dataset.cache, progress, fit, dataset.bits)
 
 
 def load_test_images(dataset: Dataset, stored_size: int, fit: str, channels: int, progress: Progress) -> Images:
     """Return the test images that have a file, and say which of them cannot be read."""
-    files = dataset.test_images[0]
-    folder = dataset.competition.folder
-    bits = most_bits(folder, dataset.ids.tolist())  # those of the training images
-    images = load_images(folder, files, stored_size, channels, dataset.cache, progress, fit, bits)
+    folder, files = dataset.competition.folder, dataset.test_images[0]
+    images = load_images(folder, files, stored_size, channels, dataset.cache, progress, fit, dataset.bits)
     for row, reason in images.problems.items():
         progress.say(f"note: {files[row]} cannot be read ({reason}): it gets the class priors")
     return images

@@ -25,8 +25,9 @@ from kaggle_cnn.learn.backbone import PLACE, Place, find_run, keep_recipes, unse
 from kaggle_cnn.learn.backend import find_device
 from kaggle_cnn.learn.callbacks import MODEL
 from kaggle_cnn.learn.fit import FoldPlan, Training
-from kaggle_cnn.learn.linear import STRENGTHS, Linear, fit_linear, loss_of
+from kaggle_cnn.learn.linear import CHOOSING, STRENGTHS, Linear, fit_linear, loss_of
 from kaggle_cnn.learn.model import Network, build_network, encode_targets, form_of
+from kaggle_cnn.learn.phases import HEAD
 from kaggle_cnn.learn.predict import fill_test, load_test_images, load_train_images, predict_views
 from kaggle_cnn.learn.train import complete_run, describe_run, report_unreadable, require_both_parts
 from kaggle_cnn.progress import CURRENT, Progress
@@ -36,8 +37,6 @@ from kaggle_cnn.runs.run import Run, create_run
 from kaggle_cnn.workspace import Workspace
 
 NAME = "probe"  # of its runs
-HEAD = "head"  # the name of the last layer in the recipe
-CHOOSING = 2  # folds on which the strength is chosen
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.batches import Augmenter, Mixing, centres, epoch_order, training_batch
 from kaggle_cnn.data.dataset import Dataset, FoundImage
 from kaggle_cnn.data.decode import decode_square
-from kaggle_cnn.data.image_cache import fingerprint, most_bits
+from kaggle_cnn.data.image_cache import fingerprint
 from kaggle_cnn.data.training_set import TrainingSet, readable
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
@@ -29,8 +29,7 @@ def read_centre(run: Run, dataset: Dataset, path: Path) -> Array:
     Raises KcnnError where it cannot be read.
     """
     try:
-        bits = most_bits(dataset.competition.folder, dataset.ids.tolist())
-        square = decode_square(path, run.stored_size, run.record["channels"], run.fit, bits)
+        square = decode_square(path, run.stored_size, run.record["channels"], run.fit, dataset.bits)
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise KcnnError(f"{path} cannot be read: {error}", "expected an image file") from None
     return centres(square[None], np.array([0]), run.size)

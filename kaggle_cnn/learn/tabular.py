@@ -19,17 +19,15 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.columns import Columns, read_columns
 from kaggle_cnn.data.dataset import Dataset
-from kaggle_cnn.learn.linear import STRENGTHS, fit_linear, loss_of
+from kaggle_cnn.learn.linear import CHOOSING, STRENGTHS, fit_linear, loss_of
 from kaggle_cnn.progress import Progress
-from kaggle_cnn.runs.decision import fit_decision
-from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
+from kaggle_cnn.runs.join import join_parts
+from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, create_run
-from kaggle_cnn.runs.scores import score_run
 from kaggle_cnn.workspace import Workspace
 
 NAME = "tabular"
 SOURCE = '"""The columns beside the images, by scikit-learn: kcnn tabular."""\n'
-CHOOSING = 2  # folds on which the model is chosen
 MOST_TREES = 2000  # of a fold: gradient boosting fits one for each class and round
 ROUNDS = 100
 VIEWS = tuple(tta.VIEWS)
@@ -45,33 +43,29 @@ def train_tabular(workspace: Workspace, dataset: Dataset, progress: Progress) ->
     begun, task, columns = time.monotonic(), dataset.task, read_columns(dataset)
     named = f"{', '.join(columns.names[:8])}{', ...' if len(columns.names) > 8 else ''}"
     progress.say(f"{len(columns.names):,} features from {' and '.join(dict.fromkeys(columns.sources))}: {named}")
-    fits = list_models(task, columns)
+    fits = list_models(task)
     folds = list(range(dataset.folds.count))
     losses: dict[str, float] = {}
     for name, fit in progress.track(fits.items(), f"choosing among {len(fits)} models", len(fits)):
         losses[name] = float(np.mean([validate(dataset, columns, fit, fold) for fold in folds[:CHOOSING]]))
     chosen = min(losses, key=lambda name: losses[name])
     progress.say(f"{chosen}: loss {losses[chosen]:.4f}")
-    oof, test = [], []
+    made = []
     for fold in progress.track(folds, f"fitting {len(folds)} folds", len(folds)):
         rows, predict = fit_fold(dataset, columns, fits[chosen], fold)
         kept, logits = dataset.average_images(rows, predict(columns.train[rows]))
         targets = dataset.validated_targets(kept, fold)
-        oof.append(Predictions(dataset.ids[kept], spread(logits), VIEWS, 1, np.full(len(kept), fold), targets))
-        test.append(Predictions(dataset.test_ids, spread(predict(columns.test)), VIEWS, 1))
+        oof = Predictions(dataset.ids[kept], spread(logits), VIEWS, 1, np.full(len(kept), fold), targets)
+        made.append((oof, Predictions(dataset.test_ids, spread(predict(columns.test)), VIEWS, 1)))
     record = describe(dataset, columns, chosen, folds)
     run = create_run(workspace, dataset.competition.name, Path(f"{NAME}.py"), record, SOURCE)
-    for fold in folds:
+    for fold, (oof, test) in zip(folds, made, strict=True):
         run.fold_folder(fold).mkdir()
-        oof[fold].write(run.fold_folder(fold) / "oof.npz")
-        test[fold].write(run.fold_folder(fold) / "test.npz")
+        oof.write(run.fold_folder(fold) / "oof.npz")
+        test.write(run.fold_folder(fold) / "test.npz")
         seconds = round((time.monotonic() - begun) / len(folds), 1)
         run.write_result(fold, status="finished", seconds=seconds, epochs=0, best_epoch=0)
-    whole = join_folds(oof)
-    whole.write(run.folder / "oof.npz")
-    average_folds(test).write(run.folder / "test.npz")
-    fit_decision(task, whole.true, whole.scores(task, run.policy)).write(run.folder / "decision.json")
-    score_run(run, task)
+    join_parts(run, task)
     return run
 
 
@@ -93,7 +87,7 @@ def validate(dataset: Dataset, columns: Columns, fit: Callable[[Array, Array], P
     return loss_of(dataset.task, predict(columns.train[rows]), dataset.targets[rows])
 
 
-def list_models(task: Task, columns: Columns) -> dict[str, Callable[[Array, Array], Predict]]:
+def list_models(task: Task) -> dict[str, Callable[[Array, Array], Predict]]:
     """Return name -> a function of features and targets (n, outputs) that returns a function of features."""
     kind = "ridge regression" if task.kind == "regression" else "logistic regression"
     models: dict[str, Callable[[Array, Array], Predict]] = {
@@ -106,8 +100,7 @@ def list_models(task: Task, columns: Columns) -> dict[str, Callable[[Array, Arra
 
 def fit_line(task: Task, strength: float, features: Array, targets: Array) -> Predict:
     """Fit a linear model; of numbers on standardised ones."""
-    form = {"regression": "values", "multilabel": "labels"}.get(task.kind, "classes")
-    mean, deviation = (targets.mean(axis=0), targets.std(axis=0)) if form == "values" else (0.0, 1.0)
+    mean, deviation = (targets.mean(axis=0), targets.std(axis=0)) if task.form == "values" else (0.0, 1.0)
     deviation = np.where(deviation > 0, deviation, 1)
     sizes = [count for _, count in task.heads]
     middle, scale = features.mean(axis=0), features.std(axis=0)  # in float64, which keeps the seconds of a date
@@ -116,7 +109,7 @@ def fit_line(task: Task, strength: float, features: Array, targets: Array) -> Pr
     def standardise(given: Array) -> Array:
         return np.asarray((given - middle) / scale, np.float32)
 
-    linear = fit_linear(form, standardise(features), (targets - mean) / deviation, strength, sizes)
+    linear = fit_linear(task.form, standardise(features), (targets - mean) / deviation, strength, sizes)
     return lambda given: (standardise(given) @ linear.kernel + linear.bias) * deviation + mean
 
 

@@ -28,10 +28,9 @@ from kaggle_cnn.learn.predict import load_test_images, load_train_images, predic
 from kaggle_cnn.learn.rehearsal import require_room
 from kaggle_cnn.progress import CURRENT, Progress, Silent
 from kaggle_cnn.recipe import Recipe, list_settings, read_recipe, takes
-from kaggle_cnn.runs.decision import fit_decision
-from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
+from kaggle_cnn.runs.join import join_parts
+from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, create_run
-from kaggle_cnn.runs.scores import score_run
 from kaggle_cnn.workspace import Workspace
 
 
@@ -146,16 +145,7 @@ def complete_run(training: Training) -> Run:
         training.progress.say(f"folds {', '.join(map(str, missing))} are not done: the run is complete when they are")
         return run
     with one_at_a_time(run.folder):
-        parts = {
-            part: [Predictions.read(run.fold_folder(fold) / f"{part}.npz") for fold in run.folds]
-            for part in ("oof", "test")
-        }
-        oof = join_folds(parts["oof"])
-        oof.write(run.folder / "oof.npz")
-        average_folds(parts["test"]).write(run.folder / "test.npz")
-        scores = oof.scores(dataset.task, run.policy)
-        fit_decision(dataset.task, oof.true, scores).write(run.folder / "decision.json")
-        score_run(run, dataset.task)
+        join_parts(run, dataset.task)
         for fold in run.folds:
             for name in (STATE, BEST):
                 (run.fold_folder(fold) / name).unlink(missing_ok=True)

@@ -1,13 +1,13 @@
-"""Several runs as one: the mean of their scores, with a decision rule fitted on the mean."""
+"""The folds of a run as one; and several runs as one: the mean of their scores, with a decision rule fitted on it."""
 
 from dataclasses import dataclass
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.runs.decision import Decision, fit_decision
-from kaggle_cnn.runs.predictions import Predictions, average_scores
+from kaggle_cnn.runs.predictions import Predictions, average_folds, average_scores, join_folds
 from kaggle_cnn.runs.run import Run, require_same_folds
-from kaggle_cnn.runs.scores import decision_of
+from kaggle_cnn.runs.scores import decision_of, score_run
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,18 @@ class Validated:
     targets: Array
     scores: Array
     decision: Decision
+
+
+def join_parts(run: Run, task: Task) -> None:
+    """Join the predictions of all folds of a run, fit its decision rule and compute its scores: it is finished then."""
+    oof, test = (
+        [Predictions.read(run.fold_folder(fold) / f"{part}.npz") for fold in run.folds] for part in ("oof", "test")
+    )
+    whole = join_folds(oof)
+    whole.write(run.folder / "oof.npz")
+    average_folds(test).write(run.folder / "test.npz")
+    fit_decision(task, whole.true, whole.scores(task, run.policy)).write(run.folder / "decision.json")
+    score_run(run, task)
 
 
 def shared_policies(parts: list[Predictions]) -> list[str]:

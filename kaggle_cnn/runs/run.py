@@ -75,9 +75,14 @@ class Run:
         return float(sum(self.result(fold).get("seconds", 0.0) for fold in self.folds))
 
     @property
+    def has_network(self) -> bool:
+        """Whether there are models that predict views of images; a run on the columns beside them has none."""
+        return self.record["kind"] != "tabular"
+
+    @property
     def models(self) -> list[Path]:
         """The models of all folds. Raises KcnnError where one is missing."""
-        if self.record["kind"] == "tabular":
+        if not self.has_network:
             raise KcnnError(
                 f"run {self.id} has no network: it is on the columns beside the images", "name another run for this"
             )
@@ -100,7 +105,7 @@ class Run:
     def predictions_path(self, part: str, crop: int | None = None) -> Path:
         """Where predictions of `part`, "oof" or "test", are kept: oof.npz, or oof-72.npz for views of another size than
         trained."""
-        alike = crop in (None, self.size) or self.record["kind"] == "tabular"  # whose predictions have no views
+        alike = crop in (None, self.size) or not self.has_network
         return self.folder / f"{part}{'' if alike else f'-{crop}'}.npz"
 
     def write_result(self, fold: int, **content: Any) -> None:

@@ -5,13 +5,15 @@ import io
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import TINY, in_this_process
+from conftest import in_this_process
 from PIL import Image
 from pyarrow import parquet
 
 from kaggle_cnn.competition.listing import list_images
 from kaggle_cnn.data.decode import decode_square, decode_whole, read_header
-from kaggle_cnn.data.image_cache import attempt
+from kaggle_cnn.data.image_cache import attempt, load_images
+from kaggle_cnn.data.pixel_tables import load_parquet
+from kaggle_cnn.progress import Silent
 
 DRAW = np.random.default_rng(0)
 
@@ -38,6 +40,17 @@ def test_pixels_a_column_each(tmp_path):
     assert read_header(tmp_path / names[1]) == (11, 6, "L")
 
 
+def test_a_file_is_read_once_by_all_threads(tmp_path):
+    images = DRAW.integers(0, 256, (400, 6, 11), dtype=np.uint8)
+    for part in range(2):
+        rows = slice(200 * part, 200 * part + 200)
+        save_pixels(tmp_path / f"{part}.parquet", [f"i{n}" for n in range(400)[rows]], images[rows])
+    load_parquet.cache_clear()
+    read = load_images(tmp_path, list_images(tmp_path), 6, 1, tmp_path / "cache", Silent())
+    assert not read.problems
+    assert load_parquet.cache_info().misses == 2
+
+
 def test_encoded_images(tmp_path):
     images = DRAW.integers(0, 256, (2, 9, 7, 3), dtype=np.uint8)
     parquet.write_table(pa.table({"name": ["a", "b"], "image": list(map(encoded, images))}), tmp_path / "x.parquet")
@@ -55,8 +68,8 @@ def test_encoded_images(tmp_path):
 
 
 @pytest.mark.usefixtures("keras", "eager")
-def test_they_are_trained_on_by_the_ids_of_a_csv(tmp_path, monkeypatch):
-    folder, work = tmp_path / "letters", tmp_path / "work"
+def test_they_are_trained_on_by_the_ids_of_a_csv(tmp_path, begin):
+    folder = tmp_path / "letters"
     folder.mkdir()
     for part, count in (("train", 40), ("test", 10)):
         ids = [f"{part.title()}_{n}" for n in range(count)]
@@ -68,12 +81,7 @@ def test_they_are_trained_on_by_the_ids_of_a_csv(tmp_path, monkeypatch):
     (folder / "solution.csv").write_text(
         "image_id,grapheme\n" + "".join(f"Test_{n},{'ab'[n % 2]}\n" for n in range(10))
     )
-    (work / "recipes").mkdir(parents=True)
-    (work / "recipes" / "tiny.py").write_text(TINY)
-    monkeypatch.chdir(work)
-    assert "letters: 40 training images of 2 classes, 10 test images" in in_this_process("fetch", str(folder))
-    path = work / "data" / "letters" / "competition.toml"
-    path.write_text(path.read_text().replace('solution = ""', 'solution = "solution.csv"'))
+    assert "letters: 40 training images of 2 classes, 10 test images" in begin(folder)
     in_this_process("train", "recipes/tiny.py", "--set", "epochs=10", "--set", "learning_rate=0.03")
     assert float(in_this_process("submit", "--yes").split("public score")[1]) > 0.8
     assert in_this_process("look", "--json")

@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 import tifffile
-from conftest import TINY, in_this_process
+from conftest import in_this_process
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
@@ -148,9 +148,9 @@ def test_damaged_ones_are_listed(tmp_path):
 
 @pytest.mark.usefixtures("keras", "eager")
 @pytest.mark.parametrize("kind", ["dcm", "tif"])
-def test_they_are_trained_on(tmp_path, monkeypatch, kind):
+def test_they_are_trained_on(tmp_path, work, begin, kind):
     """The class is how bright a band, or a scan, is."""
-    folder, work, draw = tmp_path / "scans", tmp_path / "work", np.random.default_rng(0)
+    folder, draw = tmp_path / "scans", np.random.default_rng(0)
     for number in range(50):
         part, bright = ("train" if number < 40 else "test"), number % 2
         level = draw.integers(1500, 1800) if bright else draw.integers(300, 600)
@@ -164,10 +164,7 @@ def test_they_are_trained_on(tmp_path, monkeypatch, kind):
             tifffile.imwrite(folder / part / f"{number}.tif", values, photometric="minisblack", planarconfig="contig")
     (folder / "train.csv").write_text("id,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(40)))
     (folder / "sample_submission.csv").write_text("id,label\n" + "".join(f"{n},a\n" for n in range(40, 50)))
-    (work / "recipes").mkdir(parents=True)
-    (work / "recipes" / "tiny.py").write_text(TINY)
-    monkeypatch.chdir(work)
-    assert "scans: 40 training images of 2 classes, 10 test images" in in_this_process("fetch", str(folder))
+    assert "scans: 40 training images of 2 classes, 10 test images" in begin(folder)
     in_this_process("train", "recipes/tiny.py", "--set", "epochs=16", "--set", "learning_rate=0.03")
     assert json.loads(in_this_process("evaluate", "--json"))["scores"]["accuracy"] > 0.8
     record = json.loads((work / "runs" / "scans" / "tiny-001" / "run.json").read_text())
