@@ -13,7 +13,8 @@ from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.folds import Folds
-from kaggle_cnn.runs.decision import Decision, fit_decision
+from kaggle_cnn.runs.decision import Decision
+from kaggle_cnn.runs.fit_decision import fit_decision
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.workspace import Workspace
 

@@ -17,7 +17,8 @@ from kaggle_cnn.data.dataset import load_dataset
 from kaggle_cnn.insight import charts
 from kaggle_cnn.insight.measures import find_label_mistakes, measure
 from kaggle_cnn.progress import Silent
-from kaggle_cnn.runs.decision import Decision, fit_decision
+from kaggle_cnn.runs.decision import Decision
+from kaggle_cnn.runs.fit_decision import fit_decision
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.workspace import Workspace
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from kaggle_cnn.competition import class_counts
 from kaggle_cnn.errors import KcnnError
 
 Array = np.ndarray[Any, Any]
@@ -156,25 +157,6 @@ def kappa(targets: Array, scores: Array | None, decisions: Array | None, weights
     return 1.0 if apart == 0 else 1 - float(np.average((true - given) ** 2, weights=weights)) / apart
 
 
-def macro_recall(targets: Array, scores: Array | None, decisions: Array | None, weights: Array | None) -> float:
-    """The recall of each class, averaged over the classes that are true or predicted of an image with a weight above 0;
-    0 for a class that is only predicted. Several labels an image: scikit-learn's recall_score.
-
-    Of one class an image, by counts: a bootstrap over the 200,000 images of a target computes it 800 times.
-    """
-    given = np.asarray(decisions)
-    if targets.ndim == 2:
-        from sklearn.metrics import recall_score
-
-        return float(recall_score(targets, given, sample_weight=weights, average="macro", zero_division=0))
-    each = np.ones(len(targets)) if weights is None else np.asarray(weights, np.float64)
-    classes = 1 + max(int(targets.max()), int(given.max()))
-    true, predicted = (np.bincount(of, each, classes) for of in (targets, given))
-    hits = np.bincount(targets, each * (targets == given), classes)
-    occurs = (true > 0) | (predicted > 0)
-    return float((hits[occurs] / np.where(true > 0, true, 1)[occurs]).mean())
-
-
 def squared_each(targets: Array, scores: Array | None, decisions: Array | None) -> Array:
     return np.asarray(((np.asarray(scores, float) - targets) ** 2).mean(axis=1))
 
@@ -183,18 +165,13 @@ def absolute_each(targets: Array, scores: Array | None, decisions: Array | None)
     return np.asarray(np.abs(np.asarray(scores, float) - targets).mean(axis=1))
 
 
-def f1(name: str, title: str, average: str) -> Metric:
-    kinds = (*ONE_CLASS, *SEVERAL)
-    return scikit_metric(name, title, "decisions", kinds, "f1_score", average=average, zero_division=0)
-
-
 FIXED = [
     mean_metric("accuracy", "accuracy", True, "decisions", (*ONE_CLASS, *SEVERAL), right_each),
-    scikit_metric("balanced_accuracy", "balanced accuracy", "decisions", ONE_CLASS, "balanced_accuracy_score"),
-    Metric("macro_recall", "macro recall", True, "decisions", (*ONE_CLASS, *SEVERAL), macro_recall),
-    f1("macro_f1", "macro F1", "macro"),
-    f1("micro_f1", "micro F1", "micro"),
-    f1("weighted_f1", "weighted F1", "weighted"),
+    Metric("balanced_accuracy", "balanced accuracy", True, "decisions", ONE_CLASS, class_counts.balanced_accuracy),
+    Metric("macro_recall", "macro recall", True, "decisions", (*ONE_CLASS, *SEVERAL), class_counts.macro_recall),
+    Metric("macro_f1", "macro F1", True, "decisions", (*ONE_CLASS, *SEVERAL), class_counts.macro_f1),
+    Metric("micro_f1", "micro F1", True, "decisions", (*ONE_CLASS, *SEVERAL), class_counts.micro_f1),
+    Metric("weighted_f1", "weighted F1", True, "decisions", (*ONE_CLASS, *SEVERAL), class_counts.weighted_f1),
     mean_metric("log_loss", "log loss", False, "scores", (*ONE_CLASS, *SEVERAL), log_loss_each),
     mean_metric("mean_column_log_loss", "mean column-wise log loss", False, "scores", (*ONE_CLASS, *SEVERAL),
                 column_log_loss_each),

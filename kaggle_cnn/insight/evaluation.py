@@ -15,6 +15,7 @@ from rich.text import Text
 
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.insight.cells import make_table, truncate
+from kaggle_cnn.insight.decision_words import describe_decision
 from kaggle_cnn.insight.value_tables import grade_table, target_table, value_tables
 
 MANY = 30  # from more classes on, the worst are shown first
@@ -49,12 +50,10 @@ def measures(
         parts.append(confusion_table(numbers["confusion"], classes, width))
     elif "per_target" in numbers:
         parts += ["", target_table(numbers, width)]
-    else:
-        always = ", the most probable one always" if numbers["always"] else ""
-        rule = f"several labels: each is predicted from a probability of {numbers['threshold']:.2f}{always}"
-        parts += ["", Text(rule)]
     if "per_grade" in numbers:
         parts += ["", grade_table(numbers, width)]
+    if lines := describe_decision(numbers["rule"], classes):
+        parts += ["", *map(Text, lines)]
     table = class_table(numbers, width, WORST if some else None)
     return Group(*parts, "", table, "", summary_table(by_policy, metric_name))
 

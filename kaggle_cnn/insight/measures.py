@@ -18,10 +18,10 @@ def measure(task: Task, targets: Array, scores: Array, decision: Decision) -> di
 
     `targets` and `scores` as in competition/metrics.py. images: how many; scores: metric -> value, the task's first.
     Of one class an image: confusion (rows: true class, columns: predicted), per_class (class -> precision, recall, f1,
-    support) and the averages macro and weighted of the same four. Of grades also per_grade, and the rule by which they
-    are decided. Of several labels: threshold and always, of the decision rule, per_class and averages, and what
-    `count_labels` returns; of several targets also per_target. Of a regression: per_value (name -> rmse, mae, r2,
-    support) and per_range. A ratio whose denominator is 0 counts as 0, and a class without images is in no average over
+    support) and the averages macro and weighted of the same four. Of grades also per_grade. Of several labels:
+    threshold and always, of the decision rule, per_class and averages, and what `count_labels` returns; of several
+    targets also per_target. Of a regression: per_value (name -> rmse, mae, r2, support) and per_range. Else also rule,
+    the decision rule. A ratio whose denominator is 0 counts as 0, and a class without images is in no average over
     classes.
     """
     metrics = task.metrics
@@ -32,7 +32,7 @@ def measure(task: Task, targets: Array, scores: Array, decision: Decision) -> di
     from sklearn.metrics import confusion_matrix
 
     decided = decision.decide(scores)
-    found |= measure_classes(task, targets, decided)
+    found |= {"rule": asdict(decision), **measure_classes(task, targets, decided)}
     if task.heads:
         found["per_target"] = measure_targets(task, targets, scores, decided)
     if task.several:
@@ -43,7 +43,7 @@ def measure(task: Task, targets: Array, scores: Array, decision: Decision) -> di
             **count_labels(task, targets, decided),
         }
     if task.kind == "ordinal":
-        found |= {"per_grade": measure_grades(task, targets, scores, decided), "rule": asdict(decision)}
+        found["per_grade"] = measure_grades(task, targets, scores, decided)
     return {**found, "confusion": confusion_matrix(targets, decided, labels=range(task.outputs)).tolist()}
 
 

@@ -36,25 +36,7 @@ def grade_table(numbers: Numbers, width: int) -> RenderableType:
     for name, each in numbers["per_grade"].items():
         cells = [f"{each['expected']:.2f}", f"{each['error']:+.2f}", f"{each['absolute_error']:.2f}"]
         table.add_row(Text(name), *cells, f"{each['within_one']:.1%}", f"{each['support']:,}")
-    return Group(table, "", Text(describe_rule(numbers["rule"])))
-
-
-def describe_rule(rule: dict[str, Any]) -> str:
-    """Return how grades are decided, and what cut points gain over rounding, in one line."""
-    gain = rule["gain"]
-    text = "the grade is the expected one, rounded"
-    if rule["rule"] == "cuts":
-        cuts = ", ".join(f"{cut:.2f}" for cut in rule["cuts"][:12])
-        text = (
-            f"the grade is decided by cut points of the expected one: {cuts}{', ...' if len(rule['cuts']) > 12 else ''}"
-        )
-    if gain is None:
-        return text
-    edges = f"{gain['difference']:+.4f}, 95 % interval {gain['low']:+.4f} to {gain['high']:+.4f}"
-    judged = "on images that they were not fitted on"
-    if rule["rule"] == "cuts":
-        return f"{text}; gain over rounding {judged}: {edges}"
-    return f"{text}: cut points gain {edges} {judged}, which is within noise"
+    return table
 
 
 def target_table(numbers: Numbers, width: int) -> RenderableType:

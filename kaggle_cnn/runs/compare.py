@@ -46,7 +46,7 @@ def compare(task: Task, targets: Array, scores: list[Array], decisions: list[Arr
     metrics = task.metrics[:3]
     for metric in metrics:
         whole = [metric.score(targets, scores[n], decisions[n], None) for n in (0, 1)]
-        edges = interval(bootstrap(metric, task, targets, scores, decisions, np.random.default_rng(seed)))
+        edges = interval(bootstrap(metric, targets, scores, decisions, np.random.default_rng(seed)))
         found["scores"][metric.name] = {
             "one": whole[0],
             "other": whole[1],

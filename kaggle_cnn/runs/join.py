@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
-from kaggle_cnn.runs.decision import Decision, fit_decision
+from kaggle_cnn.runs.decision import Decision
+from kaggle_cnn.runs.fit_decision import fit_decision
 from kaggle_cnn.runs.predictions import Predictions, average_folds, average_scores, join_folds
 from kaggle_cnn.runs.run import Run, require_same_folds
 from kaggle_cnn.runs.scores import decision_of, score_run

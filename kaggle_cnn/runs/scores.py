@@ -12,7 +12,8 @@ from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.parsing import read_json
-from kaggle_cnn.runs.decision import Decision, fit_decision
+from kaggle_cnn.runs.decision import Decision
+from kaggle_cnn.runs.fit_decision import fit_decision
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run
 

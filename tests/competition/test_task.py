@@ -10,7 +10,8 @@ from kaggle_cnn.competition.competition import Competition, usual_metric
 from kaggle_cnn.competition.metrics import DEFAULTS, find_metric
 from kaggle_cnn.competition.task import KINDS, Task, are_characters
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.runs.decision import Decision, fit_decision
+from kaggle_cnn.runs.decision import Decision, usual_decision
+from kaggle_cnn.runs.fit_decision import fit_decision
 
 DRAW = np.random.default_rng(0)
 
@@ -93,7 +94,7 @@ def test_the_threshold_is_fitted_on_the_metric_of_the_task():
 def test_a_metric_of_probabilities_leaves_the_threshold_to_the_mean_f1():
     targets, scores = labelled()
     own = fit_decision(task("multilabel", 5, "mean_column_auc"), targets, scores)
-    assert own == fit_decision(task("multilabel", 5, "samples_f1"), targets, scores)
+    assert own == usual_decision(task("multilabel", 5, "samples_f1"), targets, scores)
 
 
 def test_of_equal_thresholds_the_nearest_to_a_half_is_taken():

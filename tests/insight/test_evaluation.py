@@ -19,7 +19,8 @@ from kaggle_cnn.insight.evaluation import abbreviations, class_table, confusion_
 from kaggle_cnn.insight.measures import measure
 from kaggle_cnn.insight.progress import ConsoleProgress
 from kaggle_cnn.runs.compare import compare
-from kaggle_cnn.runs.decision import Decision, fit_decision
+from kaggle_cnn.runs.decision import Decision
+from kaggle_cnn.runs.fit_decision import fit_decision
 
 SIMPSONS = [
     "abraham_grampa_simpson", "agnes_skinner", "apu_nahasapeemapetilon", "barney_gumble", "bart_simpson",

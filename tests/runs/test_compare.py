@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score, log_loss, roc_auc_score
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.runs.bootstrap import bootstrap, indicators, macro_f1, resample
+from kaggle_cnn.runs.bootstrap import bootstrap, resample
 from kaggle_cnn.runs.compare import compare, disagreements
 from kaggle_cnn.runs.predictions import Predictions
 
@@ -33,7 +33,7 @@ def draw_two(draw, images: int, right: tuple[float, float], classes: int = 4):
 
 def interval(metric, classes, labels, scores, decisions, seed):
     task = task_of(metric, classes)
-    drawn = bootstrap(task.metric, task, labels, scores, decisions, np.random.default_rng(seed))
+    drawn = bootstrap(task.metric, labels, scores, decisions, np.random.default_rng(seed))
     return np.quantile(drawn, [0.025, 0.975])
 
 
@@ -47,14 +47,14 @@ def test_the_interval_covers_the_true_difference_in_about_95_of_100():
 
 
 def test_metrics_that_are_no_means_have_the_same_interval():
-    """Of equal classes, balanced accuracy (by weighted draws) is the accuracy (by means); macro F1, by sums of its own,
-    is scikit-learn's on the drawn images."""
+    """Of equal classes, balanced accuracy (by weighted draws) is the accuracy (by means); macro F1 with the weights of
+    a draw is scikit-learn's on the drawn images."""
     labels, scores, decisions = draw_two(np.random.default_rng(3), 200, (0.70, 0.80), 2)
     near = interval("accuracy", 2, labels, scores, decisions, 0)
     assert np.allclose(interval("balanced_accuracy", 2, labels, scores, decisions, 0), near, atol=0.02)
     [weights] = resample(200, 3, np.random.default_rng(0))
-    sums = weights @ indicators(labels, decisions[0], 2)
-    for row, value in zip(weights, macro_f1(sums), strict=True):
+    for row in weights:
+        value = find_metric("macro_f1").score(labels, None, decisions[0], row)
         chosen = np.repeat(np.arange(200), row.astype(int))
         assert len(chosen) == 200
         assert value == pytest.approx(f1_score(labels[chosen], decisions[0][chosen], average="macro"))

@@ -102,7 +102,7 @@ def test_a_fitted_threshold_goes_with_every_policy(train_tiny, here):
     for policy in ("flip", "ten-crop"):
         predict("--tta", policy)
         oof, test = (Predictions.read(run.predictions_path(part)) for part in ("oof", "test"))
-        from kaggle_cnn.runs.decision import fit_decision
+        from kaggle_cnn.runs.fit_decision import fit_decision
 
         fitted = fit_decision(task, oof.true, oof.scores(task, policy))
         chosen = fitted.decide(test.scores(task, policy))
