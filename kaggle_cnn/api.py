@@ -39,8 +39,8 @@ from kaggle_cnn.runs.export import export, lacks_submission
 from kaggle_cnn.runs.join import Validated, shared_policies, validate_runs
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, list_runs, open_runs, open_unfinished, require_same_folds
-from kaggle_cnn.runs.scores import score
-from kaggle_cnn.tta import require_policy, views_of
+from kaggle_cnn.runs.scores import list_policies, score
+from kaggle_cnn.tta import has_views, require_policy, views_of
 from kaggle_cnn.workspace import Workspace
 
 WHOLE = 2**16  # a margin that every policy allows
@@ -261,14 +261,13 @@ def open_predictions(
     path = run.predictions_path(part, crop)
     there = path.is_file() and run.finished
     kept = Predictions.read(path) if there else None
-    whole = kept if kept and set(views) <= set(kept.views) else None
+    whole = kept if kept and has_views(kept.views, views) else None
     if whole and part == "oof":
         return whole
-    if not whole or run.has_network:
-        run.models  # noqa: B018  raises where one is missing, before Keras takes its seconds to start
     dataset = open_dataset(workspace, competition, run, progress)
     if whole and whole.ids.tolist() == dataset.test_ids.tolist():
         return whole
+    run.models  # noqa: B018  raises where one is missing, before Keras takes its seconds to start
     from kaggle_cnn.learn.backend import start_backend
 
     start_backend(backend or run.record["backend"])
@@ -305,7 +304,8 @@ def evaluate(
     parts = validated(workspace, found, chosen, [*tta, *({} if tta else own)], crop, progress)
     by_policy = {}
     networks = [number for number, run in enumerate(chosen) if run.has_network]
-    for policy in tta or (shared_policies(parts) if networks else ["none"]):
+    shared = list_policies(chosen[0], parts[0]) if len(chosen) == 1 else shared_policies(parts)
+    for policy in tta or (shared if networks else ["none"]):
         known = validate_runs(found.task, chosen, parts, [policy] * len(chosen))
         by_policy[policy] = measure(found.task, known.targets, known.scores, known.decision)
     first = own[networks[0] if networks else 0]  # of columns, every policy is the same
@@ -391,6 +391,69 @@ def predict(
             for run, policy in zip(chosen, policies, strict=True)
         ]
     return export(workspace, found, chosen, parts["oof"], parts["test"], policies)
+
+
+def blend(
+    runs: Sequence[str],
+    weights: str = "loss",
+    form: str = "probabilities",
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Make a run of the weighted mean of `runs`, two or more of the same folds and images; see runs.blend.
+
+    `weights`: "loss" finds them by hill climbing on the log loss, of numbers the squared error; "metric" on the
+    competition's metric; "equal" are all alike. `form` is what is averaged: "probabilities", "logits" or "ranks".
+    """
+    from kaggle_cnn.runs.blend import FORMS, WEIGHTS, Blend, write_blend
+
+    workspace = workspace or Workspace.find()
+    found = open_competition(workspace, competition)
+    for name, given, known in (("weights", weights, WEIGHTS), ("form", form, FORMS)):
+        if given not in known:
+            raise KcnnError(f"{name} should be one of {', '.join(known)}, got '{given}'", f"for example: {known[0]}")
+    chosen = open_runs(workspace, found, list(runs))
+    if len({run.id for run in chosen}) < max(2, len(chosen)):
+        ids = ", ".join(run.id for run in chosen)
+        raise KcnnError(f"a blend needs two different runs or more, got {ids}", "kcnn runs lists the runs")
+    require_same_folds(chosen)
+    parts = {
+        part: [open_predictions(workspace, found, run, part, views_of(run.policy), None, progress) for run in chosen]
+        for part in ("oof", "test")
+    }
+    return write_blend(workspace, found, Blend(found.task, form, weights), chosen, parts["oof"], parts["test"])
+
+
+def judge_tta(
+    run: str = "",
+    policies: Sequence[str] = (),
+    search: bool = False,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Return what each policy of test-time augmentation gains for a run, as plain values: run, metric, policies as in
+    runs.views.judge_policies, and searched, None or what runs.views.search_views returns.
+
+    `policies` are predicted where their views are missing; with `search`, weights of all views are searched, and kept
+    with the run where they gain.
+    """
+    from kaggle_cnn.runs.views import judge_policies, search_views
+
+    workspace = workspace or Workspace.find()
+    found = open_competition(workspace, competition)
+    [chosen] = open_runs(workspace, found, [run] if run else None)
+    for policy in policies:
+        require_fitting(chosen, policy, None)
+    [part] = validated(workspace, found, [chosen], [*policies, chosen.policy], None, progress)
+    searched = search_views(chosen, found.task, part) if search else None
+    return {
+        "run": chosen.id,
+        "metric": found.task.metric.name,
+        "policies": judge_policies(chosen, found.task, part),
+        "searched": searched,
+    }
 
 
 def write_submission(run: Run, competition: Competition, workspace: Workspace) -> Path | None:

@@ -1,7 +1,7 @@
 """Test-time augmentation (TTA): the views of an image that are predicted, and the policies that average them.
 
 A view is one crop of an image, mirrored or not. A policy is a name and a tuple of (view, weight); the weights sum to 1
-and the logits of the views are averaged by them.
+and the logits of the views are averaged by them. One without a name is a text, "0.6*centre 0.4*centre-mirrored".
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,9 @@ PLACES = {
     "shifted-down-right": View(1, 1, shifted=True),
 }
 MIRRORED = "-mirrored"
+WHOLE = (
+    "whole"  # in the place of views: a prediction that is not made of any, as a blend's; every policy takes it as it is
+)
 VIEWS = {name + end: View(view.row, view.column, view.shifted, mirrored)
          for name, view in PLACES.items() for mirrored, end in ((False, ""), (True, MIRRORED))}  # fmt: skip
 
@@ -58,16 +61,40 @@ POLICIES: dict[str, Policy] = {
 }
 # Where a mirror image is another class: the policy without mirrored views.
 UNMIRRORED = {"flip": "none", "shift": "shift-unmirrored", "ten-crop": "five-crop"}
-LEAST_MARGIN = {"five-crop": 2, "ten-crop": 2}  # below it corners and centre are the same view
+LEAST_MARGIN = 2  # below it corners and centre are the same view
+
+
+def find_policy(name: str) -> Policy:
+    """Return the policy called `name`, or that a text of weights and views means. Raises KcnnError for another text."""
+    if name in POLICIES:
+        return POLICIES[name]
+    pairs = [part.partition("*") for part in name.split()]
+    try:
+        found = tuple((view, float(weight)) for weight, _, view in pairs)
+    except ValueError:
+        found = ()
+    known = all(view in VIEWS and 0 < weight <= 1 for view, weight in found)
+    if not found or not known or abs(sum(weight for _, weight in found) - 1) > 1e-3:
+        raise KcnnError(f"tta should be one of {', '.join(POLICIES)}, got '{name}'", "for example: flip")
+    return found
+
+
+def write_policy(weights: dict[str, float]) -> str:
+    """Return weights of views as a text, which `find_policy` reads; those of 0 are left out."""
+    return " ".join(f"{weight:g}*{view}" for view, weight in weights.items() if weight)
+
+
+def name_policy(policy: str) -> str:
+    """Return a policy's name; "searched" for one that is a text."""
+    return policy if policy in POLICIES else "searched"
 
 
 def require_policy(name: str, margin: int) -> None:
     """Raise KcnnError where there is no policy `name`, or where `margin` pixels are too few for its views to differ."""
-    if name not in POLICIES:
-        raise KcnnError(f"tta should be one of {', '.join(POLICIES)}, got '{name}'", "for example: flip")
-    if margin < LEAST_MARGIN.get(name, 0):
+    views = [VIEWS[view] for view, _ in find_policy(name)]
+    if margin < LEAST_MARGIN and any((view.row or view.column) and not view.shifted for view in views):
         raise KcnnError(
-            f"tta={name} needs a margin of at least {LEAST_MARGIN[name]} pixels, and it is {margin}",
+            f"tta={name} needs a margin of at least {LEAST_MARGIN} pixels, and it is {margin}",
             "choose flip, or set a larger margin: --set margin=8",
         )
 
@@ -79,18 +106,25 @@ def without_mirror(name: str) -> str:
 
 def views_of(*names: str) -> tuple[str, ...]:
     """Return the views that the policies `names` need, each once."""
-    return tuple(dict.fromkeys(view for name in names for view, _ in POLICIES[name]))
+    return tuple(dict.fromkeys(view for name in names for view, _ in find_policy(name)))
+
+
+def has_views(there: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Whether predictions of the views `there` have those that are `wanted`."""
+    return there == (WHOLE,) or set(wanted) <= set(there)
 
 
 def policies_from(views: tuple[str, ...]) -> list[str]:
     """Return the policies that can be computed from `views`."""
-    return [name for name in POLICIES if set(views_of(name)) <= set(views)]
+    return [name for name in POLICIES if has_views(views, views_of(name))]
 
 
 def average(values: Pixels, views: tuple[str, ...], policy: str) -> Pixels:
     """Return the weighted mean over views of `values` (N, views, outputs): float32 (N, outputs)."""
+    if views == (WHOLE,):
+        return values[:, 0].astype(np.float32)
     weights = np.zeros(len(views))
-    for view, weight in POLICIES[policy]:
+    for view, weight in find_policy(policy):
         weights[views.index(view)] = weight
     return np.einsum("nvk,v->nk", values.astype(np.float64), weights).astype(np.float32)
 

@@ -18,6 +18,8 @@ from kaggle_cnn.cli import (
     evaluate,
     predict,
     compare,
+    blend,
+    tta,
     show,
     report,
     submit,
@@ -28,6 +30,7 @@ from kaggle_cnn.cli import (
 __all__ = [
     "app",
     "backbones",
+    "blend",
     "compare",
     "evaluate",
     "fetch",
@@ -45,4 +48,5 @@ __all__ = [
     "submit",
     "tabular",
     "train",
+    "tta",
 ]

@@ -17,6 +17,7 @@ from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.insight.cells import make_table, truncate
 from kaggle_cnn.insight.decision_words import describe_decision
 from kaggle_cnn.insight.value_tables import grade_table, target_table, value_tables
+from kaggle_cnn.tta import name_policy
 
 MANY = 30  # from more classes on, the worst are shown first
 WORST = 15  # confusions and classes
@@ -39,7 +40,9 @@ def measures(
     """
     numbers = by_policy[primary]
     score = f"{find_metric(metric_name).title} {numbers['scores'][metric_name]:.4f}"
-    parts: list[RenderableType] = [Text(f"{score} on {numbers['images']:,} validation images, tta {primary}", "bold")]
+    parts: list[RenderableType] = [
+        Text(f"{score} on {numbers['images']:,} validation images, tta {name_policy(primary)}", "bold")
+    ]
     if "per_value" in numbers:
         return Group(*parts, "", value_tables(numbers, width), "", summary_table(by_policy, metric_name))
     some = len(classes) > MANY and not whole
@@ -252,7 +255,9 @@ def format_scores(scores: dict[str, float]) -> list[str]:
 
 def summary_table(by_policy: dict[str, Numbers], metric_name: str) -> Table:
     """Return the scores of each TTA policy, the metric `metric_name` first, then the others that all policies have."""
-    return scores_table("tta", {policy: numbers["scores"] for policy, numbers in by_policy.items()}, metric_name)
+    return scores_table(
+        "tta", {name_policy(policy): numbers["scores"] for policy, numbers in by_policy.items()}, metric_name
+    )
 
 
 def scores_table(first: str, scores: dict[str, dict[str, float]], metric_name: str) -> Table:

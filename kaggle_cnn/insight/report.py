@@ -26,7 +26,8 @@ from kaggle_cnn.progress import Progress
 from kaggle_cnn.recipe import read_outline
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run
-from kaggle_cnn.runs.scores import decision_of
+from kaggle_cnn.runs.scores import decision_of, list_policies
+from kaggle_cnn.tta import name_policy
 
 SIDE, ROOM = 80, 3_200_000  # of a thumbnail, pixels; of all of them, bytes as base64
 SURE = 24
@@ -44,7 +45,7 @@ def report(
     """Return the HTML. `predictions` are the run's out-of-fold predictions, with the views of its TTA policy; `kernel`
     is the first convolution's name and weights, where there is one."""
     task, record = competition.task, run.record
-    by_policy = {policy: measure_policy(run, task, predictions, policy) for policy in predictions.policies}
+    by_policy = {policy: measure_policy(run, task, predictions, policy) for policy in list_policies(run, predictions)}
     numbers, scores = by_policy[run.policy], predictions.scores(task, run.policy)
     confusion: list[list[int]] = numbers.get("confusion", [])
     matrix: list[int] = []
@@ -100,7 +101,7 @@ def measure_policy(run: Run, task: Task, predictions: Predictions, policy: str) 
 def figures(run: Run, task: Task, numbers: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the few numbers to see first, the task's metric before the others."""
     scores = numbers["scores"].items()
-    found = [(f"{find_metric(name).title}, tta {run.policy}", f"{value:.4f}") for name, value in scores]
+    found = [(f"{find_metric(name).title}, tta {name_policy(run.policy)}", f"{value:.4f}") for name, value in scores]
     return [*found[:4], ("parameters", f"{run.record['parameters']:,}"), ("seconds of training", f"{run.seconds:,.0f}")]
 
 
@@ -147,7 +148,7 @@ def compare_policies(task: Task, predictions: Predictions, by_policy: dict[str, 
             cells.append("{:+.2f} ± {:.2f}".format(*points_gained(predictions.true, one, other)))
         elif paired:
             cells.append("")
-        rows.append([policy, *cells])
+        rows.append([name_policy(policy), *cells])
     return rows
 
 

@@ -15,7 +15,9 @@ from rich.text import Text
 
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import SEVERAL_LABELS
+from kaggle_cnn.insight.decision_words import format_gain
 from kaggle_cnn.insight.evaluation import MANY
+from kaggle_cnn.tta import name_policy
 
 STANDARD = ("accuracy", "macro_f1", "log_loss", "rmse", "mae", "r2")  # two of these follow the competition's metric
 FILES = ("image", "file")  # columns
@@ -60,7 +62,7 @@ def runs_table(rows: list[dict[str, Any]], width: int, metric_name: str) -> Tabl
                 row["id"],
                 *("" if score is None else f"{score:.4f}" for score in scores),
                 sparkline(row["history"], 8),
-                row["tta"],
+                name_policy(row["tta"]) if row["tta"] else "",
                 str(len(row["folds"])),
                 str(row["epochs"] or ""),
                 trained,
@@ -72,6 +74,17 @@ def runs_table(rows: list[dict[str, Any]], width: int, metric_name: str) -> Tabl
     columns += ["begun (UTC)"] if width >= WIDE else []
     right = [name for name in columns if name not in ("run", "by epoch", "tta")]
     return plain_table(columns, [row[: len(columns)] for row in cells], right=right, gap=1)
+
+
+def policies_table(policies: list[dict[str, Any]], metric_name: str) -> Table:
+    """Return what each TTA policy gains and costs; the rows are those of runs.views.judge_policies."""
+    rows = [
+        [name_policy(each["policy"]), str(each["passes"]), f"{each['score']:.4f}",
+         format_gain(each["gain"]) if each["gain"] else ""]
+        for each in policies
+    ]  # fmt: skip
+    columns = ["tta", "passes", find_metric(metric_name).title, "gain over none, 95 % interval"]
+    return plain_table(columns, rows, right=columns[1:3])
 
 
 def submissions_table(entries: list[dict[str, str]]) -> Table:

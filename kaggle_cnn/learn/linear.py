@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaggle_cnn.competition.metrics import Array, log_loss_each
+from kaggle_cnn.competition.loss import loss_each
+from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 
 STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1]  # of features that are standardised; see fit_linear
@@ -77,10 +78,4 @@ def fit_values(features: Array, targets: Array, strength: float) -> tuple[Array,
 def loss_of(task: Task, logits: Array, targets: Array) -> float:
     """Return the loss of logits or values (n, outputs) by which strengths are compared: the log loss, of several
     targets its mean; of a regression the mean squared error, each value in its deviations."""
-    scores = task.activate(logits)
-    if task.kind == "regression":
-        return float((((targets - scores) / np.where(targets.std(axis=0) > 0, targets.std(axis=0), 1)) ** 2).mean())
-    if task.heads:
-        parts = [log_loss_each(targets[:, at].argmax(axis=1), scores[:, at], None) for _, at in task.split_heads()]
-        return float(np.mean(parts))
-    return float(log_loss_each(task.targets_of(targets), scores, None).mean())
+    return float(loss_each(task, task.targets_of(targets), task.activate(logits)).mean())

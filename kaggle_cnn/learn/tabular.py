@@ -5,32 +5,27 @@ Its predictions are the same for every view, so it is averaged with any run of t
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
-from platform import python_version
 from typing import Any
 
 import numpy as np
 
-from kaggle_cnn import tta
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.columns import Columns, read_columns
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.learn.linear import CHOOSING, STRENGTHS, fit_linear, loss_of
 from kaggle_cnn.progress import Progress
+from kaggle_cnn.runs.describe import NO_NETWORK, describe, list_versions
 from kaggle_cnn.runs.join import join_parts
 from kaggle_cnn.runs.predictions import Predictions
-from kaggle_cnn.runs.run import Run, create_run
+from kaggle_cnn.runs.run import Run, create_whole_run
 from kaggle_cnn.workspace import Workspace
 
 NAME = "tabular"
 SOURCE = '"""The columns beside the images, by scikit-learn: kcnn tabular."""\n'
 MOST_TREES = 2000  # of a fold: gradient boosting fits one for each class and round
 ROUNDS = 100
-VIEWS = tuple(tta.VIEWS)
 Predict = Callable[[Array], Array]  # features (n, k) -> logits or values (n, outputs)
 
 
@@ -55,23 +50,20 @@ def train_tabular(workspace: Workspace, dataset: Dataset, progress: Progress) ->
         rows, predict = fit_fold(dataset, columns, fits[chosen], fold)
         kept, logits = dataset.average_images(rows, predict(columns.train[rows]))
         targets = dataset.validated_targets(kept, fold)
-        oof = Predictions(dataset.ids[kept], spread(logits), VIEWS, 1, np.full(len(kept), fold), targets)
-        made.append((oof, Predictions(dataset.test_ids, spread(predict(columns.test)), VIEWS, 1)))
-    record = describe(dataset, columns, chosen, folds)
-    run = create_run(workspace, dataset.competition.name, Path(f"{NAME}.py"), record, SOURCE)
-    for fold, (oof, test) in zip(folds, made, strict=True):
-        run.fold_folder(fold).mkdir()
-        oof.write(run.fold_folder(fold) / "oof.npz")
-        test.write(run.fold_folder(fold) / "test.npz")
-        seconds = round((time.monotonic() - begun) / len(folds), 1)
-        run.write_result(fold, status="finished", seconds=seconds, epochs=0, best_epoch=0)
-    join_parts(run, task)
-    return run
+        oof = Predictions.of_whole(dataset.ids[kept], logits, np.full(len(kept), fold), targets)
+        made.append((oof, Predictions.of_whole(dataset.test_ids, predict(columns.test))))
+    record = describe_run(dataset, columns, chosen, folds)
 
+    def fill(run: Run) -> None:
+        for fold, (oof, test) in zip(folds, made, strict=True):
+            run.fold_folder(fold).mkdir()
+            oof.write(run.fold_folder(fold) / "oof.npz")
+            test.write(run.fold_folder(fold) / "test.npz")
+            seconds = round((time.monotonic() - begun) / len(folds), 1)
+            run.write_result(fold, status="finished", seconds=seconds, epochs=0, best_epoch=0)
+        join_parts(run, task)
 
-def spread(logits: Array) -> Array:
-    """Return logits (n, outputs) as those of every view, float32 (n, views, outputs)."""
-    return np.repeat(logits[:, None].astype(np.float32), len(VIEWS), axis=1)
+    return create_whole_run(workspace, dataset.competition.name, NAME, record, SOURCE, fill)
 
 
 def fit_fold(
@@ -145,26 +137,11 @@ def boost(task: Task, features: Array, targets: Array) -> Predict:
     return predict
 
 
-def describe(dataset: Dataset, columns: Columns, model: str, folds: list[int]) -> dict[str, Any]:
+def describe_run(dataset: Dataset, columns: Columns, model: str, folds: list[int]) -> dict[str, Any]:
     """Return the content of run.json."""
-    task = dataset.task
     return {
-        "kind": NAME,
-        "recipe": NAME,
-        "competition": dataset.competition.name,
-        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
-        "set": {},
-        "settings": {"size": 1, "margin": 0, "epochs": 0, "model": model, "features": len(columns.names)},
-        "seed": 0,
-        "tta": "none",
-        "task": {"kind": task.kind, "classes": list(task.classes), "metric": task.metric.name},
+        **describe(NAME, NAME, dataset.competition.name, dataset.task),
+        "settings": {**NO_NETWORK, "model": model, "features": len(columns.names)},
         "folds": {"file": dataset.folds.file, "digest": dataset.folds.digest, "numbers": folds},
-        "members": [],
-        "channels": 1,
-        "parameters": 0,
-        "backend": "tensorflow",
-        "device": "CPU",
-        "precision": "float32",
-        "versions": {"python": python_version(), **{name: version(name) for name in ("kcnn", "numpy", "scikit-learn")}},
-        "commit": None,
+        "versions": list_versions("numpy", "scikit-learn"),
     }

@@ -3,10 +3,7 @@
 import gc
 import subprocess
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
 import keras
@@ -28,6 +25,7 @@ from kaggle_cnn.learn.predict import load_test_images, load_train_images, predic
 from kaggle_cnn.learn.rehearsal import require_room
 from kaggle_cnn.progress import CURRENT, Progress, Silent
 from kaggle_cnn.recipe import Recipe, list_settings, read_recipe, takes
+from kaggle_cnn.runs.describe import describe, list_versions
 from kaggle_cnn.runs.join import join_parts
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, create_run
@@ -186,29 +184,20 @@ def describe_run(
     changed: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of run.json."""
-    backend, task = keras.backend.backend(), dataset.task
-    settings = list_settings(recipe)
+    backend, settings = keras.backend.backend(), list_settings(recipe)
     return {
-        "kind": "training",
-        "recipe": path.stem,
-        "competition": dataset.competition.name,
-        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        **describe("training", path.stem, dataset.competition.name, dataset.task),
         "set": {name: settings[name] for name in changed},
         "settings": settings,
         "seed": recipe.seed,
         "tta": recipe.policy,
-        "task": {"kind": task.kind, "classes": list(task.classes), "metric": task.metric.name},
         "folds": {"file": dataset.folds.file, "digest": dataset.folds.digest, "numbers": folds},
-        "members": [],
         "channels": int(image_shape(plan.network.raw)[3] or 0),
         "parameters": int(plan.network.raw.count_params()),
         "backend": backend,
         "device": device.name,
         "precision": keras.config.dtype_policy().name,
-        "versions": {
-            "python": python_version(),
-            **{name: version(name) for name in ("kcnn", "keras", backend, "numpy", "albumentations", "pillow")},
-        },
+        "versions": list_versions("keras", backend, "numpy", "albumentations", "pillow"),
         "commit": find_commit(workspace.root),
     }
 

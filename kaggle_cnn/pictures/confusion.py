@@ -13,6 +13,7 @@ from kaggle_cnn.insight.value_tables import grade_table, value_tables
 from kaggle_cnn.pictures.picture import Picture, picture_path
 from kaggle_cnn.runs.join import Validated
 from kaggle_cnn.runs.run import Run
+from kaggle_cnn.tta import name_policy
 from kaggle_cnn.workspace import Workspace
 
 
@@ -23,7 +24,7 @@ def draw(workspace: Workspace, competition: Competition, run: Run, known: Valida
     path = picture_path(workspace, competition, run, f"confusion{'-cluster' if cluster else ''}")
     metric = competition.task.metric
     score = f"{metric.title} {numbers['scores'][metric.name]:.4f}"
-    title = f"{run.id}: {score} on {numbers['images']:,} validation images, tta {run.policy}"
+    title = f"{run.id}: {score} on {numbers['images']:,} validation images, tta {name_policy(run.policy)}"
     if competition.kind == "regression":
         figure = charts.residuals(known.targets, known.scores, list(competition.classes), title)
         return Picture(figure, path, lambda width: value_tables(numbers, width))
@@ -33,7 +34,7 @@ def draw(workspace: Workspace, competition: Competition, run: Run, known: Valida
     if cluster:
         counts, classes = order_by_confusion(counts, classes)
     right = np.trace(counts) / counts.sum()
-    title = f"{run.id}: {right:.2%} of {counts.sum():,} validation images right, tta {run.policy}"
+    title = f"{run.id}: {right:.2%} of {counts.sum():,} validation images right, tta {name_policy(run.policy)}"
     figure = charts.confusion(counts, classes, title)
     if competition.kind != "ordinal":
         return Picture(figure, path, lambda width: confusion_table(counts.tolist(), classes, width))

@@ -14,6 +14,7 @@ from kaggle_cnn.parsing import read_json
 from kaggle_cnn.runs.join import validate_runs
 from kaggle_cnn.runs.predictions import Predictions, average_scores
 from kaggle_cnn.runs.run import Run
+from kaggle_cnn.tta import name_policy
 from kaggle_cnn.workspace import Workspace
 
 LAST = ".last"  # the name of the submission that was written last
@@ -68,7 +69,7 @@ def name_submission(runs: list[Run], test: list[Predictions], policies: list[str
     """Return resnet-001, resnet-001+vgg-001, or resnet-001-flip-72 where policy or views are not the run's own."""
     name = "+".join(run.id for run in runs)
     if any(policy != run.policy for run, policy in zip(runs, policies, strict=True)):
-        name += f"-{policies[0]}"
+        name += f"-{name_policy(policies[0])}"
     if any(part.crop != run.size for run, part in zip(runs, test, strict=True)):
         name += f"-{test[0].crop}"
     return name

@@ -38,7 +38,8 @@ def fit_decision(task: Task, targets: Array, scores: Array) -> Decision:
         return usual
     name, fit = tried
     fits = [use(rule, task, targets, scores) for rule in (usual_decision, fit)]
-    gain = judge(task, targets, *predict_nested(targets, fits))
+    before, after = predict_nested(targets, fits)
+    gain = judge(task, targets, before, after)
     return replace(fit(task, targets, scores) if gain.beyond_noise else usual, tried=name, gain=gain)
 
 

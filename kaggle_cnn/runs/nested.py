@@ -49,13 +49,13 @@ def predict_nested(targets: Array, fits: list[Fit]) -> list[Predicted]:
     ]
 
 
-def judge(task: Task, targets: Array, one: Predicted, other: Predicted) -> Gain:
-    """Return by how much `other` is better than `one`."""
+def judge(task: Task, targets: Array, one: Predicted, other: Predicted, fitted: bool = True) -> Gain:
+    """Return by how much `other` is better than `one`; where neither is `fitted`, the interval is not widened."""
     metric = task.metric
     (first, second), decisions = (one[0], other[0]), [one[1], other[1]]
     before, after = (metric.score(targets, *each, None) for each in (one, other))
     low, high = interval(bootstrap(metric, targets, [first, second], decisions, np.random.default_rng(0)))
     if not metric.higher_is_better:
         before, after, low, high = -before, -after, -high, -low
-    gain = after - before
-    return Gain(gain, gain - WIDENED * (gain - low), gain + WIDENED * (high - gain))
+    gain, widened = after - before, WIDENED if fitted else 1.0
+    return Gain(gain, gain - widened * (gain - low), gain + widened * (high - gain))

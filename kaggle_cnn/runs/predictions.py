@@ -16,8 +16,8 @@ from kaggle_cnn.files import whole_file
 @dataclass(frozen=True)
 class Predictions:
     """`ids` (N,) str; `logits` float32 (N, views, outputs), of a regression its numbers; `views`: the name of each
-    view, see tta.VIEWS; `crop`: the side of the views in pixels. Of validation images also `fold` int (N,), by whose
-    model they are predicted, and `targets` in the form that metrics take."""
+    view, see tta.VIEWS, or tta.WHOLE alone; `crop`: the side of the views in pixels. Of validation images also `fold`
+    int (N,), by whose model they are predicted, and `targets` in the form that metrics take."""
 
     ids: Array
     logits: Array
@@ -25,6 +25,13 @@ class Predictions:
     crop: int
     fold: Array | None = None
     targets: Array | None = None
+
+    @classmethod
+    def of_whole(
+        cls, ids: Array, logits: Array, fold: Array | None = None, targets: Array | None = None
+    ) -> "Predictions":
+        """Return predictions that are not made of views, of logits (N, outputs)."""
+        return cls(ids, logits[:, None].astype(np.float32), (tta.WHOLE,), 1, fold, targets)
 
     def write(self, path: Path) -> None:
         known = {"fold": self.fold, "targets": self.targets}
@@ -59,7 +66,7 @@ class Predictions:
             raise ValueError(f"logits of shape {self.logits.shape} for {count} ids")
         if not np.isfinite(self.logits).all():
             raise ValueError("logits that are not numbers")
-        if not set(self.views) <= set(tta.VIEWS) or self.crop < 1:
+        if not set(self.views) <= {*tta.VIEWS, tta.WHOLE} or self.crop < 1:
             raise ValueError(f"views {', '.join(self.views)} of {self.crop} pixels")
         for name, values in (("folds", self.fold), ("targets", self.targets)):
             if values is not None and (len(values) != count or values.dtype.kind not in "iuf"):
@@ -75,7 +82,7 @@ class Predictions:
 
         Raises KcnnError where a view of the policy is missing.
         """
-        if policy not in self.policies:
+        if not tta.has_views(self.views, tta.views_of(policy)):
             raise KcnnError(f"the views of tta={policy} are not predicted", f"--tta {policy} predicts them")
         return task.activate(tta.average(self.logits, self.views, policy))
 

@@ -4,14 +4,25 @@ from pathlib import Path
 from re import escape
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, StringConstraints, with_config
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.parsing import parse, read_json
-from kaggle_cnn.tta import POLICIES
+from kaggle_cnn.tta import POLICIES, find_policy
 
 FORMAT = 2
+
+
+def require_readable(policy: str) -> str:
+    """Return a policy. Raises ValueError where it is none."""
+    try:
+        find_policy(policy)
+    except KcnnError:
+        raise ValueError("is not weights of views that sum to 1") from None
+    return policy
+
+
 Policy = Annotated[str, StringConstraints(pattern=f"^({'|'.join(map(escape, POLICIES))})$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00]+$")]
 Count = Annotated[int, Field(ge=0)]
@@ -68,6 +79,23 @@ class Record(TypedDict):
     versions: dict[str, str]
     commit: str | None
     metadata: NotRequired[list[str]]  # the features beside the images, of a network that takes them
+    members: NotRequired[list["Member"]]  # of a blend
+
+
+class Member(TypedDict):
+    """A run of a blend: the policy of its predictions, and their weight."""
+
+    run: FileName
+    tta: str
+    weight: Annotated[float, Field(ge=0, le=1)]
+
+
+class Searched(TypedDict):
+    """tta.json: weights of views in the form of a policy, and what they gain over the policy `over`, nested."""
+
+    policy: Annotated[str, AfterValidator(require_readable)]
+    over: str
+    gain: dict[str, float]
 
 
 class Result(TypedDict, total=False):

@@ -6,6 +6,7 @@ finished, and its scores, are derived from the files.
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
@@ -15,9 +16,13 @@ import pandas as pd
 
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.files import LockedError, one_at_a_time, whole_file
-from kaggle_cnn.runs.record import FORMAT, Record, Result, read_record, read_result
+from kaggle_cnn.files import LockedError, one_at_a_time, whole_file, whole_folder
+from kaggle_cnn.parsing import read_json
+from kaggle_cnn.runs.record import FORMAT, Record, Result, Searched, read_record, read_result
 from kaggle_cnn.workspace import Workspace
+
+SEARCHED = "tta.json"
+LONGEST_WAIT = 600  # seconds, for another process that makes a run of the same name
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,9 @@ class Run:
 
     @property
     def policy(self) -> str:
-        """The TTA policy of its predictions."""
-        return str(self.record["tta"])
+        """The TTA policy of its predictions: the recipe's, or the weights that `kcnn tta --search` found and kept."""
+        path = self.folder / SEARCHED
+        return read_json(Searched, path, f"remove {path}")["policy"] if path.is_file() else self.record["tta"]
 
     @property
     def finished(self) -> bool:
@@ -76,16 +82,17 @@ class Run:
 
     @property
     def has_network(self) -> bool:
-        """Whether there are models that predict views of images; a run on the columns beside them has none."""
-        return self.record["kind"] != "tabular"
+        """Whether there are models that predict views of images: not of a blend, or of columns beside the images."""
+        return self.record["kind"] not in ("tabular", "blend")
 
     @property
     def models(self) -> list[Path]:
         """The models of all folds. Raises KcnnError where one is missing."""
         if not self.has_network:
-            raise KcnnError(
-                f"run {self.id} has no network: it is on the columns beside the images", "name another run for this"
-            )
+            blended = self.record["kind"] == "blend"
+            what = "it is a blend of other runs" if blended else "it is on the columns beside the images"
+            hint = "name one of its members, or blend again" if blended else "name another run for this"
+            raise KcnnError(f"run {self.id} has no network: {what}", hint)
         models = [self.fold_folder(fold) / "model.keras" for fold in self.folds]
         for model in models:
             if not model.is_file():
@@ -134,22 +141,44 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def create_run(workspace: Workspace, competition: str, recipe: Path, record: dict[str, Any], source: str) -> Run:
     """Make a new folder, numbered after the last of the same recipe, with `source`, the recipe's text, and run.json."""
-    runs = workspace.runs(competition)
-    runs.mkdir(parents=True, exist_ok=True)
-    numbers = [path.name.removeprefix(f"{recipe.stem}-") for path in runs.glob(f"{escape(recipe.stem)}-*")]
-    number = max((int(text) for text in numbers if re.fullmatch(r"\d{1,9}", text)), default=0) + 1
+    number = next_number(workspace, competition, recipe.stem)
     while True:
-        folder = runs / f"{recipe.stem}-{number:03d}"
+        folder = workspace.runs(competition) / f"{recipe.stem}-{number:03d}"
         try:
             folder.mkdir()  # fails where another process has just taken the number
             break
         except FileExistsError:
             number += 1
+    begin_folder(workspace, competition, folder, record, source)
+    return read_run(folder)
+
+
+def create_whole_run(
+    workspace: Workspace, competition: str, name: str, record: dict[str, Any], source: str, fill: Callable[[Run], None]
+) -> Run:
+    """Make a run that `fill` completes; nothing is there before it is complete."""
+    with one_at_a_time(workspace.runs(competition) / f"{name}-new", wait=LONGEST_WAIT):
+        folder = workspace.runs(competition) / f"{name}-{next_number(workspace, competition, name):03d}"
+        with whole_folder(folder) as temporary:
+            begin_folder(workspace, competition, temporary, record, source)
+            fill(read_run(temporary))
+    return read_run(folder)
+
+
+def next_number(workspace: Workspace, competition: str, name: str) -> int:
+    """Return the number of the next run called `name`."""
+    runs = workspace.runs(competition)
+    runs.mkdir(parents=True, exist_ok=True)
+    numbers = [path.name.removeprefix(f"{name}-") for path in runs.glob(f"{escape(name)}-*")]
+    return max((int(text) for text in numbers if re.fullmatch(r"\d{1,9}", text)), default=0) + 1
+
+
+def begin_folder(workspace: Workspace, competition: str, folder: Path, record: dict[str, Any], source: str) -> None:
+    """Write recipe.py and run.json."""
     with whole_file(folder / "recipe.py") as temporary:
         temporary.write_text(source, encoding="utf-8")
     order = 1 + max((run.record.get("order", 0) for run in list_runs(workspace, competition)), default=0)
     write_json(folder / "run.json", {"format": FORMAT, **record, "order": order})
-    return read_run(folder)
 
 
 def list_runs(workspace: Workspace, competition: str) -> list[Run]:
@@ -160,7 +189,7 @@ def list_runs(workspace: Workspace, competition: str) -> list[Run]:
 def read_runs(workspace: Workspace, competition: str) -> tuple[list[Run], list[KcnnError]]:
     """Return all runs, oldest first, and of those that are damaged what is wrong with each."""
     runs, damaged = [], []
-    for path in sorted(workspace.runs(competition).glob("*/run.json")):
+    for path in sorted(workspace.runs(competition).glob("[!.]*/run.json")):  # others are not whole yet
         try:
             runs.append(read_run(path.parent))
         except KcnnError as error:

@@ -16,6 +16,7 @@ from kaggle_cnn.runs.decision import Decision
 from kaggle_cnn.runs.fit_decision import fit_decision
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run
+from kaggle_cnn.tta import has_views, views_of
 
 Scores = dict[str, float]
 
@@ -37,9 +38,15 @@ def decision_of(run: Run, task: Task, predictions: Predictions, policy: str) -> 
     """Return the decision rule of a run for a policy: decision.json for the recipe's own, else fitted on `predictions`,
     which are its out-of-fold predictions."""
     path = run.folder / "decision.json"
-    if policy == run.policy and path.is_file() and predictions.crop == run.size:
+    if policy == run.record["tta"] and path.is_file() and predictions.crop == run.size:
         return Decision.read(path)
     return fit_decision(task, predictions.true, predictions.scores(task, policy))
+
+
+def list_policies(run: Run, predictions: Predictions) -> list[str]:
+    """Return the TTA policies that a run's predictions allow, its own among them."""
+    own = [run.policy] if run.policy not in predictions.policies else []
+    return predictions.policies + [policy for policy in own if has_views(predictions.views, views_of(policy))]
 
 
 def score_run(run: Run, task: Task) -> dict[str, Scores]:
@@ -51,7 +58,12 @@ def score_run(run: Run, task: Task) -> dict[str, Scores]:
     if not made_from.is_file():
         return {}
     path = run.folder / "scores.json"
-    key = [task.metric.name, task.kind, *(file_key(run.folder / name) for name in ("oof.npz", "decision.json"))]
+    key = [
+        task.metric.name,
+        task.kind,
+        run.policy,
+        *(file_key(run.folder / name) for name in ("oof.npz", "decision.json")),
+    ]
     if kept := read_kept(path, key):
         return kept
     try:
@@ -60,7 +72,7 @@ def score_run(run: Run, task: Task) -> dict[str, Scores]:
         return {}
     found = {}
     metrics = task.metrics
-    for policy in predictions.policies:
+    for policy in list_policies(run, predictions):
         decision = decision_of(run, task, predictions, policy)
         found[policy] = score(task, predictions.true, predictions.scores(task, policy), decision, metrics)
     with suppress(OSError), whole_file(path) as temporary:  # a cache; the folder may be for reading alone
