@@ -23,6 +23,7 @@ from kaggle_cnn.competition.task import Task, are_characters
 from kaggle_cnn.data.advice import MIRRORLESS
 from kaggle_cnn.data.dataset import Dataset, folds_in_name, load_dataset
 from kaggle_cnn.data.folds import FOLDS
+from kaggle_cnn.data.label_edits import join_edits, read_edits
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import (
@@ -43,6 +44,7 @@ from kaggle_cnn.runs.scores import list_policies, score
 from kaggle_cnn.tta import has_views, require_policy, views_of
 from kaggle_cnn.workspace import Workspace
 
+MOST_SEEDS = 100
 WHOLE = 2**16  # a margin that every policy allows
 
 
@@ -101,6 +103,9 @@ def train(
     competition: str | None = None,
     workspace: Workspace | None = None,
     progress: Progress | None = None,
+    exclude: str | Path | None = None,
+    relabel: str | Path | None = None,
+    seeds: int = 1,
 ) -> Run:
     """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
 
@@ -108,6 +113,9 @@ def train(
     changes settings of the recipe; where the classes are digits or letters, `mirror` is False unless it is
     among them. `folds` are those to validate on, a model each: "0", "0,2,4" or "all".
     `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
+    `exclude` and `relabel` are CSVs as doctor.csv: the images that they do not keep are left out of training, or have
+    the suggested label there. Folds and validation stay as they are. `seeds` models are trained for each fold,
+    and their predictions averaged.
     """
     from kaggle_cnn.learn.backend import find_device, start_backend
 
@@ -121,7 +129,10 @@ def train(
     text = read_recipe(source)  # once: what is edited meanwhile is not in the run
     compile_recipe(source, text)  # its mistakes are shown before Keras takes its seconds to start
     dataset = open_dataset(workspace, found, run, progress)
+    edits = find_edits(run, exclude, relabel)
+    dataset = edit_labels(dataset, edits, progress)
     numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
+    require_seeds(run, seeds)
     start_backend(backend or (run.record["backend"] if run else None))
     given, loaded, notes = dict(settings or {}), load_recipe(source, text), list[str]()
     if run:
@@ -134,7 +145,7 @@ def train(
         progress.say(f"note: {note}")
     from kaggle_cnn.learn.train import train as train_run
 
-    return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text)
+    return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, seeds)
 
 
 def probe(
@@ -177,6 +188,43 @@ def train_tabular(
     workspace, progress = workspace or Workspace.find(), progress or Silent()
     found = open_competition(workspace, competition)
     return train_run(workspace, open_dataset(workspace, found, None, progress), progress)
+
+
+def require_seeds(run: Run | None, seeds: int) -> None:
+    """Raise KcnnError where fewer than one seed is asked for, or other seeds than a run to resume has."""
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise KcnnError(f"--seeds should be from 1 to {MOST_SEEDS}, got {seeds}", "for example: --seeds 3")
+    if run and seeds not in (1, run.seeds):
+        raise KcnnError(
+            f"the run to resume has {run.seeds} seeds, not {seeds}",
+            "leave --seeds out to resume it, or leave --resume out to start a new run",
+        )
+
+
+def find_edits(run: Run | None, exclude: str | Path | None, relabel: str | Path | None) -> dict[str, Path]:
+    """Return the files of the user's decisions on labels, "exclude" or "relabel" -> path: of a run to resume its own.
+
+    Raises KcnnError where others are given for a run to resume.
+    """
+    given = {name: Path(path) for name, path in (("exclude", exclude), ("relabel", relabel)) if path}
+    if run is None:
+        return given
+    if given:
+        raise KcnnError(
+            f"a run that is resumed keeps its decisions on labels, and --{next(iter(given))} gives others",
+            "leave it out to resume, or leave --resume out to start a new run",
+        )
+    return {name: run.folder / f"{name}.csv" for name in run.record.get("edits", {})}
+
+
+def edit_labels(dataset: Dataset, files: Mapping[str, Path], progress: Progress) -> Dataset:
+    """Return a dataset whose training sets have the user's decisions on labels."""
+    parts = {name: read_edits(path, dataset.ids, dataset.task, name == "relabel") for name, path in files.items()}
+    for name, part in parts.items():
+        count = len(part.relabelled if name == "relabel" else part.excluded)
+        what = "have another label" if name == "relabel" else "are left out"
+        progress.say(f"{files[name]}: {count:,} images {what} in training; validation is as before")
+    return replace(dataset, edits=join_edits(list(parts.values()))) if parts else dataset
 
 
 def choose_settings(

@@ -270,7 +270,7 @@ def edit_competition(workspace, **fields):
 def train_tiny(tiny_workspace, keras):
     """Trains recipes/tiny.py in this process, with settings; returns the run."""
 
-    def run(folds=(0,), progress=None, run=None, recipe="tiny.py", tensorboard=False, **settings):
+    def run(folds=(0,), progress=None, run=None, recipe="tiny.py", tensorboard=False, seeds=1, **settings):
         from kaggle_cnn.learn.train import train
         from kaggle_cnn.recipe import apply_settings, load_recipe
 
@@ -278,7 +278,8 @@ def train_tiny(tiny_workspace, keras):
         dataset = dataset_in(tiny_workspace)
         chosen = apply_settings(load_recipe(path), settings)
         shown = progress or Recorder()
-        return train(tiny_workspace, dataset, chosen, path, list(folds), shown, settings, run, tensorboard)
+        numbers, more = list(folds), {"tensorboard": tensorboard, "seeds": seeds}
+        return train(tiny_workspace, dataset, chosen, path, numbers, shown, settings, run, **more)
 
     yield run
     keras.config.set_dtype_policy("float32")  # a precision stays set in this process

@@ -18,7 +18,7 @@ RANKS = [
     {"__main__"},
     {"cli"},
     {"__init__"},
-    {"submitting"},
+    {"submitting", "doctor"},
     {"api"},
     {"pictures"},
     {"backbone"},
@@ -99,7 +99,18 @@ def test_recipes_import_no_recipe_and_no_tensorflow():
 
 
 def test_public_names():
-    verbs = {"blend", "compare", "evaluate", "fetch", "predict", "probe", "submit", "train", "train_tabular"}
+    verbs = {
+        "blend",
+        "compare",
+        "evaluate",
+        "fetch",
+        "find_label_problems",
+        "predict",
+        "probe",
+        "submit",
+        "train",
+        "train_tabular",
+    }
     assert set(kaggle_cnn.__all__) == {"KcnnError", "Phase", "Recipe", "__version__", *verbs}
     for name in kaggle_cnn.__all__:
         assert getattr(kaggle_cnn, name) is not None

@@ -39,6 +39,7 @@ def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> 
             "scores": scores,
             "tta": tta,
             "folds": run.folds,
+            "seeds": run.seeds,
             "epochs": run.settings["epochs"] if run.record["kind"] == "training" else 0,
             "seconds": run.seconds,
             "status": run.status,

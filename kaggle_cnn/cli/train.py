@@ -25,9 +25,16 @@ def train(
         list[str] | None, typer.Option("--set", help="Change a setting: name=value. Repeat it for more.")
     ] = None,
     folds: Annotated[str, typer.Option(help="Train a model for each of these folds: 0, 0,2,4 or all.")] = "0",
+    seeds: Annotated[int, typer.Option(help="Train so many models for each fold, and average them.")] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the most recent unfinished run of this recipe.")
     ] = False,
+    exclude: Annotated[
+        Path | None, typer.Option(help="Leave out of training what this CSV of doctor does not keep.")
+    ] = None,
+    relabel: Annotated[
+        Path | None, typer.Option(help="Train what this CSV of doctor does not keep with the suggested label.")
+    ] = None,
     offline: OfflineOption = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")] = False,
     backend: BackendOption = None,
@@ -44,7 +51,10 @@ def train(
     with progress() as shown:
         shown.metric_name, shown.metric_title = found.task.metric.name, found.task.metric.title
         try:
-            run = api.train(recipe, values, folds, resume, tensorboard, backend, found.name, workspace, shown)
+            run = api.train(
+                recipe, values, folds, resume, tensorboard, backend, found.name, workspace, shown,
+                exclude=exclude, relabel=relabel, seeds=seeds,
+            )  # fmt: skip
         except KeyboardInterrupt:
             shown.__exit__(None, None, None)
             say()

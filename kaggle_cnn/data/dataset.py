@@ -19,6 +19,7 @@ from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.duplicates import inspect, same_pixels
 from kaggle_cnn.data.folds import FOLDS, Folds, draw_folds, join_groups, join_pairs, read_folds, write_folds
 from kaggle_cnn.data.image_cache import most_bits
+from kaggle_cnn.data.label_edits import LabelEdits
 from kaggle_cnn.data.near_duplicates import find_looks, near_pairs
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
@@ -34,7 +35,8 @@ class Dataset:
     float32 (N, outputs): 1 where an image has a class, else 0; of a regression the numbers. `folds`: where an image is
     validated. `test_ids` (M,) str: as the sample spells them. `test_files` (M,) str: as `ids`, "" where there is no
     image. `cache`: the folder for decoded images. `notes`: what the user should know, a sentence each. `owners` (N,)
-    int: of images that share an id the same number; None where each has its own.
+    int: of images that share an id the same number; None where each has its own. `edits`: what the user decided on
+    labels, for the training sets alone.
 
     An image may be several files: see listing.join_images.
     """
@@ -48,6 +50,7 @@ class Dataset:
     cache: Path
     notes: list[str] = field(default_factory=list)
     owners: Array | None = None
+    edits: LabelEdits = field(default_factory=LabelEdits)
 
     @property
     def task(self) -> Task:

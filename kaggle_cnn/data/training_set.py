@@ -21,13 +21,14 @@ class TrainingSet:
 
 
 def training_set(dataset: Dataset, images: Images, fold: int, class_weight: str = "none") -> TrainingSet:
-    """Return the readable images that are not validated in `fold`.
+    """Return the readable images that are not validated in `fold`, with the user's decisions on labels.
 
     `class_weight` "balanced" weighs each by images / (classes * images of its class), so that every class counts the
     same. Raises KcnnError where it is asked of images that have not one class each.
     """
     rows = readable(np.flatnonzero(dataset.folds.numbers != fold), images)
-    targets = dataset.targets[rows]
+    rows = rows[~np.isin(rows, dataset.edits.excluded)]
+    targets = relabel(dataset.targets[rows], rows, dataset.edits.relabelled)
     if class_weight == "none":
         return TrainingSet(rows, targets)
     if dataset.task.kind not in ("multiclass", "ordinal"):
@@ -37,6 +38,16 @@ def training_set(dataset: Dataset, images: Images, fold: int, class_weight: str 
         )
     weights = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
     return TrainingSet(rows, targets, (targets @ weights).astype(np.float32))
+
+
+def relabel(targets: Array, rows: Array, relabelled: dict[int, Array]) -> Array:
+    """Return the targets of `rows` with those that the user changed."""
+    if not relabelled:
+        return targets
+    targets = targets.copy()
+    for place in np.flatnonzero(np.isin(rows, list(relabelled))):
+        targets[place] = relabelled[int(rows[place])]
+    return targets
 
 
 def validation_rows(dataset: Dataset, images: Images, fold: int) -> Array:

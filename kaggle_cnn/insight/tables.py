@@ -49,8 +49,9 @@ def runs_table(rows: list[dict[str, Any]], width: int, metric_name: str) -> Tabl
     """Return a table of runs in the given order.
 
     Keys of a row: id, kind, score (of the metric `metric_name`, or None), scores (metric -> value), tta, folds (their
-    numbers), epochs, seconds, status ("finished" or "training"), created, and history: the metric of the first fold
-    after each epoch, drawn as bars. On a terminal of 92 columns or more, the table also has the date.
+    numbers), seeds (models of each fold), epochs, seconds, status ("finished" or "training"), created, and history: the
+    metric of the first fold after each epoch, drawn as bars. On a terminal of 92 columns or more, the table also has
+    the date.
     """
     others = [name for name in STANDARD if name != metric_name and any(name in row["scores"] for row in rows)][:2]
     cells = []
@@ -63,7 +64,7 @@ def runs_table(rows: list[dict[str, Any]], width: int, metric_name: str) -> Tabl
                 *("" if score is None else f"{score:.4f}" for score in scores),
                 sparkline(row["history"], 8),
                 name_policy(row["tta"]) if row["tta"] else "",
-                str(len(row["folds"])),
+                f"{len(row['folds'])}{f' x {count}' if (count := row.get('seeds', 1)) > 1 else ''}",
                 str(row["epochs"] or ""),
                 trained,
                 row["created"][5:16].replace("T", " "),

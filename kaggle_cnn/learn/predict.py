@@ -212,15 +212,18 @@ def complete_predictions(
     if "metadata" in run.record:
         columns = find_metadata(dataset, run.record["metadata"])
         images = attach_metadata(dataset, images, columns, "train" if part == "oof" else "test")
-    parts = []
-    for fold, model_path in zip(run.folds, run.models, strict=True):
-        model = ready_model(run, model_path, dataset.task, crop)
-        if part == "oof":
-            parts.append(predict_validation(model, dataset, images, fold, missing, crop, progress))
-        else:
-            parts.append(predict_test(model, dataset, images, missing, crop, progress))
-        gc.collect()
-    made = join_folds(parts) if part == "oof" else average_folds(parts)
+    by_seed = []
+    for own in run.by_seed:
+        parts = []
+        for fold, model_path in zip(own.folds, own.models, strict=True):
+            model = ready_model(run, model_path, dataset.task, crop)
+            if part == "oof":
+                parts.append(predict_validation(model, dataset, images, fold, missing, crop, progress))
+            else:
+                parts.append(predict_test(model, dataset, images, missing, crop, progress))
+            gc.collect()
+        by_seed.append(join_folds(parts) if part == "oof" else average_folds(parts))
+    made = average_folds(by_seed)
     made = kept.with_views(made) if kept else made
     if run.finished:  # else its models may still change
         made.write(path)

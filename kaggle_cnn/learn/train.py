@@ -3,6 +3,7 @@
 import gc
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,15 @@ def train(
     run: Run | None = None,
     tensorboard: bool = False,
     source: str | None = None,
+    edits: Mapping[str, Path] | None = None,
+    seeds: int = 1,
 ) -> Run:
-    """Train one model for each of `folds`, and return the complete run: models, predictions, decision rule, scores.
+    """Train one model for each of `folds` and of `seeds`, and return the complete run: models, predictions, decision
+    rule, scores.
 
-    `path` is the recipe's file, `source` its text as it was run, `changed` the settings that the user changed in it.
+    `path` is the recipe's file, `source` its text as it was run, `changed` the settings that the user changed in it,
+    `edits` the files of the user's decisions on labels, which `dataset` has; the run keeps copies. With several seeds,
+    the first is the recipe's, the others follow it; the predictions of a fold are their mean.
     With `run`, go on with that run: what is on the disk is not made again. Several processes may work on one run; each
     takes folds that no other has, and the last to end completes it.
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
@@ -66,23 +72,52 @@ def train(
     keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
     if recipe.augment and not recipe.mirror and not takes(recipe.augment, "mirror"):
         progress.say("note: this recipe's augmentation has no parameter `mirror`: mirror=false does not reach it")
-    first = next((fold for fold in folds if not run or not has_predictions(run, fold)), None)
-    plan = plan_fold(recipe, dataset, images, first) if first is not None else None
+    members = [(seed, fold) for seed in range(run.seeds if run else seeds) for fold in folds]
+    left = [(seed, fold) for seed, fold in members if not run or not has_predictions(replace(run, seed=seed), fold)]
+    first = left[0] if left else None
+    begun = with_seed(recipe, first[0]) if first else recipe
+    plan = plan_fold(begun, dataset, images, first[1]) if first else None
     require_consistent(recipe)
-    compiled = rehearse_fold(recipe, dataset, images, device, plan, path, source) if plan else None
+    compiled = rehearse_fold(begun, dataset, images, device, plan, path, source) if plan else None
     if run is None:
         assert plan is not None  # of a new run, no fold has predictions
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
         record |= {"metadata": columns.names} if columns else {}
-        run = create_run(workspace, dataset.competition.name, path, record, source)
+        record |= {"seeds": seeds} if seeds > 1 else {}
+        files = {f"{name}.csv": each.read_text("utf-8") for name, each in (edits or {}).items()}
+        record |= {"edits": {name: str(each) for name, each in edits.items()}} if edits else {}
+        run = create_run(workspace, dataset.competition.name, path, record, source, files)
         keep_recipes(run)
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
     progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
     training = Training(run, recipe, dataset, images, device, progress, tensorboard, columns)
-    for fold in folds:
-        compiled = train_fold(training, fold, plan if fold == first else None, compiled)
-        plan = None if fold == first else plan
+    train_members(training, folds, first, plan, compiled)
     return complete_run(training)
+
+
+def train_members(
+    training: Training,
+    folds: list[int],
+    first: tuple[int, int] | None,
+    plan: FoldPlan | None,
+    compiled: Compiled | None,
+) -> None:
+    """Train each fold of each seed; `first`, a seed and a fold, is the one that `plan` and `compiled` are of."""
+    run, recipe = training.run, training.recipe
+    for own in run.by_seed:
+        seeded = replace(training, run=own, recipe=with_seed(recipe, own.seed))
+        if first and own.seed > first[0]:
+            compiled = None  # it begins with the weights of another seed
+        if run.seeds > 1:
+            training.progress.say(f"seed {seeded.recipe.seed}, {own.seed + 1} of {run.seeds}")
+        for fold in folds:
+            compiled = train_fold(seeded, fold, plan if (own.seed, fold) == first else None, compiled)
+            plan = None if (own.seed, fold) == first else plan
+
+
+def with_seed(recipe: Recipe, number: int) -> Recipe:
+    """Return a recipe with the seed that is `number` after its own."""
+    return replace(recipe, seed=(recipe.seed + number) % 2**31)
 
 
 def train_fold(
@@ -139,14 +174,14 @@ def require_numbers(predictions: Predictions, run: Run) -> None:
 def complete_run(training: Training) -> Run:
     """Join the folds' predictions, fit the decision rule and compute the scores, where all folds are done."""
     run, dataset = training.run, training.dataset
-    if missing := [fold for fold in run.folds if not has_predictions(run, fold)]:
+    if missing := [fold for fold in run.folds if not all(has_predictions(own, fold) for own in run.by_seed)]:
         training.progress.say(f"folds {', '.join(map(str, missing))} are not done: the run is complete when they are")
         return run
     with one_at_a_time(run.folder):
         join_parts(run, dataset.task)
-        for fold in run.folds:
+        for folder in [own.fold_folder(fold) for own in run.by_seed for fold in run.folds]:
             for name in (STATE, BEST):
-                (run.fold_folder(fold) / name).unlink(missing_ok=True)
+                (folder / name).unlink(missing_ok=True)
     return run
 
 

@@ -16,10 +16,12 @@ from kaggle_cnn.runs.climb import climb
 from kaggle_cnn.runs.decision import usual_decision
 from kaggle_cnn.runs.describe import NO_NETWORK, describe, list_versions
 from kaggle_cnn.runs.fit_decision import fit_decision, merit_of
+from kaggle_cnn.runs.join import read_fold
 from kaggle_cnn.runs.nested import Fit, judge, predict_nested
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run, create_whole_run, require_same_folds, write_json
 from kaggle_cnn.runs.scores import score_run
+from kaggle_cnn.tta import has_views, views_of
 from kaggle_cnn.workspace import Workspace
 
 NAME = "blend"
@@ -230,16 +232,11 @@ def predict_folds(runs: list[Run], ids: Array, task: Task) -> dict[int, Array]:
     left out where a run does not have them, or has them of other views."""
     found = {}
     for fold in runs[0].folds:
-        parts = [read_fold(run, fold) for run in runs]
-        whole = [part for part, run in zip(parts, runs, strict=True) if part and run.policy in part.policies]
+        there = [run for run in runs if all((own.fold_folder(fold) / "test.npz").is_file() for own in run.by_seed)]
+        parts = [(read_fold(run, fold, "test"), views_of(run.policy)) for run in there]
+        whole = [part for part, views in parts if has_views(part.views, views)]
         if len(whole) == len(runs) and all(set(part.ids) == set(ids) for part in whole):
             first, scores = gather(runs, whole, task)
             place = {name: number for number, name in enumerate(first.ids)}
             found[fold] = scores[:, [place[name] for name in ids]]
     return found
-
-
-def read_fold(run: Run, fold: int) -> Predictions | None:
-    """Return what the models of a fold predict of the test images, or None where that is not there."""
-    path = run.fold_folder(fold) / "test.npz"
-    return Predictions.read(path) if path.is_file() else None

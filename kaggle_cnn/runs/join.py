@@ -22,15 +22,21 @@ class Validated:
 
 
 def join_parts(run: Run, task: Task) -> None:
-    """Join the predictions of all folds of a run, fit its decision rule and compute its scores: it is finished then."""
-    oof, test = (
-        [Predictions.read(run.fold_folder(fold) / f"{part}.npz") for fold in run.folds] for part in ("oof", "test")
-    )
+    """Join the predictions of all folds of a run, fit its decision rule and compute its scores: it is finished then.
+
+    Those of several seeds are averaged.
+    """
+    oof, test = ([read_fold(run, fold, part) for fold in run.folds] for part in ("oof", "test"))
     whole = join_folds(oof)
     whole.write(run.folder / "oof.npz")
     average_folds(test).write(run.folder / "test.npz")
     fit_decision(task, whole.true, whole.scores(task, run.policy)).write(run.folder / "decision.json")
     score_run(run, task)
+
+
+def read_fold(run: Run, fold: int, part: str) -> Predictions:
+    """Return what the models of a fold, the mean of its seeds, predict of "oof" or "test" images."""
+    return average_folds([Predictions.read(own.fold_folder(fold) / f"{part}.npz") for own in run.by_seed])
 
 
 def shared_policies(parts: list[Predictions]) -> list[str]:

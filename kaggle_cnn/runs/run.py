@@ -6,8 +6,8 @@ finished, and its scores, are derived from the files.
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,12 @@ LONGEST_WAIT = 600  # seconds, for another process that makes a run of the same 
 
 @dataclass(frozen=True)
 class Run:
-    """`record` is the content of run.json."""
+    """`record` is the content of run.json. Of a run with several seeds, the folders of the folds are those of `seed`,
+    counted from 0."""
 
     folder: Path
     record: Record
+    seed: int = 0
 
     @property
     def id(self) -> str:
@@ -40,6 +42,16 @@ class Run:
     def folds(self) -> list[int]:
         """The folds that it trains."""
         return [int(number) for number in self.record["folds"]["numbers"]]
+
+    @property
+    def seeds(self) -> int:
+        """How many models each fold has."""
+        return int(self.record.get("seeds", 1))
+
+    @property
+    def by_seed(self) -> list["Run"]:
+        """The run with the folders of each seed."""
+        return [replace(self, seed=number) for number in range(self.seeds)]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -78,7 +90,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """What the training of all folds took so far."""
-        return float(sum(self.result(fold).get("seconds", 0.0) for fold in self.folds))
+        return float(sum(own.result(fold).get("seconds", 0.0) for own in self.by_seed for fold in self.folds))
 
     @property
     def has_network(self) -> bool:
@@ -87,7 +99,7 @@ class Run:
 
     @property
     def models(self) -> list[Path]:
-        """The models of all folds. Raises KcnnError where one is missing."""
+        """The models of all folds, of its seed. Raises KcnnError where one is missing."""
         if not self.has_network:
             blended = self.record["kind"] == "blend"
             what = "it is a blend of other runs" if blended else "it is on the columns beside the images"
@@ -103,7 +115,7 @@ class Run:
         return models
 
     def fold_folder(self, fold: int) -> Path:
-        return self.folder / f"fold-{fold}"
+        return self.folder / f"fold-{fold}{f'-seed-{self.seed}' if self.seed else ''}"
 
     def result(self, fold: int) -> Result:
         """What result.json says of a fold; {} before its first epoch."""
@@ -121,7 +133,7 @@ class Run:
 
     def histories(self) -> list[pd.DataFrame]:
         """Each fold's history.csv, a row of numbers for each epoch, where there is one that can be read."""
-        paths = [self.fold_folder(fold) / "history.csv" for fold in self.folds]
+        paths = [own.fold_folder(fold) / "history.csv" for own in self.by_seed for fold in self.folds]
         return [table for path in paths if (table := read_history(path)) is not None]
 
 
@@ -139,8 +151,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def create_run(workspace: Workspace, competition: str, recipe: Path, record: dict[str, Any], source: str) -> Run:
-    """Make a new folder, numbered after the last of the same recipe, with `source`, the recipe's text, and run.json."""
+def create_run(
+    workspace: Workspace,
+    competition: str,
+    recipe: Path,
+    record: dict[str, Any],
+    source: str,
+    files: Mapping[str, str] | None = None,
+) -> Run:
+    """Make a new folder, numbered after the last of the same recipe, with `source`, the recipe's text, `files`, name ->
+    text, and run.json."""
     number = next_number(workspace, competition, recipe.stem)
     while True:
         folder = workspace.runs(competition) / f"{recipe.stem}-{number:03d}"
@@ -149,7 +169,7 @@ def create_run(workspace: Workspace, competition: str, recipe: Path, record: dic
             break
         except FileExistsError:
             number += 1
-    begin_folder(workspace, competition, folder, record, source)
+    begin_folder(workspace, competition, folder, record, {"recipe.py": source, **(files or {})})
     return read_run(folder)
 
 
@@ -160,7 +180,7 @@ def create_whole_run(
     with one_at_a_time(workspace.runs(competition) / f"{name}-new", wait=LONGEST_WAIT):
         folder = workspace.runs(competition) / f"{name}-{next_number(workspace, competition, name):03d}"
         with whole_folder(folder) as temporary:
-            begin_folder(workspace, competition, temporary, record, source)
+            begin_folder(workspace, competition, temporary, record, {"recipe.py": source})
             fill(read_run(temporary))
     return read_run(folder)
 
@@ -173,10 +193,13 @@ def next_number(workspace: Workspace, competition: str, name: str) -> int:
     return max((int(text) for text in numbers if re.fullmatch(r"\d{1,9}", text)), default=0) + 1
 
 
-def begin_folder(workspace: Workspace, competition: str, folder: Path, record: dict[str, Any], source: str) -> None:
-    """Write recipe.py and run.json."""
-    with whole_file(folder / "recipe.py") as temporary:
-        temporary.write_text(source, encoding="utf-8")
+def begin_folder(
+    workspace: Workspace, competition: str, folder: Path, record: dict[str, Any], files: Mapping[str, str]
+) -> None:
+    """Write `files`, name -> text, and run.json, the last."""
+    for name, text in files.items():
+        with whole_file(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     order = 1 + max((run.record.get("order", 0) for run in list_runs(workspace, competition)), default=0)
     write_json(folder / "run.json", {"format": FORMAT, **record, "order": order})
 
@@ -264,8 +287,9 @@ def open_unfinished(workspace: Workspace, competition: str, recipe: str) -> Run:
             f"'{competition}' has no unfinished run of {recipe} to resume", "leave --resume out to start a new run"
         )
     run = stopped[-1]
-    left = [fold for fold in run.folds if not (run.fold_folder(fold) / "test.npz").is_file()]
-    if left and all(is_locked(run.fold_folder(fold)) for fold in left):
+    folders = [own.fold_folder(fold) for own in run.by_seed for fold in run.folds]
+    left = [folder for folder in folders if not (folder / "test.npz").is_file()]
+    if left and all(map(is_locked, left)):
         raise LockedError(f"run {run.id} is being trained by another kcnn", "wait until it ends, or start a new run")
     return run
 

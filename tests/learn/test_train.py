@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import Recorder, Stop, dataset_in, edit_competition, environment
+from conftest import Recorder, Stop, dataset_in, edit_competition, environment, in_this_process
 from sklearn.metrics import accuracy_score
 
 from kaggle_cnn import KcnnError
@@ -338,3 +338,48 @@ def test_logs_for_tensorboard_say_what_the_history_says(train_tiny):
     for key, name in names.items():
         assert shown[key][0] == [1, 2]
         assert shown[key][1] == pytest.approx(history[name].tolist(), rel=1e-5)
+
+
+def test_seeds_are_models_of_each_fold_whose_predictions_are_averaged(train_tiny):
+    """A run of two seeds is the mean of two runs, of one seed each, to the last bit of their weights."""
+    both = train_tiny(folds=(0, 1), epochs=1, seeds=2)
+    ones = [train_tiny(folds=(0, 1), epochs=1, seed=seed) for seed in (0, 1)]
+    assert both.record["seeds"] == 2
+    assert both.status == "finished"
+    assert sorted(path.name for path in both.folder.glob("fold-*")) == [
+        "fold-0", "fold-0-seed-1", "fold-1", "fold-1-seed-1"]  # fmt: skip
+    for part in ("oof", "test"):
+        mean = np.mean([Predictions.read(run.folder / f"{part}.npz").logits for run in ones], axis=0)
+        assert np.allclose(Predictions.read(both.folder / f"{part}.npz").logits, mean, atol=1e-5)
+    for own, run in zip(both.by_seed, ones, strict=True):
+        made = [np.load(each.fold_folder(1) / "oof.npz")["logits"] for each in (own, run)]
+        assert (made[0] == made[1]).all()
+    assert len(both.histories()) == 4
+
+
+def test_seeds_go_on_where_they_were_stopped(train_tiny, tiny_workspace):
+    whole = train_tiny(epochs=2, seeds=2)
+    stop = Stop(1)
+    stop.seen = 0
+
+    def epoch(row, better, seconds):
+        stop.seen += 1
+        if stop.seen == 3:  # in the first epoch of the second seed
+            raise KeyboardInterrupt
+
+    stop.epoch = epoch
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(epochs=2, seeds=2, progress=stop)
+    [stopped] = [run for run in list_runs(tiny_workspace, "colours") if run.id != whole.id]
+    assert stopped.status == "training"
+    resumed = train_tiny(epochs=2, run=stopped)
+    assert resumed.status == "finished"
+    made = [np.load(run.folder / "oof.npz")["logits"] for run in (whole, resumed)]
+    assert (made[0] == made[1]).all()
+
+
+@pytest.mark.parametrize("seeds", ["0", "101"])
+def test_a_number_of_seeds_that_is_refused(tiny_workspace, monkeypatch, seeds):
+    monkeypatch.chdir(tiny_workspace.root)
+    with pytest.raises(KcnnError, match=f"--seeds should be from 1 to 100, got {seeds}"):
+        in_this_process("train", "tiny", "--seeds", seeds)
