@@ -58,7 +58,7 @@ def main() -> None:
 
         training.train_fold = timed
         settings = {"epochs": options.epochs}
-        api.train(RECIPES / f"{options.recipe}.py", settings, "all", workspace=workspace, progress=clock)
+        training.train(RECIPES / f"{options.recipe}.py", settings, "all", workspace=workspace, progress=clock)
         ended = time.perf_counter()
     table = Table(title=f"{options.recipe}, demo, {options.epochs} epochs a fold", title_justify="left")
     for heading in (

@@ -17,10 +17,10 @@ _HOMES = {
     "fetch": "api",
     "find_label_problems": "doctor",
     "predict": "api",
-    "probe": "api",
+    "probe": "training",
     "submit": "submitting",
-    "train": "api",
-    "train_tabular": "api",
+    "train": "training",
+    "train_tabular": "training",
 }
 __all__ = [
     "KcnnError",

@@ -10,40 +10,28 @@ Each works in `workspace`, else in the nearest folder above with a kcnn.toml, an
 one. Each raises KcnnError for a user's mistake. What takes time is shown by `progress`; see progress.Progress.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.layouts.recognise import NO_CHOICES, Choices
 from kaggle_cnn.competition.opening import open_competition
-from kaggle_cnn.competition.task import Task, are_characters
-from kaggle_cnn.data.advice import MIRRORLESS
+from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.dataset import Dataset, folds_in_name, load_dataset
 from kaggle_cnn.data.folds import FOLDS
-from kaggle_cnn.data.label_edits import join_edits, read_edits
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
-from kaggle_cnn.recipe import (
-    Recipe,
-    apply_settings,
-    compile_recipe,
-    find_recipe,
-    list_settings,
-    load_recipe,
-    read_recipe,
-    require_same,
-)
-from kaggle_cnn.runs.export import export, lacks_submission
+from kaggle_cnn.runs.export import export
 from kaggle_cnn.runs.join import Validated, shared_policies, validate_runs
 from kaggle_cnn.runs.predictions import Predictions
-from kaggle_cnn.runs.run import Run, list_runs, open_runs, open_unfinished, require_same_folds
+from kaggle_cnn.runs.run import Run, open_runs, require_same_folds
 from kaggle_cnn.runs.scores import list_policies, score
 from kaggle_cnn.tta import has_views, require_policy, views_of
 from kaggle_cnn.workspace import Workspace
 
+ABOVE = 0.95  # the probability from which on a pseudo-label counts
 MOST_SEEDS = 100
 WHOLE = 2**16  # a margin that every policy allows
 
@@ -91,171 +79,6 @@ def fetch(
 
 def as_file_name(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in text)[:60]
-
-
-def train(
-    recipe: str | Path,
-    settings: Mapping[str, Any] | None = None,
-    folds: str = "0",
-    resume: bool = False,
-    tensorboard: bool = False,
-    backend: str | None = None,
-    competition: str | None = None,
-    workspace: Workspace | None = None,
-    progress: Progress | None = None,
-    exclude: str | Path | None = None,
-    relabel: str | Path | None = None,
-    seeds: int = 1,
-) -> Run:
-    """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
-
-    `recipe` is a file, or the name of one in recipes/ or of one that comes with kcnn, such as "resnet". `settings`
-    changes settings of the recipe; where the classes are digits or letters, `mirror` is False unless it is
-    among them. `folds` are those to validate on, a model each: "0", "0,2,4" or "all".
-    `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
-    `exclude` and `relabel` are CSVs as doctor.csv: the images that they do not keep are left out of training, or have
-    the suggested label there. Folds and validation stay as they are. `seeds` models are trained for each fold,
-    and their predictions averaged.
-    """
-    from kaggle_cnn.learn.backend import find_device, start_backend
-
-    workspace, progress = workspace or Workspace.find(), progress or Silent()
-    path = find_recipe(Path(recipe), workspace.root)
-    found = open_competition(workspace, competition)
-    if tensorboard and find_spec("tensorboard") is None:
-        raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
-    run = open_to_resume(workspace, found, path.stem) if resume else None
-    source = run.folder / "recipe.py" if run else path
-    text = read_recipe(source)  # once: what is edited meanwhile is not in the run
-    compile_recipe(source, text)  # its mistakes are shown before Keras takes its seconds to start
-    dataset = open_dataset(workspace, found, run, progress)
-    edits = find_edits(run, exclude, relabel)
-    dataset = edit_labels(dataset, edits, progress)
-    numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
-    require_seeds(run, seeds)
-    start_backend(backend or (run.record["backend"] if run else None))
-    given, loaded, notes = dict(settings or {}), load_recipe(source, text), list[str]()
-    if run:
-        chosen = apply_settings(loaded, run.settings)
-        require_same(chosen, apply_settings(chosen, given))
-    else:
-        chosen, given, notes = choose_settings(loaded, given, found)
-    progress.say(f"training {path.stem} on '{found.name}': {find_device().name}")
-    for note in [*dataset.notes, *notes]:
-        progress.say(f"note: {note}")
-    from kaggle_cnn.learn.train import train as train_run
-
-    return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, seeds)
-
-
-def probe(
-    backbone: str = "",
-    settings: Mapping[str, Any] | None = None,
-    backend: str | None = None,
-    competition: str | None = None,
-    workspace: Workspace | None = None,
-    progress: Progress | None = None,
-) -> Run:
-    """Fit a linear layer on the features of a frozen backbone, for every fold; return the complete run.
-
-    `backbone` is a name as in kaggle_cnn.backbone, else that of the recipe `pretrained`, whose other `settings` count
-    too: size, margin, fit, weights, tta.
-    """
-    from kaggle_cnn.learn.backend import find_device, start_backend
-
-    workspace, progress = workspace or Workspace.find(), progress or Silent()
-    path = find_recipe(Path("pretrained"), workspace.root)
-    found, text = open_competition(workspace, competition), read_recipe(path)
-    compile_recipe(path, text)
-    dataset = open_dataset(workspace, found, None, progress)
-    start_backend(backend)
-    given = {**(settings or {}), **({"backbone": backbone} if backbone else {})}
-    recipe, given, notes = choose_settings(load_recipe(path, text), given, found)
-    progress.say(f"probing {list_settings(recipe)['backbone']} on '{found.name}': {find_device().name}")
-    for note in [*dataset.notes, *notes]:
-        progress.say(f"note: {note}")
-    from kaggle_cnn.learn.probe import probe as probe_run
-
-    return probe_run(workspace, dataset, recipe, path, text, given, progress)
-
-
-def train_tabular(
-    competition: str | None = None, workspace: Workspace | None = None, progress: Progress | None = None
-) -> Run:
-    """Fit a model on the columns beside the images, for every fold, without a network; return the complete run."""
-    from kaggle_cnn.learn.tabular import train_tabular as train_run
-
-    workspace, progress = workspace or Workspace.find(), progress or Silent()
-    found = open_competition(workspace, competition)
-    return train_run(workspace, open_dataset(workspace, found, None, progress), progress)
-
-
-def require_seeds(run: Run | None, seeds: int) -> None:
-    """Raise KcnnError where fewer than one seed is asked for, or other seeds than a run to resume has."""
-    if not 1 <= seeds <= MOST_SEEDS:
-        raise KcnnError(f"--seeds should be from 1 to {MOST_SEEDS}, got {seeds}", "for example: --seeds 3")
-    if run and seeds not in (1, run.seeds):
-        raise KcnnError(
-            f"the run to resume has {run.seeds} seeds, not {seeds}",
-            "leave --seeds out to resume it, or leave --resume out to start a new run",
-        )
-
-
-def find_edits(run: Run | None, exclude: str | Path | None, relabel: str | Path | None) -> dict[str, Path]:
-    """Return the files of the user's decisions on labels, "exclude" or "relabel" -> path: of a run to resume its own.
-
-    Raises KcnnError where others are given for a run to resume.
-    """
-    given = {name: Path(path) for name, path in (("exclude", exclude), ("relabel", relabel)) if path}
-    if run is None:
-        return given
-    if given:
-        raise KcnnError(
-            f"a run that is resumed keeps its decisions on labels, and --{next(iter(given))} gives others",
-            "leave it out to resume, or leave --resume out to start a new run",
-        )
-    return {name: run.folder / f"{name}.csv" for name in run.record.get("edits", {})}
-
-
-def edit_labels(dataset: Dataset, files: Mapping[str, Path], progress: Progress) -> Dataset:
-    """Return a dataset whose training sets have the user's decisions on labels."""
-    parts = {name: read_edits(path, dataset.ids, dataset.task, name == "relabel") for name, path in files.items()}
-    for name, part in parts.items():
-        count = len(part.relabelled if name == "relabel" else part.excluded)
-        what = "have another label" if name == "relabel" else "are left out"
-        progress.say(f"{files[name]}: {count:,} images {what} in training; validation is as before")
-    return replace(dataset, edits=join_edits(list(parts.values()))) if parts else dataset
-
-
-def choose_settings(
-    recipe: Recipe, given: dict[str, Any], competition: Competition
-) -> tuple[Recipe, dict[str, Any], list[str]]:
-    """Return a recipe with the settings that are given for a new run, these, and what is to be said: where the classes
-    are digits or letters, nothing is mirrored unless `mirror` is given."""
-    mirrorless = recipe.mirror and "mirror" not in given and are_characters(competition.classes)
-    given = {**given, "mirror": False} if mirrorless else given
-    return apply_settings(recipe, given), given, [MIRRORLESS] if mirrorless else []
-
-
-def open_to_resume(workspace: Workspace, competition: Competition, recipe: str) -> Run:
-    """Return the newest run of `recipe` that is not finished, or is, but was stopped before its submission was written.
-
-    Raises KcnnError where there is none.
-    """
-    runs = [run for run in list_runs(workspace, competition.name) if run.record["recipe"] == recipe]
-    if runs and lacks_submission(workspace, competition.name, runs[-1]):
-        return runs[-1]
-    return open_unfinished(workspace, competition.name, recipe)
-
-
-def parse_folds(text: str, count: int) -> list[int]:
-    """Return the fold numbers that "0", "0,2,4" or "all" means, of `count` folds."""
-    if text == "all":
-        return list(range(count))
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise KcnnError(f"--folds should be numbers or all, got '{text}'", "for example: --folds 0, --folds 0,2,4")
-    return sorted(map(int, parts))
 
 
 def open_dataset(

@@ -278,7 +278,7 @@ def train_tiny(tiny_workspace, keras):
         dataset = dataset_in(tiny_workspace)
         chosen = apply_settings(load_recipe(path), settings)
         shown = progress or Recorder()
-        numbers, more = list(folds), {"tensorboard": tensorboard, "seeds": seeds}
+        numbers, more = list(folds), {"tensorboard": tensorboard, "more": {"seeds": seeds} if seeds > 1 else {}}
         return train(tiny_workspace, dataset, chosen, path, numbers, shown, settings, run, **more)
 
     yield run

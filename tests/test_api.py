@@ -5,7 +5,7 @@ import pytest
 from conftest import TINY, Recorder, make_images_in, save_noise
 
 import kaggle_cnn
-from kaggle_cnn.api import parse_folds
+from kaggle_cnn.training import parse_folds
 
 pytestmark = pytest.mark.usefixtures("eager")
 

@@ -274,7 +274,7 @@ def test_a_preset_of_keras_hub_in_a_folder(keras, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("with_pretrained", "eager")
 def test_a_run_of_the_same_competition_has_not_seen_what_is_validated(train_tiny, tiny_workspace):
     """Each fold begins with the model of the same fold, and there is none for the others."""
-    from kaggle_cnn import api
+    from kaggle_cnn import training
 
     settings = {"backbone": "run:tiny-001", "size": 16, "margin": 4, "epochs": 1, "batch": 8}
     train_tiny(epochs=1, folds=(0, 2))
@@ -291,7 +291,7 @@ def test_a_run_of_the_same_competition_has_not_seen_what_is_validated(train_tiny
     for fold in (0, 2):
         assert (kernel(tuned.id, fold) == kernel("tiny-001", fold)).all()  # frozen: that of its own fold
     assert not (kernel("tiny-001", 0) == kernel("tiny-001", 2)).all()
-    probed = api.probe("run:tiny-001", {"size": 16, "margin": 4}, None, None, tiny_workspace, Silent())
+    probed = training.probe("run:tiny-001", {"size": 16, "margin": 4}, None, None, tiny_workspace, Silent())
     assert probed.folds == [0, 2]
     for fold in (0, 2):
         assert (kernel(probed.id, fold) == kernel("tiny-001", fold)).all()
@@ -299,4 +299,4 @@ def test_a_run_of_the_same_competition_has_not_seen_what_is_validated(train_tiny
     text = other.read_text().splitlines()
     other.write_text("\n".join([text[0], *(f"{line[:-1]}{(int(line[-1]) + 1) % 5}" for line in text[1:])]) + "\n")
     with pytest.raises(KcnnError, match="tiny-001 was trained on other folds"):
-        api.probe("run:tiny-001", {"size": 16, "margin": 4}, None, None, tiny_workspace, Silent())
+        training.probe("run:tiny-001", {"size": 16, "margin": 4}, None, None, tiny_workspace, Silent())

@@ -18,7 +18,7 @@ RANKS = [
     {"__main__"},
     {"cli"},
     {"__init__"},
-    {"submitting", "doctor"},
+    {"submitting", "doctor", "training"},
     {"api"},
     {"pictures"},
     {"backbone"},

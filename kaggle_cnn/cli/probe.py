@@ -30,14 +30,14 @@ def probe(
     competition: CompetitionOption = None,
 ) -> None:
     """Fit a linear layer on the features of a frozen backbone, for every fold."""
-    from kaggle_cnn import api
+    from kaggle_cnn import training
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.recipe import parse_settings
 
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     with progress() as shown:
-        run = api.probe(backbone, parse_settings(settings or []), backend, found.name, workspace, shown)
+        run = training.probe(backbone, parse_settings(settings or []), backend, found.name, workspace, shown)
         path = complete_run(run, found, workspace)
     if path:
         say("next: kcnn submit")

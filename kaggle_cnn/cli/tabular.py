@@ -7,12 +7,12 @@ from kaggle_cnn.workspace import Workspace
 @app.command()
 def tabular(competition: CompetitionOption = None) -> None:
     """Fit a model on the columns beside the images, for every fold."""
-    from kaggle_cnn import api
+    from kaggle_cnn import training
     from kaggle_cnn.competition.opening import open_competition
 
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     with progress() as shown:
-        run = api.train_tabular(found.name, workspace, shown)
+        run = training.train_tabular(found.name, workspace, shown)
         complete_run(run, found, workspace)
     say(f"next: kcnn predict {run.id} RUN averages it with another run")

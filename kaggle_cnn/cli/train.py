@@ -35,13 +35,18 @@ def train(
     relabel: Annotated[
         Path | None, typer.Option(help="Train what this CSV of doctor does not keep with the suggested label.")
     ] = None,
+    pseudo: Annotated[
+        str, typer.Option(help="Train on test images too, with the labels that this run predicts.", metavar="RUN")
+    ] = "",
+    above: Annotated[float, typer.Option(help="Only labels of at least this probability.")] = 0.95,
+    soft: Annotated[bool, typer.Option("--soft", help="Take the probabilities as labels.")] = False,
     offline: OfflineOption = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")] = False,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
 ) -> None:
     """Train a recipe; print scores and write a submission."""
-    from kaggle_cnn import api
+    from kaggle_cnn import training
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.recipe import parse_settings
 
@@ -51,9 +56,9 @@ def train(
     with progress() as shown:
         shown.metric_name, shown.metric_title = found.task.metric.name, found.task.metric.title
         try:
-            run = api.train(
+            run = training.train(
                 recipe, values, folds, resume, tensorboard, backend, found.name, workspace, shown,
-                exclude=exclude, relabel=relabel, seeds=seeds,
+                exclude=exclude, relabel=relabel, seeds=seeds, pseudo=pseudo, above=above, soft=soft,
             )  # fmt: skip
         except KeyboardInterrupt:
             shown.__exit__(None, None, None)

@@ -97,11 +97,14 @@ def find_metadata(dataset: Dataset, names: list[str] | None = None) -> Columns |
 
 
 def attach_metadata(dataset: Dataset, images: Images, columns: Columns | None, part: str) -> Images:
-    """Return `images`, all of `part`, "train" or "test", with their metadata, where there are `columns`."""
+    """Return `images`, all of `part`, "train" or "test", with their metadata, where there are `columns`; those of
+    "train" are followed by the test images, where these have pseudo-labels."""
     if columns is None:
         return images
     train, test = centre(columns)
-    return replace(images, metadata=train if part == "train" else test[dataset.test_images[1]])
+    test = test[dataset.test_images[1]]
+    train = np.concatenate([train, test]) if dataset.pseudo else train
+    return replace(images, metadata=train if part == "train" else test)
 
 
 def centre(columns: Columns) -> tuple[Array, Array]:

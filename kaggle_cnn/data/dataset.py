@@ -21,6 +21,7 @@ from kaggle_cnn.data.folds import FOLDS, Folds, draw_folds, join_groups, join_pa
 from kaggle_cnn.data.image_cache import most_bits
 from kaggle_cnn.data.label_edits import LabelEdits
 from kaggle_cnn.data.near_duplicates import find_looks, near_pairs
+from kaggle_cnn.data.pseudo import PseudoLabels
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.plural import count_of
 from kaggle_cnn.progress import Progress, Silent
@@ -36,7 +37,7 @@ class Dataset:
     validated. `test_ids` (M,) str: as the sample spells them. `test_files` (M,) str: as `ids`, "" where there is no
     image. `cache`: the folder for decoded images. `notes`: what the user should know, a sentence each. `owners` (N,)
     int: of images that share an id the same number; None where each has its own. `edits`: what the user decided on
-    labels, for the training sets alone.
+    labels, `pseudo`: fold -> test images with predicted labels; both for the training sets alone.
 
     An image may be several files: see listing.join_images.
     """
@@ -51,6 +52,7 @@ class Dataset:
     notes: list[str] = field(default_factory=list)
     owners: Array | None = None
     edits: LabelEdits = field(default_factory=LabelEdits)
+    pseudo: dict[int, PseudoLabels] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:

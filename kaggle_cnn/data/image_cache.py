@@ -162,6 +162,23 @@ def write_pixels(
     return problems
 
 
+def join_images(one: Images, other: Images, cache: Path) -> Images:
+    """Return two arrays of the cache as one, kept there too: the images `one`, then the `other`."""
+    arrays = [one.pixels, other.pixels]
+    names = " ".join(str(getattr(each, "filename", "")) for each in arrays)
+    target = cache / f"{hashlib.blake2b(names.encode('utf-8', 'surrogateescape'), digest_size=12).hexdigest()}.npy"
+    problems = {**one.problems, **{len(one.pixels) + row: reason for row, reason in other.problems.items()}}
+    shape = (len(one.pixels) + len(other.pixels), *one.pixels.shape[1:])
+    if not is_kept(target):
+        require_space(target, shape)
+        with whole_file(target) as temporary, temporary.open("wb") as stream:
+            npy.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for each in arrays:
+                for start in range(0, len(each), 1024):
+                    stream.write(np.ascontiguousarray(each[start : start + 1024]).tobytes())
+    return Images(np.load(target, mmap_mode="r"), problems)
+
+
 def require_space(target: Path, shape: tuple[int, ...]) -> None:
     """Raise KcnnError where the disk has no space for an array of uint8."""
     target.parent.mkdir(parents=True, exist_ok=True)

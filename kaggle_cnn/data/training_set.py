@@ -21,7 +21,8 @@ class TrainingSet:
 
 
 def training_set(dataset: Dataset, images: Images, fold: int, class_weight: str = "none") -> TrainingSet:
-    """Return the readable images that are not validated in `fold`, with the user's decisions on labels.
+    """Return the readable images that are not validated in `fold`, with the user's decisions on labels; and the test
+    images that have pseudo-labels, whose rows follow those of all training images.
 
     `class_weight` "balanced" weighs each by images / (classes * images of its class), so that every class counts the
     same. Raises KcnnError where it is asked of images that have not one class each.
@@ -29,6 +30,10 @@ def training_set(dataset: Dataset, images: Images, fold: int, class_weight: str 
     rows = readable(np.flatnonzero(dataset.folds.numbers != fold), images)
     rows = rows[~np.isin(rows, dataset.edits.excluded)]
     targets = relabel(dataset.targets[rows], rows, dataset.edits.relabelled)
+    if pseudo := dataset.pseudo.get(fold):
+        there = np.isin(pseudo.rows, readable(len(dataset.ids) + pseudo.rows, images) - len(dataset.ids))
+        rows = np.concatenate([rows, len(dataset.ids) + pseudo.rows[there]])
+        targets = np.concatenate([targets, pseudo.targets[there]])
     if class_weight == "none":
         return TrainingSet(rows, targets)
     if dataset.task.kind not in ("multiclass", "ordinal"):

@@ -16,7 +16,7 @@ from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.batches import unmapped
 from kaggle_cnn.data.columns import attach_metadata, find_metadata
 from kaggle_cnn.data.dataset import Dataset
-from kaggle_cnn.data.image_cache import Images, load_images
+from kaggle_cnn.data.image_cache import Images, join_images, load_images
 from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import find_device
@@ -173,9 +173,14 @@ def fill_test(dataset: Dataset, images: Images, views: tuple[str, ...], made: Ar
 
 
 def load_train_images(dataset: Dataset, stored_size: int, fit: str, progress: Progress) -> Images:
-    """Return all training images as squares of `stored_size` pixels; `fit` is one of recipe.FITS."""
+    """Return all training images as squares of `stored_size` pixels; `fit` is one of recipe.FITS. Where test images
+    have pseudo-labels, these follow."""
     folder, names = dataset.competition.folder, dataset.ids.tolist()
-    return load_images(folder, names, stored_size, None, dataset.cache, progress, fit, dataset.bits)
+    images = load_images(folder, names, stored_size, None, dataset.cache, progress, fit, dataset.bits)
+    if not dataset.pseudo:
+        return images
+    tested = load_test_images(dataset, stored_size, fit, images.pixels.shape[3], progress)
+    return join_images(images, tested, dataset.cache)
 
 
 def load_test_images(dataset: Dataset, stored_size: int, fit: str, channels: int, progress: Progress) -> Images:

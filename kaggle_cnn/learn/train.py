@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kaggle_cnn import tta
-from kaggle_cnn.data.columns import attach_metadata, find_metadata
+from kaggle_cnn.data.columns import Columns, attach_metadata, find_metadata
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import readable, validation_rows
@@ -45,14 +45,14 @@ def train(
     tensorboard: bool = False,
     source: str | None = None,
     edits: Mapping[str, Path] | None = None,
-    seeds: int = 1,
+    more: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Train one model for each of `folds` and of `seeds`, and return the complete run: models, predictions, decision
-    rule, scores.
+    """Train one model for each of `folds`, and return the complete run: models, predictions, decision rule, scores.
 
     `path` is the recipe's file, `source` its text as it was run, `changed` the settings that the user changed in it,
-    `edits` the files of the user's decisions on labels, which `dataset` has; the run keeps copies. With several seeds,
-    the first is the recipe's, the others follow it; the predictions of a fold are their mean.
+    `edits` the files of the user's decisions on labels, which `dataset` has; the run keeps copies. `more` is what else
+    run.json says: with "seeds" there are so many models of each fold, the first with the recipe's seed, and the
+    predictions of the fold are their mean.
     With `run`, go on with that run: what is on the disk is not made again. Several processes may work on one run; each
     takes folds that no other has, and the last to end completes it.
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
@@ -72,7 +72,8 @@ def train(
     keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
     if recipe.augment and not recipe.mirror and not takes(recipe.augment, "mirror"):
         progress.say("note: this recipe's augmentation has no parameter `mirror`: mirror=false does not reach it")
-    members = [(seed, fold) for seed in range(run.seeds if run else seeds) for fold in folds]
+    seeds = run.seeds if run else int((more or {}).get("seeds", 1))
+    members = [(seed, fold) for seed in range(seeds) for fold in folds]
     left = [(seed, fold) for seed, fold in members if not run or not has_predictions(replace(run, seed=seed), fold)]
     first = left[0] if left else None
     begun = with_seed(recipe, first[0]) if first else recipe
@@ -82,17 +83,29 @@ def train(
     if run is None:
         assert plan is not None  # of a new run, no fold has predictions
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
-        record |= {"metadata": columns.names} if columns else {}
-        record |= {"seeds": seeds} if seeds > 1 else {}
-        files = {f"{name}.csv": each.read_text("utf-8") for name, each in (edits or {}).items()}
-        record |= {"edits": {name: str(each) for name, each in edits.items()}} if edits else {}
-        run = create_run(workspace, dataset.competition.name, path, record, source, files)
-        keep_recipes(run)
+        run = begin_run(workspace, record | {**(more or {})}, path, source, columns, edits or {})
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
     progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
     training = Training(run, recipe, dataset, images, device, progress, tensorboard, columns)
     train_members(training, folds, first, plan, compiled)
     return complete_run(training)
+
+
+def begin_run(
+    workspace: Workspace,
+    record: dict[str, Any],
+    path: Path,
+    source: str,
+    columns: Columns | None,
+    edits: Mapping[str, Path],
+) -> Run:
+    """Make the folder of a new run, with its recipe and copies of the files of the user's decisions."""
+    record |= {"metadata": columns.names} if columns else {}
+    record |= {"edits": {name: str(each) for name, each in edits.items()}} if edits else {}
+    files = {f"{name}.csv": each.read_text("utf-8") for name, each in edits.items()}
+    run = create_run(workspace, record["competition"], path, record, source, files)
+    keep_recipes(run)
+    return run
 
 
 def train_members(
@@ -186,9 +199,10 @@ def complete_run(training: Training) -> Run:
 
 
 def report_unreadable(dataset: Dataset, images: Images, progress: Progress) -> None:
-    for row, reason in list(images.problems.items())[:5]:
+    problems = {row: reason for row, reason in images.problems.items() if row < len(dataset.ids)}
+    for row, reason in list(problems.items())[:5]:
         progress.say(f"left out: {dataset.ids[row]} cannot be read ({reason})")
-    if (more := len(images.problems) - 5) > 0:
+    if (more := len(problems) - 5) > 0:
         progress.say(f"left out: {more} more that cannot be read; kcnn look lists them")
 
 

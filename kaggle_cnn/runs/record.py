@@ -81,6 +81,7 @@ class Record(TypedDict):
     metadata: NotRequired[list[str]]  # the features beside the images, of a network that takes them
     seeds: NotRequired[Annotated[int, Field(ge=1, le=1000)]]  # models of each fold; runs of before have one
     edits: NotRequired[dict[Literal["exclude", "relabel"], str]]  # the files of decisions on labels; copies are here
+    pseudo: NotRequired["Pseudo"]
     members: NotRequired[list["Member"]]  # of a blend
 
 
@@ -98,6 +99,14 @@ class Searched(TypedDict):
     policy: Annotated[str, AfterValidator(require_readable)]
     over: str
     gain: dict[str, float]
+
+
+class Pseudo(TypedDict):
+    """By which run the test images were labelled, and from which probability on; see runs.pseudo_labels."""
+
+    run: FileName
+    above: Annotated[float, Field(ge=0, le=1)]
+    soft: bool
 
 
 class Result(TypedDict, total=False):

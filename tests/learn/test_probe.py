@@ -64,7 +64,7 @@ def test_values_as_by_ridge():
 @pytest.fixture
 def probe(train_tiny, tiny_workspace, monkeypatch):
     """Probes the run tiny-001; returns the run and what was shown."""
-    from kaggle_cnn import api
+    from kaggle_cnn import training
 
     monkeypatch.chdir(tiny_workspace.root)
     train_tiny(epochs=1, folds=range(5))
@@ -72,7 +72,7 @@ def probe(train_tiny, tiny_workspace, monkeypatch):
     def run(**settings):
         shown = Recorder()
         given = {"size": 16, "margin": 4, **settings}
-        made = api.probe("run:tiny-001", given, None, None, tiny_workspace, shown)
+        made = training.probe("run:tiny-001", given, None, None, tiny_workspace, shown)
         return made, shown
 
     return run

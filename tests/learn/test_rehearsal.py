@@ -148,17 +148,17 @@ def test_more_memory_than_there_is(train_tiny, tiny_workspace, monkeypatch):
 
 @pytest.mark.usefixtures("eager")
 def test_what_is_edited_meanwhile_is_not_in_the_run(tiny_workspace, keras, monkeypatch):
-    from kaggle_cnn import api
+    from kaggle_cnn import training
 
     path = tiny_workspace.root / "recipes" / "tiny.py"
-    load = api.load_recipe
+    load = training.load_recipe
 
     def edit(source, text):
         path.write_text(TINY + "# edited\n")
         return load(source, text)
 
-    monkeypatch.setattr(api, "load_recipe", edit)
-    run = api.train(path, {"epochs": 1}, workspace=tiny_workspace)
+    monkeypatch.setattr(training, "load_recipe", edit)
+    run = training.train(path, {"epochs": 1}, workspace=tiny_workspace)
     assert path.read_text() == TINY + "# edited\n"
     assert (run.folder / "recipe.py").read_text() == TINY
     assert dataset_in(tiny_workspace).competition.name == "colours"

@@ -9,7 +9,6 @@ from conftest import Recorder, dataset_in, in_this_process, save_noise
 from PIL import Image
 from synthetic import make_run
 
-from kaggle_cnn.api import edit_labels
 from kaggle_cnn.competition.metrics import find_metric
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.image_cache import Images
@@ -19,6 +18,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.label_errors import find_confused, find_label_errors, find_outliers
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import read_run
+from kaggle_cnn.training import edit_labels
 
 
 def draw_wrong(kind="multiclass", images=2000, share=0.05):
@@ -167,7 +167,7 @@ def test_a_run_records_and_repeats_its_decisions(here, keras):
     (run.folder / "decision.json").unlink()
     in_this_process("train", "tiny", "--resume")
     (run.folder / "decision.json").unlink()
-    with pytest.raises(KcnnError, match="a run that is resumed keeps its decisions on labels"):
+    with pytest.raises(KcnnError, match="a run that is resumed keeps its labels"):
         in_this_process("train", "tiny", "--resume", "--relabel", str(relabel))
 
 

@@ -1,0 +1,264 @@
+"""The verbs that train: a recipe, a probe, the columns beside the images. See api for the other verbs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from kaggle_cnn.api import open_dataset
+from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.opening import open_competition
+from kaggle_cnn.competition.task import are_characters
+from kaggle_cnn.data.advice import MIRRORLESS
+from kaggle_cnn.data.dataset import Dataset
+from kaggle_cnn.data.label_edits import join_edits, read_edits
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.progress import Progress, Silent
+from kaggle_cnn.recipe import (
+    Recipe,
+    apply_settings,
+    compile_recipe,
+    find_recipe,
+    list_settings,
+    load_recipe,
+    read_recipe,
+    require_same,
+)
+from kaggle_cnn.runs.export import lacks_submission
+from kaggle_cnn.runs.run import Run, list_runs, open_runs, open_unfinished
+from kaggle_cnn.workspace import Workspace
+
+ABOVE = 0.95  # the probability from which on a pseudo-label counts
+MOST_SEEDS = 100
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What changes the labels of a training, never those of the validation. `exclude` and `relabel`: CSVs as
+    doctor.csv; `pseudo`: a run that labels test images, `above` this probability, `soft` with its probabilities."""
+
+    exclude: str | Path | None = None
+    relabel: str | Path | None = None
+    pseudo: str = ""
+    above: float = ABOVE
+    soft: bool = False
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The CSVs that are given, "exclude" or "relabel" -> path."""
+        pairs = (("exclude", self.exclude), ("relabel", self.relabel))
+        return {name: Path(path) for name, path in pairs if path}
+
+
+def train(
+    recipe: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    folds: str = "0",
+    resume: bool = False,
+    tensorboard: bool = False,
+    backend: str | None = None,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+    exclude: str | Path | None = None,
+    relabel: str | Path | None = None,
+    seeds: int = 1,
+    pseudo: str = "",
+    above: float = ABOVE,
+    soft: bool = False,
+) -> Run:
+    """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
+
+    `recipe` is a file, or the name of one in recipes/ or of one that comes with kcnn, such as "resnet". `settings`
+    changes settings of the recipe; where the classes are digits or letters, `mirror` is False unless it is
+    among them. `folds` are those to validate on, a model each: "0", "0,2,4" or "all".
+    `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
+    `exclude` and `relabel` are CSVs as doctor.csv: the images that they do not keep are left out of training, or have
+    the suggested label there. Folds and validation stay as they are. `seeds` models are trained for each fold,
+    and their predictions averaged. `pseudo` is a run that labels test images for the training, where all of their
+    labels have a probability of at least `above`, for each fold by its own models; with `soft` the targets are the
+    probabilities.
+    """
+    from kaggle_cnn.learn.backend import find_device, start_backend
+
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    path = find_recipe(Path(recipe), workspace.root)
+    found = open_competition(workspace, competition)
+    if tensorboard and find_spec("tensorboard") is None:
+        raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
+    run = open_to_resume(workspace, found, path.stem) if resume else None
+    source = run.folder / "recipe.py" if run else path
+    text = read_recipe(source)  # once: what is edited meanwhile is not in the run
+    compile_recipe(source, text)  # its mistakes are shown before Keras takes its seconds to start
+    dataset = open_dataset(workspace, found, run, progress)
+    numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
+    require_seeds(run, seeds)
+    labels = Labels(exclude, relabel, pseudo, above, soft)
+    dataset, edits, more = prepare_labels(workspace, dataset, run, labels, numbers, progress)
+    more |= {"seeds": seeds} if seeds > 1 else {}
+    start_backend(backend or (run.record["backend"] if run else None))
+    given, loaded, notes = dict(settings or {}), load_recipe(source, text), list[str]()
+    if run:
+        chosen = apply_settings(loaded, run.settings)
+        require_same(chosen, apply_settings(chosen, given))
+    else:
+        chosen, given, notes = choose_settings(loaded, given, found)
+    progress.say(f"training {path.stem} on '{found.name}': {find_device().name}")
+    for note in [*dataset.notes, *notes]:
+        progress.say(f"note: {note}")
+    from kaggle_cnn.learn.train import train as train_run
+
+    return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, more)
+
+
+def probe(
+    backbone: str = "",
+    settings: Mapping[str, Any] | None = None,
+    backend: str | None = None,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Fit a linear layer on the features of a frozen backbone, for every fold; return the complete run.
+
+    `backbone` is a name as in kaggle_cnn.backbone, else that of the recipe `pretrained`, whose other `settings` count
+    too: size, margin, fit, weights, tta.
+    """
+    from kaggle_cnn.learn.backend import find_device, start_backend
+
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    path = find_recipe(Path("pretrained"), workspace.root)
+    found, text = open_competition(workspace, competition), read_recipe(path)
+    compile_recipe(path, text)
+    dataset = open_dataset(workspace, found, None, progress)
+    start_backend(backend)
+    given = {**(settings or {}), **({"backbone": backbone} if backbone else {})}
+    recipe, given, notes = choose_settings(load_recipe(path, text), given, found)
+    progress.say(f"probing {list_settings(recipe)['backbone']} on '{found.name}': {find_device().name}")
+    for note in [*dataset.notes, *notes]:
+        progress.say(f"note: {note}")
+    from kaggle_cnn.learn.probe import probe as probe_run
+
+    return probe_run(workspace, dataset, recipe, path, text, given, progress)
+
+
+def train_tabular(
+    competition: str | None = None, workspace: Workspace | None = None, progress: Progress | None = None
+) -> Run:
+    """Fit a model on the columns beside the images, for every fold, without a network; return the complete run."""
+    from kaggle_cnn.learn.tabular import train_tabular as train_run
+
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    found = open_competition(workspace, competition)
+    return train_run(workspace, open_dataset(workspace, found, None, progress), progress)
+
+
+def choose_settings(
+    recipe: Recipe, given: dict[str, Any], competition: Competition
+) -> tuple[Recipe, dict[str, Any], list[str]]:
+    """Return a recipe with the settings that are given for a new run, these, and what is to be said: where the classes
+    are digits or letters, nothing is mirrored unless `mirror` is given."""
+    mirrorless = recipe.mirror and "mirror" not in given and are_characters(competition.classes)
+    given = {**given, "mirror": False} if mirrorless else given
+    return apply_settings(recipe, given), given, [MIRRORLESS] if mirrorless else []
+
+
+def open_to_resume(workspace: Workspace, competition: Competition, recipe: str) -> Run:
+    """Return the newest run of `recipe` that is not finished, or is, but was stopped before its submission was written.
+
+    Raises KcnnError where there is none.
+    """
+    runs = [run for run in list_runs(workspace, competition.name) if run.record["recipe"] == recipe]
+    if runs and lacks_submission(workspace, competition.name, runs[-1]):
+        return runs[-1]
+    return open_unfinished(workspace, competition.name, recipe)
+
+
+def parse_folds(text: str, count: int) -> list[int]:
+    """Return the fold numbers that "0", "0,2,4" or "all" means, of `count` folds."""
+    if text == "all":
+        return list(range(count))
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise KcnnError(f"--folds should be numbers or all, got '{text}'", "for example: --folds 0, --folds 0,2,4")
+    return sorted(map(int, parts))
+
+
+def require_seeds(run: Run | None, seeds: int) -> None:
+    """Raise KcnnError where fewer than one seed is asked for, or other seeds than a run to resume has."""
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise KcnnError(f"--seeds should be from 1 to {MOST_SEEDS}, got {seeds}", "for example: --seeds 3")
+    if run and seeds not in (1, run.seeds):
+        raise KcnnError(
+            f"the run to resume has {run.seeds} seeds, not {seeds}",
+            "leave --seeds out to resume it, or leave --resume out to start a new run",
+        )
+
+
+def prepare_labels(
+    workspace: Workspace, dataset: Dataset, run: Run | None, labels: Labels, folds: list[int], progress: Progress
+) -> tuple[Dataset, dict[str, Path], dict[str, Any]]:
+    """Return the dataset with what changes its labels in training, the files of that, and what run.json says of
+    pseudo-labels. A run to resume has its own."""
+    require_own_labels(run, labels)
+    files = labels.files
+    if run:
+        files = {str(name): run.folder / f"{name}.csv" for name in run.record.get("edits", {})}
+    dataset = edit_labels(dataset, files, progress)
+    more = name_pseudo(workspace, dataset.competition, run, labels)
+    return add_pseudo_labels(workspace, dataset.competition, dataset, folds, more, progress), files, more
+
+
+def require_own_labels(run: Run | None, labels: Labels) -> None:
+    """Raise KcnnError where options do not fit each other, or a run to resume, which keeps its labels, gets others."""
+    if not 0 <= labels.above <= 1:
+        raise KcnnError(f"--above should be from 0 to 1, got {labels.above:g}", "for example: --above 0.95")
+    if (labels.soft or labels.above != ABOVE) and not labels.pseudo:
+        raise KcnnError("--above and --soft are for pseudo-labels, and no run gives them", "add --pseudo RUN")
+    if run and (labels.files or labels.pseudo):
+        raise KcnnError(
+            "a run that is resumed keeps its labels, and other ones are given",
+            "leave --exclude, --relabel and --pseudo out to resume, or leave --resume out to start a new run",
+        )
+
+
+def name_pseudo(workspace: Workspace, competition: Competition, run: Run | None, labels: Labels) -> dict[str, Any]:
+    """Return what run.json says of pseudo-labels, {} where there are none: of a run to resume what it says."""
+    if run:
+        return {"pseudo": run.record["pseudo"]} if "pseudo" in run.record else {}
+    if not labels.pseudo:
+        return {}
+    [named] = open_runs(workspace, competition, [labels.pseudo])
+    return {"pseudo": {"run": named.id, "above": labels.above, "soft": labels.soft}}
+
+
+def add_pseudo_labels(
+    workspace: Workspace,
+    competition: Competition,
+    dataset: Dataset,
+    folds: list[int],
+    more: Mapping[str, Any],
+    progress: Progress,
+) -> Dataset:
+    """Return a dataset with the pseudo-labels that `more` names, where it names some."""
+    if "pseudo" not in more:
+        return dataset
+    from kaggle_cnn.runs.pseudo_labels import label_tests
+
+    asked = more["pseudo"]
+    [run] = open_runs(workspace, competition, [asked["run"]])
+    labels = label_tests(run, dataset, folds, asked["above"], asked["soft"])
+    counts = ", ".join(f"{len(each.rows):,}" for each in labels.values())
+    progress.say(f"pseudo-labels by {run.id}: {counts} of {len(dataset.test_images[0]):,} test images (by fold)")
+    return replace(dataset, pseudo=labels)
+
+
+def edit_labels(dataset: Dataset, files: Mapping[str, Path], progress: Progress) -> Dataset:
+    """Return a dataset whose training sets have the user's decisions on labels."""
+    parts = {name: read_edits(path, dataset.ids, dataset.task, name == "relabel") for name, path in files.items()}
+    for name, part in parts.items():
+        count = len(part.relabelled if name == "relabel" else part.excluded)
+        what = "have another label" if name == "relabel" else "are left out"
+        progress.say(f"{files[name]}: {count:,} images {what} in training; validation is as before")
+    return replace(dataset, edits=join_edits(list(parts.values()))) if parts else dataset
