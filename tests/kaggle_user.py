@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from functools import cache
 
 import numpy as np
 import pytest
@@ -39,12 +40,17 @@ def class_competition(folder) -> Task:
 
 def many_files(count=450) -> Task:
     """Class folders with images of noise in `count` files; PNGs do not shrink, so that there is something to cut."""
+    return Task(dict(noise_files(count)))
+
+
+@cache
+def noise_files(count) -> dict[str, bytes]:
     draw, files = np.random.default_rng(0), {}
     for number in range(count):
         buffer = io.BytesIO()
         Image.fromarray(draw.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(buffer, "png")
         files[f"train/{'cat' if number % 2 else 'dog'}/{number}.png"] = buffer.getvalue()
-    return Task(files)
+    return files
 
 
 @pytest.fixture
