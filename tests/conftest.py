@@ -15,8 +15,10 @@ from kaggle_cnn.progress import Silent
 pytest_plugins = ["kaggle_user"]  # the fixtures kaggle and online
 REPOSITORY = Path(__file__).parents[1]
 
-# Several trainings run side by side here, each on images too small to share out among threads.
-ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+# Several trainings run side by side here, each on images and tables too small to share out among threads. Those of
+# OpenMP spin while they wait for each other, which takes gradient boosting a hundred times as long on a busy computer.
+LIBRARIES = ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OMP_NUM", "OPENBLAS_NUM")
+ONE_THREAD = {f"{name}_THREADS": "1" for name in LIBRARIES}
 os.environ.update(ONE_THREAD)
 
 # Three filters and a dense layer: trains on 16x16 images in a blink. It has what resuming must carry over: dropout
