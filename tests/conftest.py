@@ -21,6 +21,9 @@ LIBRARIES = ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OMP_NUM", "OPENBLAS_NUM")
 ONE_THREAD = {f"{name}_THREADS": "1" for name in LIBRARIES}
 os.environ.update(ONE_THREAD)
 
+# JAX compiles what is run once or twice: to compile it well takes longer than to run it.
+QUICK_XLA = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+
 # Three filters and a dense layer: trains on 16x16 images in a blink. It has what resuming must carry over: dropout
 # (a seed that moves), batch normalisation (weights that no gradient moves), a schedule, an optimizer with slots.
 TINY = '''"""Tiny: for tests."""

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import environment, in_this_process, make_images_in
+from conftest import QUICK_XLA, environment, in_this_process, make_images_in
 
 from kaggle_cnn.cli import main
 from kaggle_cnn.runs.predictions import Predictions
@@ -136,7 +136,7 @@ def without_tensorflow(work, *arguments, **extra):
     return subprocess.run(
         [sys.executable, "-c", BREAKDOWN, *arguments],
         cwd=work,
-        env=environment(HOME=str(work), **extra),
+        env=environment(HOME=str(work), **QUICK_XLA, **extra),
         capture_output=True,
         text=True,
         timeout=240,

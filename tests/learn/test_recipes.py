@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, environment
+from conftest import QUICK_XLA, REPOSITORY, environment
 from recipe_trial import build, load, task_of, trial
 
 from kaggle_cnn import KcnnError, Recipe
@@ -187,7 +187,7 @@ def test_on_jax_too():
     program = REPOSITORY / "tests" / "recipe_trial.py"
     done = subprocess.run(
         [sys.executable, program, "jax", "float32", *names],
-        env=environment(XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"),
+        env=environment(**QUICK_XLA),
         capture_output=True,
         text=True,
         timeout=280,
