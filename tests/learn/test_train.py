@@ -54,8 +54,9 @@ def test_a_run_has_all_it_needs(train_tiny, tiny_workspace):
     assert float(rows[1].split(",")[-1]) == pytest.approx(0, abs=1e-6)  # the cosine has come to its end
 
 
+@pytest.mark.usefixtures("eager")
 def test_predictions_keep_every_view_of_every_image(train_tiny, tiny_workspace):
-    run = train_tiny(folds=(0, 1))
+    run = train_tiny(folds=(0, 1), epochs=1)
     dataset = dataset_in(tiny_workspace)
     with np.load(run.folder / "oof.npz") as arrays:
         assert set(arrays.files) == {"ids", "fold", "targets", "logits", "view_names", "crop"}
@@ -83,6 +84,7 @@ np.save(sys.argv[3], model.predict(np.load(sys.argv[2]), verbose=0))
 """
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_saved_model_gives_probabilities_to_plain_keras(train_tiny, tiny_workspace, tmp_path):
     from kaggle_cnn.data.batches import centres
     from kaggle_cnn.learn.predict import load_train_images
@@ -266,26 +268,26 @@ def test_a_loss_that_is_no_number_stops(train_tiny, tiny_workspace):
     assert not run.finished
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_interrupted_and_resumed_is_as_never_interrupted(train_tiny, tiny_workspace, keras, epoch):
+def test_interrupted_and_resumed_is_as_never_interrupted(train_tiny, tiny_workspace, keras):
     whole = train_tiny(epochs=3)
-    with pytest.raises(KeyboardInterrupt):
-        train_tiny(epochs=3, progress=Stop(epoch))
-    stopped = open_unfinished(tiny_workspace, "colours", "tiny")
-    assert (stopped.fold_folder(0) / "model.keras").is_file()
-    assert (stopped.status, stopped.result(0)["epochs"]) == ("training", epoch)
-    before = (stopped.folder / "run.json").read_bytes()
-    progress = Recorder()
-    resumed = train_tiny(epochs=3, run=stopped, progress=progress)
-    assert f"fold 0 from epoch {epoch}" in progress.said
-    assert resumed.id == stopped.id
-    assert (stopped.folder / "run.json").read_bytes() == before
-    for one, two in zip(weights_of(keras, whole), weights_of(keras, resumed), strict=True):
-        assert (one == two).all()
-    histories = [(run.fold_folder(0) / "history.csv").read_text() for run in (whole, resumed)]
-    assert histories[0] == histories[1]
-    for part in ("oof", "test"):
-        assert (predictions_of(whole, part).logits == predictions_of(resumed, part).logits).all()
+    for epoch in (1, 3):
+        with pytest.raises(KeyboardInterrupt):
+            train_tiny(epochs=3, progress=Stop(epoch))
+        stopped = open_unfinished(tiny_workspace, "colours", "tiny")
+        assert (stopped.fold_folder(0) / "model.keras").is_file()
+        assert (stopped.status, stopped.result(0)["epochs"]) == ("training", epoch)
+        before = (stopped.folder / "run.json").read_bytes()
+        progress = Recorder()
+        resumed = train_tiny(epochs=3, run=stopped, progress=progress)
+        assert f"fold 0 from epoch {epoch}" in progress.said
+        assert resumed.id == stopped.id
+        assert (stopped.folder / "run.json").read_bytes() == before
+        for one, two in zip(weights_of(keras, whole), weights_of(keras, resumed), strict=True):
+            assert (one == two).all()
+        histories = [(run.fold_folder(0) / "history.csv").read_text() for run in (whole, resumed)]
+        assert histories[0] == histories[1]
+        for part in ("oof", "test"):
+            assert (predictions_of(whole, part).logits == predictions_of(resumed, part).logits).all()
 
 
 @pytest.mark.usefixtures("eager")
@@ -303,6 +305,7 @@ def test_a_run_that_was_killed_before_its_scores_gets_them(train_tiny, tiny_work
     assert {name: (run.folder / name).read_bytes() for name in whole} == whole
 
 
+@pytest.mark.usefixtures("eager")
 def test_two_processes_share_the_folds_of_a_run(train_tiny, tiny_workspace):
     """One trains fold 0 while the other, which holds fold 1, is at work: the last to end completes the run."""
     from kaggle_cnn.files import one_at_a_time
@@ -322,6 +325,7 @@ def test_two_processes_share_the_folds_of_a_run(train_tiny, tiny_workspace):
     assert sorted(set(predictions_of(run).fold)) == [0, 1]
 
 
+@pytest.mark.usefixtures("eager")
 def test_logs_for_tensorboard_say_what_the_history_says(train_tiny):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
