@@ -208,7 +208,7 @@ class Halve(keras.layers.Layer):
 """
 
 
-@pytest.mark.usefixtures("with_pretrained")
+@pytest.mark.usefixtures("with_pretrained", "eager")
 def test_a_run_is_a_backbone_also_where_it_is_not_there_any_more(train_tiny, tiny_workspace, keras, kcnn):
     """It gives what its own last layer gets; layers that its recipe defines are kept with the run that uses it."""
     from kaggle_cnn.backbone import open_backbone
@@ -240,10 +240,7 @@ def test_a_run_is_a_backbone_also_where_it_is_not_there_any_more(train_tiny, tin
                if each.path.endswith("conv2d/kernel")]  # fmt: skip
     assert 0 < np.abs(after - before).max() < 0.1  # it began there, and learned
     shutil.rmtree(first.folder)
-    assert (
-        "log loss"
-        in kcnn("evaluate", "pretrained-001", "--tta", "five-crop", cwd=tiny_workspace.root, afresh=True).stdout
-    )
+    assert "log loss" in kcnn("evaluate", "pretrained-001", "--tta", "five-crop", cwd=tiny_workspace.root).stdout
 
 
 def test_a_preset_of_keras_hub_in_a_folder(keras, tmp_path, monkeypatch):

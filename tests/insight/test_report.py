@@ -112,6 +112,7 @@ def test_in_a_browser(tmp_path, scheme):
     assert json.loads((tmp_path / "report.html").read_text().partition('id="data">')[2].partition("</script>")[0])
 
 
+@pytest.mark.usefixtures("eager")
 def test_command_line(train_tiny, tiny_workspace, monkeypatch):
     from conftest import in_this_process
 

@@ -125,7 +125,7 @@ def labels_task() -> Task:
 
 
 @pytest.mark.parametrize("make", [table_task, pixels_task, columns_task, labels_task])
-@pytest.mark.usefixtures("keras")
+@pytest.mark.usefixtures("eager")
 def test_every_layout_is_fetched_trained_and_submitted(kaggle, online, work, make, monkeypatch):
     task = kaggle.tasks["noise"] = make()
     said = online("fetch", "noise").stdout

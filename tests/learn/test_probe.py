@@ -62,7 +62,7 @@ def test_values_as_by_ridge():
 
 
 @pytest.fixture
-def probe(train_tiny, tiny_workspace, monkeypatch):
+def probe(train_tiny, tiny_workspace, monkeypatch, eager):
     """Probes the run tiny-001; returns the run and what was shown."""
     from kaggle_cnn import training
 

@@ -88,7 +88,7 @@ def constant(tiny_workspace):
     (tiny_workspace.root / "recipes" / "constant.py").write_text(text)
 
 
-@pytest.mark.usefixtures("constant")
+@pytest.mark.usefixtures("constant", "eager")
 def test_the_rate_falls_when_validation_stands_still(train_tiny):
     progress = Recorder()
     train_tiny(recipe="constant.py", epochs=5, learning_rate=1e-9, plateau=2, progress=progress)
@@ -120,6 +120,7 @@ def test_resumed_with_every_setting_is_as_never_stopped(train_tiny, tiny_workspa
     assert histories[0]["learning_rate"].nunique() > 1  # it did stand still at least once
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_precision_reaches_the_layers_and_logits_are_float32(train_tiny, precision):
     from kaggle_cnn.learn.predict import load_model
@@ -161,6 +162,7 @@ def test_mixing_on_the_device_is_refused(train_tiny, tiny_workspace):
         train_tiny(recipe="device.py", mixup=0.2)
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_state_is_kept_by_the_path_of_each_variable(train_tiny, tiny_workspace):
     """So that a layer that a recipe adds, or an order that Keras changes, is not filled with another one's weights."""
     with pytest.raises(KeyboardInterrupt):

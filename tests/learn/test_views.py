@@ -183,6 +183,7 @@ def test_a_larger_crop_is_the_same_network_over_more_of_the_image(keras):
         assert np.allclose(logits[:, number], mirrored if "mirrored" in view else whole, atol=1e-6), view
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_crop_beyond_the_kept_image_is_refused(train_tiny, tiny_workspace):
     from conftest import Recorder, dataset_in
 
