@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, TINY, environment, make_images_in, save_greys
+from conftest import REPOSITORY, TINY, environment, in_this_process, make_images_in, save_greys
 from launching import launch
 
 from kaggle_cnn.competition import ledger
@@ -112,15 +112,17 @@ def test_lines_of_several_processes_all_arrive(tmp_path):
     assert len(ledger.read(tmp_path)) == 80
 
 
-def test_a_run_that_is_being_trained_is_not_resumed(refused, kcnn, colours):
-    kcnn("train", "recipes/tiny.py", "--set", "epochs=1", cwd=colours)
+@pytest.mark.usefixtures("eager")
+def test_a_run_that_is_being_trained_is_not_resumed(refused, colours, monkeypatch):
+    monkeypatch.chdir(colours)
+    in_this_process("train", "recipes/tiny.py", "--set", "epochs=1")
     run = colours / "runs" / "colours" / "tiny-001"
     (run / "oof.npz").unlink()
     (run / "fold-0" / "test.npz").unlink()
     with one_at_a_time(run / "fold-0"):
         error = refused("train", "recipes/tiny.py", "--resume", cwd=colours)
         assert error == "run tiny-001 is being trained by another kcnn"
-    kcnn("train", "recipes/tiny.py", "--resume", cwd=colours)
+    in_this_process("train", "recipes/tiny.py", "--resume")
 
 
 def test_a_current_folder_that_was_removed(colours):

@@ -106,13 +106,15 @@ def test_killed_between_folds_and_before_the_scores(work, tmp_path, monkeypatch)
         assert scores[0] == scores[1]
 
 
-def test_stopped_before_its_submission(kcnn, refused, work, tmp_path):
+@pytest.mark.usefixtures("eager")
+def test_stopped_before_its_submission(refused, work, tmp_path, monkeypatch):
     """Between the end of the training and the submission; later there is nothing left to resume."""
-    kcnn("fetch", make_images_in(tmp_path / "colours", 6), cwd=work)
-    kcnn("train", "recipes/tiny.py", "--set", "epochs=1", cwd=work)
+    monkeypatch.chdir(work)
+    in_this_process("fetch", str(make_images_in(tmp_path / "colours", 6)))
+    in_this_process("train", "recipes/tiny.py", "--set", "epochs=1")
     path = work / "submissions" / "colours" / "tiny-001.csv"
     before = path.read_bytes()
     path.unlink()
-    kcnn("train", "recipes/tiny.py", "--resume", cwd=work)
+    in_this_process("train", "recipes/tiny.py", "--resume")
     assert path.read_bytes() == before
     assert "no unfinished run" in refused("train", "recipes/tiny.py", "--resume", cwd=work)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import save_greys
+from conftest import in_this_process, save_greys
 from PIL import Image
 
 from kaggle_cnn.competition import local_host
@@ -93,7 +93,8 @@ def test_a_test_part_without_labels_has_no_solution(folder):
         score(competition, submission(competition, dataset, ["cat"]))
 
 
-def test_submit_shows_the_score(kcnn, work, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("eager")
+def test_submit_shows_the_score(begin, work, tmp_path):
     draw, source = np.random.default_rng(0), tmp_path / "colours"
     for part, count in (("train", 12), ("test", 6)):
         for name, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
@@ -102,9 +103,9 @@ def test_submit_shows_the_score(kcnn, work, tmp_path, monkeypatch):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 noise = draw.integers(-30, 30, (16, 16, 3))
                 Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(path)
-    kcnn("fetch", source, cwd=work)
-    kcnn("train", "tiny", "--set", "epochs=8", cwd=work)
-    said = kcnn("submit", "--yes", cwd=work).stdout
+    begin(source)
+    in_this_process("train", "tiny", "--set", "epochs=8")
+    said = in_this_process("submit", "--yes")
     table = pd.read_csv(work / "submissions" / "colours" / "tiny-001.csv")
     right = np.mean([label in name for name, label in zip(table["id"], table["label"], strict=True)])
     assert f"public score {right:.4f}" in said

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import in_this_process
 from PIL import Image
 
 from kaggle_cnn.data.decode import decode_square
@@ -103,7 +104,9 @@ def test_look_says_when_cutting_loses_much_and_draws_it(kcnn, banners):
     assert json.loads(kcnn("look", "--json", cwd=banners).stdout)["train"]["cut"] == {"median": 0.75, "much": 40}
 
 
-def test_a_run_sees_what_fit_keeps_and_predicts_with_the_same(kcnn, banners):
+@pytest.mark.usefixtures("eager")
+def test_a_run_sees_what_fit_keeps_and_predicts_with_the_same(kcnn, banners, monkeypatch):
+    monkeypatch.chdir(banners)
     settings = ("--set", "epochs=6", "--set", "mirror=false", "--set", "margin=0", "--set", "tta=none")
     (banners / "recipes" / "ends.py").write_text(
         '''"""Ends: for tests."""
@@ -122,8 +125,8 @@ recipe = Recipe(model=ends, size=16, learning_rate=0.05, epochs=6, batch=8, tta=
 '''
     )
     for fit in ("pad", "crop"):
-        kcnn("train", "ends", "--set", f"fit={fit}", *settings, cwd=banners)
-    found = [json.loads(kcnn("evaluate", f"ends-00{n}", "--json", cwd=banners).stdout) for n in (1, 2)]
+        in_this_process("train", "ends", "--set", f"fit={fit}", *settings)
+    found = [json.loads(in_this_process("evaluate", f"ends-00{n}", "--json")) for n in (1, 2)]
     assert found[0]["scores"]["accuracy"] == 1
     assert found[1]["scores"]["accuracy"] < 1
     # What the models say of the test images is right too where these were read with the run's own fit.
