@@ -121,19 +121,19 @@ def test_a_run_beside_itself_is_within_noise():
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
-def test_on_the_command_line(train_tiny, tiny_workspace, monkeypatch, metric):
-    edit_competition(tiny_workspace, metric=metric)
+def test_on_the_command_line(train_tiny, tiny_workspace, monkeypatch):
     first, second = train_tiny(epochs=1, learning_rate=1e-6), train_tiny(epochs=12, width=8)
     monkeypatch.chdir(tiny_workspace.root)
-    found = json.loads(in_this_process("compare", first.id, second.id, "--json"))
-    printed = in_this_process("compare", first.id, second.id)
-    verdict = "better" if found["beyond_noise"] else "within noise"
-    assert verdict in printed
-    assert found["images"] == 9
-    assert next(iter(found["scores"])) == metric
-    assert len(found["disagreements"]) == found["only_one"] + found["only_other"] > 0
-    assert printed.strip().endswith(f"compare-{first.id}-{second.id}.png")
+    for metric in ("accuracy", "log_loss"):
+        edit_competition(tiny_workspace, metric=metric)
+        found = json.loads(in_this_process("compare", first.id, second.id, "--json"))
+        printed = in_this_process("compare", first.id, second.id)
+        verdict = "better" if found["beyond_noise"] else "within noise"
+        assert verdict in printed
+        assert found["images"] == 9
+        assert next(iter(found["scores"])) == metric
+        assert len(found["disagreements"]) == found["only_one"] + found["only_other"] > 0
+        assert printed.strip().endswith(f"compare-{first.id}-{second.id}.png")
 
 
 @pytest.mark.usefixtures("eager")
