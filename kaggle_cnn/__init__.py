@@ -21,6 +21,7 @@ _HOMES = {
     "submit": "submitting",
     "train": "training",
     "train_tabular": "training",
+    "tune": "tuning",
 }
 __all__ = [
     "KcnnError",
@@ -37,6 +38,7 @@ __all__ = [
     "submit",
     "train",
     "train_tabular",
+    "tune",
 ]
 
 

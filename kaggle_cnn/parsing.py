@@ -54,3 +54,17 @@ def read_json(kind: type[Parsed], path: Path, hint: str) -> Parsed:
         words = (error.strerror or str(error)).lower() if isinstance(error, OSError) else f"not JSON ({error})"
         raise KcnnError(f"{path} cannot be read: {words}", hint) from None
     return parse(kind, content, str(path), hint)
+
+
+def parse_duration(text: str, option: str) -> float:
+    """Return the seconds that "90s", "30m", "2h" or "1h30m" means. Raises KcnnError where it means none."""
+    units = {"h": 3600, "m": 60, "s": 1}
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip().lower())
+    seconds = (
+        sum(float(part) * unit for part, unit in zip(match.groups(), units.values(), strict=True) if part)
+        if match
+        else 0
+    )
+    if not seconds:
+        raise KcnnError(f"{option} should be a time such as 90s, 30m or 2h, got '{text}'", f"for example: {option} 30m")
+    return seconds

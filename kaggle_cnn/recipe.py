@@ -8,9 +8,9 @@ import math
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -94,6 +94,8 @@ class Recipe:
     tta: the policy of test-time augmentation by which predictions are averaged, one of tta.POLICIES. The margin must
         allow it.
     seed: of weights, batches, augmentation and dropout.
+    space: what `kcnn tune` searches, {"learning_rate": "1e-4..1e-1:log", "width": "32,64"}; where it is empty, learning
+        rate, weight decay, batch and the strength of the augmentation.
 
     `model` and `augment` may have a parameter `images=None`: there they are given training images (n, size, size,
     channels) uint8, those of the fold, or an even choice of them up to 256 MiB; to standardise by, or to whiten. A
@@ -128,6 +130,7 @@ class Recipe:
     precision: str = "auto"
     tta: str = "flip"
     seed: int = 0
+    space: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in FUNCTIONS:
@@ -154,6 +157,10 @@ class Recipe:
         self._require("fit", self.fit in FITS, f"one of {', '.join(FITS)}")
         self._require("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         require_policy(self.tta, self.margin)
+        texts = isinstance(self.space, Mapping) and all(
+            isinstance(each, str) for pair in self.space.items() for each in pair
+        )
+        self._require("space", texts, 'a dict of texts, such as {"dropout": "0.2..0.6"}')
 
     def _require(self, name: str, fine: bool, expected: str) -> None:
         if not fine:

@@ -27,6 +27,7 @@ from kaggle_cnn.recipe import (
 )
 from kaggle_cnn.runs.export import lacks_submission
 from kaggle_cnn.runs.run import Run, list_runs, open_runs, open_unfinished
+from kaggle_cnn.runs.study import Best, read_best
 from kaggle_cnn.workspace import Workspace
 
 ABOVE = 0.95  # the probability from which on a pseudo-label counts
@@ -67,6 +68,7 @@ def train(
     pseudo: str = "",
     above: float = ABOVE,
     soft: bool = False,
+    best_of: str = "",
 ) -> Run:
     """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
 
@@ -78,7 +80,8 @@ def train(
     the suggested label there. Folds and validation stay as they are. `seeds` models are trained for each fold,
     and their predictions averaged. `pseudo` is a run that labels test images for the training, where all of their
     labels have a probability of at least `above`, for each fold by its own models; with `soft` the targets are the
-    probabilities.
+    probabilities. `best_of` is a study, see tuning: the settings of its best trial are those of this run, but for those
+    of `settings`.
     """
     from kaggle_cnn.learn.backend import find_device, start_backend
 
@@ -98,12 +101,11 @@ def train(
     dataset, edits, more = prepare_labels(workspace, dataset, run, labels, numbers, progress)
     more |= {"seeds": seeds} if seeds > 1 else {}
     start_backend(backend or (run.record["backend"] if run else None))
-    given, loaded, notes = dict(settings or {}), load_recipe(source, text), list[str]()
-    if run:
-        chosen = apply_settings(loaded, run.settings)
-        require_same(chosen, apply_settings(chosen, given))
-    else:
-        chosen, given, notes = choose_settings(loaded, given, found)
+    loaded, given = load_recipe(source, text), dict(settings or {})
+    if best_of:
+        best = take_best(workspace, found, path.stem, best_of, run)
+        given, more = {**best["settings"], **given}, {**more, "study": {"name": best_of, "trial": best["trial"]}}
+    chosen, given, notes = resume_settings(loaded, given, run) if run else choose_settings(loaded, given, found)
     progress.say(f"training {path.stem} on '{found.name}': {find_device().name}")
     for note in [*dataset.notes, *notes]:
         progress.say(f"note: {note}")
@@ -154,6 +156,13 @@ def train_tabular(
     return train_run(workspace, open_dataset(workspace, found, None, progress), progress)
 
 
+def resume_settings(recipe: Recipe, given: dict[str, Any], run: Run) -> tuple[Recipe, dict[str, Any], list[str]]:
+    """Return what `choose_settings` does for a run to resume. Raises KcnnError where `given` differs from its own."""
+    kept = apply_settings(recipe, run.settings)
+    require_same(kept, apply_settings(kept, given))
+    return kept, given, []
+
+
 def choose_settings(
     recipe: Recipe, given: dict[str, Any], competition: Competition
 ) -> tuple[Recipe, dict[str, Any], list[str]]:
@@ -183,6 +192,19 @@ def parse_folds(text: str, count: int) -> list[int]:
     if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
         raise KcnnError(f"--folds should be numbers or all, got '{text}'", "for example: --folds 0, --folds 0,2,4")
     return sorted(map(int, parts))
+
+
+def take_best(workspace: Workspace, competition: Competition, recipe: str, study: str, run: Run | None) -> Best:
+    """Return the best trial of a study of a recipe. Raises KcnnError where it is of another recipe."""
+    best = read_best(workspace, competition.name, study)
+    if best["recipe"] != recipe:
+        raise KcnnError(
+            f"the study '{study}' tunes {best['recipe']}, not {recipe}",
+            f"kcnn train {best['recipe']} --best-of {study}",
+        )
+    if run:
+        raise KcnnError("a run that is resumed keeps its settings", "leave --best-of out to resume it")
+    return best
 
 
 def require_seeds(run: Run | None, seeds: int) -> None:

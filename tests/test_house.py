@@ -18,7 +18,8 @@ RANKS = [
     {"__main__"},
     {"cli"},
     {"__init__"},
-    {"submitting", "doctor", "training"},
+    {"submitting", "doctor", "tuning"},
+    {"training"},
     {"api"},
     {"pictures"},
     {"backbone"},
@@ -28,6 +29,7 @@ RANKS = [
     {"competition"},
     {"backbones"},
     {"kaggle"},
+    {"search_space"},
     {"recipe", "augment", "layers", "optimizers"},
     {"tta"},
     {"workspace"},
@@ -110,6 +112,7 @@ def test_public_names():
         "submit",
         "train",
         "train_tabular",
+        "tune",
     }
     assert set(kaggle_cnn.__all__) == {"KcnnError", "Phase", "Recipe", "__version__", *verbs}
     for name in kaggle_cnn.__all__:

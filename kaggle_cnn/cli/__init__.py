@@ -13,6 +13,7 @@ from kaggle_cnn.cli import (
     backbones,
     probe,
     tabular,
+    tune,
     train,
     runs,
     evaluate,
@@ -51,4 +52,5 @@ __all__ = [
     "tabular",
     "train",
     "tta",
+    "tune",
 ]

@@ -35,6 +35,9 @@ def train(
     relabel: Annotated[
         Path | None, typer.Option(help="Train what this CSV of doctor does not keep with the suggested label.")
     ] = None,
+    best_of: Annotated[
+        str, typer.Option(help="Take the settings of the best trial of this study of tune.", metavar="STUDY")
+    ] = "",
     pseudo: Annotated[
         str, typer.Option(help="Train on test images too, with the labels that this run predicts.", metavar="RUN")
     ] = "",
@@ -59,6 +62,7 @@ def train(
             run = training.train(
                 recipe, values, folds, resume, tensorboard, backend, found.name, workspace, shown,
                 exclude=exclude, relabel=relabel, seeds=seeds, pseudo=pseudo, above=above, soft=soft,
+                best_of=best_of,
             )  # fmt: skip
         except KeyboardInterrupt:
             shown.__exit__(None, None, None)

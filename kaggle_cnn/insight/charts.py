@@ -345,3 +345,39 @@ def choose_colour(row: dict[str, Any]) -> str:
     kinds = {"Conv": "#dbeafe", "Dense": "#dcfce7", "Pool": "#ffedd5"}
     other = "#ede9fe" if len(row["inputs"]) > 1 else "#f3f4f6"
     return next((colour for word, colour in kinds.items() if word in row["kind"]), other)
+
+
+def study(numbers: dict[str, Any]) -> Figure:
+    """Draw the metric of each trial of a study in their order, with the best so far as a line; and against each setting
+    of the space. Pruned trials are hollow. `numbers` are those of tuning.describe_study; two trials or more."""
+    trials = [each for each in numbers["trials"] if each["value"] is not None]
+    names, title = list(numbers["space"]), column_title(f"val_{numbers['metric']}")
+    side, columns = 300, 3
+    rows = -(-(1 + len(names)) // columns)
+    width, height = columns * (side + 90) + 40, rows * (side + 90) + 50
+    drawn = figure(width, height)
+    for place, name in enumerate(["", *names]):
+        row, column = divmod(place, columns)
+        left, top = 80 + column * (side + 90), 70 + row * (side + 90)
+        axes = drawn.add_axes((left / width, 1 - (top + side) / height, side / width, side / height))
+        xs = [each["settings"][name] if name else each["number"] for each in trials]
+        if name and not all(isinstance(x, int | float) and not isinstance(x, bool) for x in xs):
+            xs = [str(x) for x in xs]
+        for x, each in zip(xs, trials, strict=True):
+            fill = BLUE if each["state"] == "complete" else "none"
+            best = each["number"] == numbers["best"]
+            axes.scatter(
+                [x], [each["value"]], s=28, facecolors=ORANGE if best else fill, edgecolors=ORANGE if best else BLUE
+            )
+        if not name:
+            values = np.array([each["value"] for each in trials])
+            best_so_far = np.maximum.accumulate if numbers["higher_is_better"] else np.minimum.accumulate
+            axes.step(xs, best_so_far(values), where="post", color=ORANGE, linewidth=1)
+        if name in numbers["log"]:
+            axes.set_xscale("log")
+        axes.set_title(shorten(name or "trial", side, 9), loc="left", weight="bold")
+        axes.set_ylabel(title if column == 0 else "")
+        axes.grid(color="#9ca3af", linewidth=0.6, alpha=0.35)
+    text = f"{numbers['study']}: {len(trials)} trials; pruned ones are hollow, the best is orange"
+    drawn.text(30 / width, 1 - 20 / height, text, va="top", fontsize=9, weight="bold")
+    return drawn

@@ -82,6 +82,7 @@ class Record(TypedDict):
     seeds: NotRequired[Annotated[int, Field(ge=1, le=1000)]]  # models of each fold; runs of before have one
     edits: NotRequired[dict[Literal["exclude", "relabel"], str]]  # the files of decisions on labels; copies are here
     pseudo: NotRequired["Pseudo"]
+    study: NotRequired["OfStudy"]  # the settings are those of this trial
     members: NotRequired[list["Member"]]  # of a blend
 
 
@@ -99,6 +100,13 @@ class Searched(TypedDict):
     policy: Annotated[str, AfterValidator(require_readable)]
     over: str
     gain: dict[str, float]
+
+
+class OfStudy(TypedDict):
+    """The best trial of a study."""
+
+    name: FileName
+    trial: Count
 
 
 class Pseudo(TypedDict):
