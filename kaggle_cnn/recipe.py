@@ -74,7 +74,8 @@ class Recipe:
         training; None is Adam at a constant rate.
     phases: `phases(**settings)` returns a tuple of Phase, one after the other; None is one phase in which all learns.
     learning_rate: the rate that `optimizer` is given.
-    epochs, batch: passes over the training images, and images in a step.
+    epochs, batch: passes over the training images, and images in a step. epoch_steps: so many steps count as an epoch,
+        after which the network is validated; 0 is one pass.
     loss: "auto", the usual one of the kind of task: cross-entropy, of several labels that of each, of numbers the mean
         squared error. Else "cross_entropy", or "focal" (Lin et al. 2017), for classes and labels; "mean_squared_error",
         "mean_absolute_error" or "huber" for numbers.
@@ -118,6 +119,7 @@ class Recipe:
     phases: Callable[..., Any] | None = None
     learning_rate: float = 1e-3
     epochs: int = 30
+    epoch_steps: int = 0
     batch: int = 32
     loss: str = "auto"
     ordinal: str = "classification"
@@ -149,7 +151,7 @@ class Recipe:
         self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
         for name in ("label_smoothing", "ema"):
             self._require(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
-        for name in ("margin", "mixup", "cutmix", "plateau"):
+        for name in ("margin", "mixup", "cutmix", "plateau", "epoch_steps"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         self._require("class_weight", self.class_weight in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}")
         self._require("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")

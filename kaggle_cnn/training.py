@@ -1,5 +1,6 @@
 """The verbs that train: a recipe, a probe, the columns beside the images. See api for the other verbs."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -69,22 +70,20 @@ def train(
     above: float = ABOVE,
     soft: bool = False,
     best_of: str = "",
+    within: float | None = None,
 ) -> Run:
     """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
 
     `recipe` is a file, or the name of one in recipes/ or of one that comes with kcnn, such as "resnet". `settings`
-    changes settings of the recipe; where the classes are digits or letters, `mirror` is False unless it is
-    among them. `folds` are those to validate on, a model each: "0", "0,2,4" or "all".
-    `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
-    `exclude` and `relabel` are CSVs as doctor.csv: the images that they do not keep are left out of training, or have
-    the suggested label there. Folds and validation stay as they are. `seeds` models are trained for each fold,
-    and their predictions averaged. `pseudo` is a run that labels test images for the training, where all of their
-    labels have a probability of at least `above`, for each fold by its own models; with `soft` the targets are the
-    probabilities. `best_of` is a study, see tuning: the settings of its best trial are those of this run, but for those
-    of `settings`.
+    changes settings of the recipe; where the classes are digits or letters, `mirror` is False unless it is among them.
+    `folds` are those to validate on, a model each, "0", "0,2,4" or "all"; with `seeds` so many, whose predictions are
+    averaged. `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
+    `exclude`, `relabel`, `pseudo`, `above` and `soft` change the labels of the training, see Labels. `best_of` is a
+    study, see tuning, whose best settings are taken. `within` so many seconds all is done: the epochs follow from it.
     """
     from kaggle_cnn.learn.backend import find_device, start_backend
 
+    deadline = time.monotonic() + within if within else None
     workspace, progress = workspace or Workspace.find(), progress or Silent()
     path = find_recipe(Path(recipe), workspace.root)
     found = open_competition(workspace, competition)
@@ -97,9 +96,10 @@ def train(
     dataset = open_dataset(workspace, found, run, progress)
     numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
     require_seeds(run, seeds)
+    require_free_epochs(run, within, settings or {})
     labels = Labels(exclude, relabel, pseudo, above, soft)
     dataset, edits, more = prepare_labels(workspace, dataset, run, labels, numbers, progress)
-    more |= {"seeds": seeds} if seeds > 1 else {}
+    more |= {**({"seeds": seeds} if seeds > 1 else {}), **({"within": within} if within else {})}
     start_backend(backend or (run.record["backend"] if run else None))
     loaded, given = load_recipe(source, text), dict(settings or {})
     if best_of:
@@ -111,7 +111,9 @@ def train(
         progress.say(f"note: {note}")
     from kaggle_cnn.learn.train import train as train_run
 
-    return train_run(workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, more)
+    return train_run(
+        workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, more, deadline
+    )
 
 
 def probe(
@@ -205,6 +207,14 @@ def take_best(workspace: Workspace, competition: Competition, recipe: str, study
     if run:
         raise KcnnError("a run that is resumed keeps its settings", "leave --best-of out to resume it")
     return best
+
+
+def require_free_epochs(run: Run | None, within: float | None, settings: Mapping[str, Any]) -> None:
+    """Raise KcnnError where a time is given and the epochs too, or a run to resume, which has its epochs."""
+    if within and run:
+        raise KcnnError("a run that is resumed keeps its epochs", "leave --within out to resume it")
+    if within and (given := {"epochs", "epoch_steps"} & set(settings)):
+        raise KcnnError(f"--within chooses {min(given)}, and --set gives it", "leave one of them out")
 
 
 def require_seeds(run: Run | None, seeds: int) -> None:

@@ -9,8 +9,10 @@ from kaggle_cnn.workspace import Workspace
 @app.command()
 def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> None:
     """List the runs, best first by the metric."""
+    from kaggle_cnn.competition import ledger
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.insight import tables
+    from kaggle_cnn.runs.families import describe_origin
     from kaggle_cnn.runs.run import read_runs
     from kaggle_cnn.runs.scores import best_scores, merit, score_run
 
@@ -49,4 +51,9 @@ def runs(competition: CompetitionOption = None, as_json: JsonOption = False) -> 
         rows.append(row)
     screen = console()
     screen.print(tables.runs_table(rows, screen.width, task.metric.name))
+    entries = ledger.read(workspace.submissions(found.name)).to_dict("records")
+    sent = ledger.best_public([{str(key): str(cell) for key, cell in entry.items()} for entry in entries], task.metric)
+    origins = [(run.id, describe_origin(run), sent.get(run.id, "")) for run in listed]
+    if lines := [(name, origin, score) for name, origin, score in origins if origin or score]:
+        screen.print("", tables.origins_table(lines), sep="\n")
     return None

@@ -31,6 +31,8 @@ def submissions(competition: CompetitionOption = None, as_json: JsonOption = Fal
     console().print(tables.submissions_table(entries))
     metric = found.task.metric
     if together := ledger.correlation(entries, metric.name):
-        value, count = together
-        print_line(f"correlation of validation and public {metric.title}: {value:.2f}, over {count} submissions")
+        interval = f"95 % interval {together.low:.2f} to {together.high:.2f}, {together.submissions} submissions"
+        print_line(f"correlation of validation and public {metric.title}: {together.value:.2f} ({interval})")
+        if together.is_doubtful and together.submissions > 3:
+            say("note: the public score may not follow your validation: choose by validation, and less by either")
     return None

@@ -1,7 +1,7 @@
 """train: from a recipe to a complete run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,9 @@ def train(
     relabel: Annotated[
         Path | None, typer.Option(help="Train what this CSV of doctor does not keep with the suggested label.")
     ] = None,
+    within: Annotated[
+        str, typer.Option(help="Choose the epochs so that all is done in this time: 90s, 30m or 2h.")
+    ] = "",
     best_of: Annotated[
         str, typer.Option(help="Take the settings of the best trial of this study of tune.", metavar="STUDY")
     ] = "",
@@ -49,21 +52,28 @@ def train(
     competition: CompetitionOption = None,
 ) -> None:
     """Train a recipe; print scores and write a submission."""
+    from kaggle_cnn.parsing import parse_duration
+    from kaggle_cnn.recipe import parse_settings
+
+    options: dict[str, Any] = {
+        "settings": parse_settings(settings or []), "folds": folds, "resume": resume, "tensorboard": tensorboard,
+        "backend": backend, "exclude": exclude, "relabel": relabel, "seeds": seeds, "pseudo": pseudo, "above": above,
+        "soft": soft, "best_of": best_of, "within": parse_duration(within, "--within") if within else None,
+    }  # fmt: skip
+    return train_recipe(recipe, competition, options)
+
+
+def train_recipe(recipe: Path, competition: str | None, options: dict[str, Any]) -> None:
+    """Train, and complete the run; `options` are those of training.train."""
     from kaggle_cnn import training
     from kaggle_cnn.competition.opening import open_competition
-    from kaggle_cnn.recipe import parse_settings
 
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
-    values = parse_settings(settings or [])
     with progress() as shown:
         shown.metric_name, shown.metric_title = found.task.metric.name, found.task.metric.title
         try:
-            run = training.train(
-                recipe, values, folds, resume, tensorboard, backend, found.name, workspace, shown,
-                exclude=exclude, relabel=relabel, seeds=seeds, pseudo=pseudo, above=above, soft=soft,
-                best_of=best_of,
-            )  # fmt: skip
+            run = training.train(recipe, competition=found.name, workspace=workspace, progress=shown, **options)
         except KeyboardInterrupt:
             shown.__exit__(None, None, None)
             say()
@@ -73,7 +83,7 @@ def train(
         if not run.finished:  # another process trains the other folds
             return print_line(f"run         {run.folder}")
         path = complete_run(run, found, workspace)
-    if tensorboard:
+    if options["tensorboard"]:
         say(f"logs: tensorboard --logdir {workspace.runs(found.name)}")
     if path:
         say("next: kcnn submit")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kaggle_cnn.competition.metrics import Metric
 from kaggle_cnn.competition.table import read_table, write_table
 from kaggle_cnn.files import one_at_a_time, whole_file
 from kaggle_cnn.parsing import read_json
@@ -82,9 +83,25 @@ def update(folder: Path, listed: Sequence[Any]) -> list[Entry]:
     return sorted([*entries, *elsewhere], key=lambda entry: entry["date"])
 
 
-def correlation(entries: list[Entry], metric: str) -> tuple[float, int] | None:
-    """Return Pearson's r of validation and public score by `metric`, and over how many submissions; None below three or
-    where one is constant. Lines of another metric do not count: they have another scale."""
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson's r of validation and public score over so many submissions; low and high, its interval of 95 % by
+    Fisher's z, from -1 to 1 where there are three."""
+
+    value: float
+    low: float
+    high: float
+    submissions: int
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the public score may not follow the validation at all: the interval holds 0, or is below it."""
+        return self.low <= 0
+
+
+def correlation(entries: list[Entry], metric: str) -> Correlation | None:
+    """Return how the public score follows the validation by `metric`; None below three submissions or where one score
+    is constant. Lines of another metric do not count: they have another scale."""
     pairs = [
         (entry["validation"], entry["public"])
         for entry in entries
@@ -93,7 +110,21 @@ def correlation(entries: list[Entry], metric: str) -> tuple[float, int] | None:
     values = pd.DataFrame(pairs).apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float).reshape(-1, 2)
     if len(values) < 3 or (values == values[0]).all(axis=0).any():
         return None
-    return float(np.corrcoef(values.T)[0, 1]), len(values)
+    value, count = float(np.corrcoef(values.T)[0, 1]), len(values)
+    if count == 3:
+        return Correlation(value, -1.0, 1.0, count)
+    middle, width = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)), 1.96 / (count - 3) ** 0.5
+    return Correlation(value, float(np.tanh(middle - width)), float(np.tanh(middle + width)), count)
+
+
+def best_public(entries: list[Entry], metric: Metric) -> dict[str, str]:
+    """Return run -> its best public score, as it was sent; of runs that were sent alone."""
+    best: dict[str, float] = {}
+    for entry in entries:
+        score = pd.to_numeric(entry["public"], errors="coerce") if entry["public"] else float("nan")
+        if entry["run"] and metric.is_better(score, best.get(entry["run"], float("nan"))):
+            best[entry["run"]] = score
+    return {run: f"{score:.4f}" for run, score in best.items()}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from kaggle_cnn.insight.evaluation import most_errors
 from kaggle_cnn.insight.measures import find_label_mistakes, find_mistakes, measure, points_gained
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.recipe import read_outline
+from kaggle_cnn.runs.families import describe_origin
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import Run
 from kaggle_cnn.runs.scores import decision_of, list_policies
@@ -108,13 +109,21 @@ def figures(run: Run, task: Task, numbers: dict[str, Any]) -> list[tuple[str, st
 def command(run: Run) -> str:
     """Return the line that trains the same again: with the settings that the user changed."""
     record, folds = run.record, run.folds
+    if record["kind"] == "blend":
+        options = f" --weights {run.settings['weights']} --form {run.settings['form']}"
+        names = " ".join(each["run"] for each in record["members"])
+        return f"kcnn blend {names} -c {quote(record['competition'])}{options}"
     if record["kind"] in ("probe", "tabular"):
         return f"kcnn {record['kind']} -c {quote(record['competition'])}{write_settings(record['set'])}"
     where = "" if folds == [0] else f" --folds {','.join(map(str, folds))}"
     backend = "" if record["backend"] == "tensorflow" else f" --backend {record['backend']}"
     recipe = quote(f"recipes/{record['recipe']}.py")
     line = f"kcnn train {recipe} -c {quote(record['competition'])}{where}{backend}"
-    return line + write_settings(record["set"])
+    more = f" --seeds {run.seeds}" if run.seeds > 1 else ""
+    more += "".join(f" --{name} {quote(path)}" for name, path in record.get("edits", {}).items())
+    if pseudo := record.get("pseudo"):
+        more += f" --pseudo {pseudo['run']} --above {pseudo['above']:g}{' --soft' if pseudo['soft'] else ''}"
+    return line + more + write_settings(record["set"])
 
 
 def write_settings(values: dict[str, Any]) -> str:
@@ -127,6 +136,7 @@ def settings(run: Run) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return [
         ("recipe", record["recipe"]),
+        *([("comes from", origin)] if (origin := describe_origin(run)) else []),
         ("settings", values),
         ("folds", f"{', '.join(map(str, run.folds))} of {record['folds']['file']}"),
         ("device", f"{record['device']}, {record['backend']}, {record['precision']}"),

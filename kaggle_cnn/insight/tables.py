@@ -77,6 +77,14 @@ def runs_table(rows: list[dict[str, Any]], width: int, metric_name: str) -> Tabl
     return plain_table(columns, [row[: len(columns)] for row in cells], right=right, gap=1)
 
 
+def origins_table(lines: list[tuple[str, str, str]]) -> Table:
+    """Return what runs come from, and their best public score; of each its id, the words and the score, which may be
+    empty."""
+    scored = any(score for _, _, score in lines)
+    columns = ["run", "comes from", *(["public"] if scored else [])]
+    return plain_table(columns, [line[: len(columns)] for line in lines], right=columns[2:])
+
+
 def policies_table(policies: list[dict[str, Any]], metric_name: str) -> Table:
     """Return what each TTA policy gains and costs; the rows are those of runs.views.judge_policies."""
     rows = [

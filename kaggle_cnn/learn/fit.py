@@ -115,8 +115,13 @@ def is_same_for_all_folds(recipe: Recipe, dataset: Dataset) -> bool:
     )
 
 
+def count_epoch_steps(recipe: Recipe, chosen: TrainingSet) -> int:
+    """Return the steps between two validations."""
+    return recipe.epoch_steps or steps_per_epoch(len(chosen.rows), recipe.batch)
+
+
 def count_steps(recipe: Recipe, chosen: TrainingSet) -> int:
-    return recipe.epochs * steps_per_epoch(len(chosen.rows), recipe.batch)
+    return recipe.epochs * count_epoch_steps(recipe, chosen)
 
 
 def compile_network(recipe: Recipe, task: Task, pixels: Array, device: Device, plan: FoldPlan, keep: bool) -> Compiled:
@@ -135,7 +140,7 @@ def compile_stage(recipe: Recipe, task: Task, plan: FoldPlan, compiled: Compiled
     """Compile a network for a stage: its layers, its optimizer and its schedule."""
     stage, trained = plan_stages(recipe)[number], compiled.trained
     freeze(plan.network.raw, stage.phase, compiled.frozen)
-    steps = (stage.last - stage.first) * steps_per_epoch(len(plan.chosen.rows), recipe.batch)
+    steps = (stage.last - stage.first) * count_epoch_steps(recipe, plan.chosen)
     optimizer = build_optimizer(recipe, steps, plan.network.raw, stage.phase)
     trained.compile(optimizer, make_loss(recipe, task), metrics=make_metrics(recipe, task))
     trained.optimizer.build(trained.trainable_variables)
@@ -183,7 +188,7 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
     run, task, pixels = training.run, dataset.task, training.images.pixels
     run.fold_folder(fold).mkdir(exist_ok=True)
     encoded = encoded_set(recipe, task, plan.chosen)
-    steps = steps_per_epoch(len(encoded.rows), recipe.batch)
+    steps = count_epoch_steps(recipe, encoded)
     makers = prepare_batches(recipe, plan, encoded, training.images, training.device)
     for_others = len(run.folds) > 1 and is_same_for_all_folds(recipe, dataset)
     if compiled and compiled.network is plan.network:

@@ -24,6 +24,7 @@ from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fo
 from kaggle_cnn.learn.model import image_shape
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
 from kaggle_cnn.learn.rehearsal import require_room
+from kaggle_cnn.learn.within import fit_to_time
 from kaggle_cnn.progress import CURRENT, Progress, Silent
 from kaggle_cnn.recipe import Recipe, list_settings, read_recipe, takes
 from kaggle_cnn.runs.describe import describe, list_versions
@@ -46,13 +47,15 @@ def train(
     source: str | None = None,
     edits: Mapping[str, Path] | None = None,
     more: Mapping[str, Any] | None = None,
+    deadline: float | None = None,
 ) -> Run:
     """Train one model for each of `folds`, and return the complete run: models, predictions, decision rule, scores.
 
     `path` is the recipe's file, `source` its text as it was run, `changed` the settings that the user changed in it,
     `edits` the files of the user's decisions on labels, which `dataset` has; the run keeps copies. `more` is what else
     run.json says: with "seeds" there are so many models of each fold, the first with the recipe's seed, and the
-    predictions of the fold are their mean.
+    predictions of the fold are their mean. `deadline`, of time.monotonic, is when all of it should be done: the epochs
+    are then those that fit.
     With `run`, go on with that run: what is on the disk is not made again. Several processes may work on one run; each
     takes folds that no other has, and the last to end completes it.
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
@@ -69,9 +72,8 @@ def train(
     for fold in folds:
         require_both_parts(dataset, images, fold)
     device = find_device()
-    keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
-    if recipe.augment and not recipe.mirror and not takes(recipe.augment, "mirror"):
-        progress.say("note: this recipe's augmentation has no parameter `mirror`: mirror=false does not reach it")
+    set_precision(recipe, device)
+    note_mirror(recipe, progress)
     seeds = run.seeds if run else int((more or {}).get("seeds", 1))
     members = [(seed, fold) for seed in range(seeds) for fold in folds]
     left = [(seed, fold) for seed, fold in members if not run or not has_predictions(replace(run, seed=seed), fold)]
@@ -82,6 +84,9 @@ def train(
     compiled = rehearse_fold(begun, dataset, images, device, plan, path, source) if plan else None
     if run is None:
         assert plan is not None  # of a new run, no fold has predictions
+        if deadline is not None and compiled:
+            measured = Training(unmade(folds, seeds), recipe, dataset, images, device, progress, False, columns)
+            recipe, compiled = fit_to_time(measured, plan, compiled, folds[0], deadline)
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
         run = begin_run(workspace, record | {**(more or {})}, path, source, columns, edits or {})
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
@@ -89,6 +94,12 @@ def train(
     training = Training(run, recipe, dataset, images, device, progress, tensorboard, columns)
     train_members(training, folds, first, plan, compiled)
     return complete_run(training)
+
+
+def unmade(folds: list[int], seeds: int) -> Run:
+    """Return a run that is not made yet, of which only folds and seeds are known."""
+    record: Any = {"folds": {"numbers": folds}, "seeds": seeds}
+    return Run(Path(), record)
 
 
 def begin_run(
@@ -106,6 +117,16 @@ def begin_run(
     run = create_run(workspace, record["competition"], path, record, source, files)
     keep_recipes(run)
     return run
+
+
+def set_precision(recipe: Recipe, device: Device) -> None:
+    """Let the layers that are built from now on compute in the recipe's precision."""
+    keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
+
+
+def note_mirror(recipe: Recipe, progress: Progress) -> None:
+    if recipe.augment and not recipe.mirror and not takes(recipe.augment, "mirror"):
+        progress.say("note: this recipe's augmentation has no parameter `mirror`: mirror=false does not reach it")
 
 
 def train_members(

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import optuna
 
 from kaggle_cnn.data.columns import attach_metadata, find_metadata
@@ -15,7 +14,7 @@ from kaggle_cnn.learn.backend import find_device
 from kaggle_cnn.learn.callbacks import BEST, MODEL, STATE
 from kaggle_cnn.learn.fit import Training, fit_fold, plan_fold, rehearse_fold, require_consistent
 from kaggle_cnn.learn.predict import load_train_images
-from kaggle_cnn.learn.train import describe_run, require_both_parts
+from kaggle_cnn.learn.train import describe_run, require_both_parts, set_precision
 from kaggle_cnn.progress import CURRENT, Progress
 from kaggle_cnn.recipe import Recipe, takes
 from kaggle_cnn.runs.run import Run, write_json
@@ -64,7 +63,7 @@ def train_trial(
     images = attach_metadata(dataset, images, columns, "train")
     require_both_parts(dataset, images, fold)
     device = find_device()
-    keras.config.set_dtype_policy(device.precision if recipe.precision == "auto" else recipe.precision)
+    set_precision(recipe, device)
     plan = plan_fold(recipe, dataset, images, fold)
     require_consistent(recipe)
     compiled = None if rehearsed else rehearse_fold(recipe, dataset, images, device, plan, path, source)

@@ -79,6 +79,7 @@ class Record(TypedDict):
     versions: dict[str, str]
     commit: str | None
     metadata: NotRequired[list[str]]  # the features beside the images, of a network that takes them
+    within: NotRequired[Annotated[float, Field(gt=0)]]  # seconds, by which its epochs were chosen
     seeds: NotRequired[Annotated[int, Field(ge=1, le=1000)]]  # models of each fold; runs of before have one
     edits: NotRequired[dict[Literal["exclude", "relabel"], str]]  # the files of decisions on labels; copies are here
     pseudo: NotRequired["Pseudo"]

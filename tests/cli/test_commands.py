@@ -92,7 +92,7 @@ def test_a_folder_of_ones_own(kcnn, refused, work, tmp_path, monkeypatch):
     assert {path: path.read_bytes() for path in before} == before  # the originals are as they were
 
     (work / "runs" / "colours" / "tiny-001" / "fold-0" / "model.keras").unlink()
-    assert "has no fold-0/model.keras" in refused("predict", cwd=work)
+    assert "has no fold-0/model.keras" in refused("predict", "--tta", "shift", cwd=work)
 
 
 def test_a_folder_called_demo_goes_before_the_demo(kcnn, work):

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import dataset_in, edit_competition, in_this_process
+from synthetic import make_run
+from typer.testing import CliRunner
 
 from kaggle_cnn import KcnnError
+from kaggle_cnn.cli import app
 from kaggle_cnn.competition import ledger
 from kaggle_cnn.runs.export import last_submission, origin_of
 from kaggle_cnn.runs.predictions import Predictions
@@ -119,6 +122,42 @@ def test_the_correlation_is_of_the_metric_alone(tmp_path):
     for value in (0.9, 0.5, 0.7):
         ledger.enter(tmp_path, file="b.csv", metric="accuracy", validation=value, public=1 - value)
     entries = ledger.update(tmp_path, [])
-    assert ledger.correlation(entries, "log_loss") == (pytest.approx(1), 4)
-    assert ledger.correlation(entries, "accuracy") == (pytest.approx(-1), 3)
+    found = ledger.correlation(entries, "log_loss")
+    assert (found.value, found.submissions) == (pytest.approx(1), 4)
+    found = ledger.correlation(entries, "accuracy")
+    assert (found.value, found.low, found.high, found.submissions) == (pytest.approx(-1), -1, 1, 3)
     assert ledger.correlation(entries, "auc") is None
+
+
+def test_the_interval_of_the_correlation_and_its_warning(here, tmp_path):
+    """Fisher's interval of r = 0.6 of 12: known from any table; one that holds 0 is said to be doubtful."""
+    draw = np.random.default_rng(0)
+    one = draw.normal(0, 1, 12)
+    one = (one - one.mean()) / one.std()
+    other = draw.normal(0, 1, 12)
+    other -= other.mean() + one * (one @ other) / 12
+    other = 0.6 * one + 0.8 * other / other.std()
+    for a, b in zip(one, other, strict=True):
+        ledger.enter(tmp_path, file="a.csv", metric="accuracy", validation=a, public=b, run="x-001")
+    found = ledger.correlation(ledger.update(tmp_path, []), "accuracy")
+    assert (found.value, found.low, found.high) == (
+        pytest.approx(0.6, abs=1e-3), pytest.approx(0.04, abs=0.01), pytest.approx(0.87, abs=0.01))  # fmt: skip
+    assert not found.is_doubtful
+    for place, score in enumerate([0.8, 0.7, 0.9, 0.75]):
+        ledger.enter(here.submissions("colours"), file=f"{place}.csv", metric="accuracy", validation=0.9 + place / 100,
+                     public=score, run="tiny-001")  # fmt: skip
+    done = CliRunner().invoke(app, ["submissions"])
+    assert "correlation of validation and public accuracy" in done.output
+    assert "note: the public score may not follow your validation" in done.output
+
+
+def test_runs_say_what_they_come_from_and_what_was_submitted(here):
+    make_run(here, "one", 1.5, 0)
+    make_run(here, "two", 1.2, 1)
+    in_this_process("blend", "one", "two", "--weights", "equal")
+    for score in (0.5, 0.75):
+        ledger.enter(here.submissions("colours"), file="a.csv", metric="accuracy", validation=0.9, public=score,
+                     run="blend-001")  # fmt: skip
+    printed = in_this_process("runs")
+    line = next(line for line in printed.splitlines() if "blend of" in line)
+    assert line.split() == ["blend-001", "blend", "of", "one-001", "(0.50),", "two-001", "(0.50)", "0.7500"]

@@ -1,0 +1,154 @@
+"""A training that ends in a given time: what a step takes is measured, and the epochs follow from it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import keras
+import numpy as np
+
+from kaggle_cnn import tta
+from kaggle_cnn.data.batches import Ahead, steps_per_epoch
+from kaggle_cnn.data.columns import attach_metadata
+from kaggle_cnn.data.training_set import validation_rows
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.learn.callbacks import Checkpoint
+from kaggle_cnn.learn.feed import feed
+from kaggle_cnn.learn.fit import (
+    Compiled,
+    FoldPlan,
+    Training,
+    begin_again,
+    compile_network,
+    encoded_set,
+    is_same_for_all_folds,
+    prepare_batches,
+    validate_fold,
+)
+from kaggle_cnn.learn.model import make_loss
+from kaggle_cnn.learn.predict import batch_size, load_test_images, predict_views
+from kaggle_cnn.plural import count_of
+from kaggle_cnn.progress import Silent
+from kaggle_cnn.recipe import Recipe
+
+SPARE = 0.02  # of the time: a machine is slower at times
+LAST = 3.0  # seconds to join the folds, to decide and to print
+LEAST, SHARE = 2.0, 0.02  # a step is measured for so many seconds, or for this share of the time
+EPOCHS = 3  # that are ended to measure what that takes
+MOST_BETWEEN = 0.2
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds: to compile a network and train its first step; for a step; between two epochs, to validate and to write;
+    to predict a fold."""
+
+    compiled: float
+    step: float
+    between: float
+    prediction: float
+
+
+def fit_to_time(
+    training: Training, plan: FoldPlan, compiled: Compiled, fold: int, deadline: float
+) -> tuple[Recipe, Compiled]:
+    """Return the recipe with as many epochs, and steps in each, as all folds and seeds, one after the other, and their
+    predictions, take until `deadline` of time.monotonic; and its network, compiled, as it is before any training.
+
+    Raises KcnnError where that is not enough for one step.
+    """
+    members = training.run.seeds * len(training.run.folds)
+    speed = measure_speed(training, plan, fold, deadline - time.monotonic())
+    recipe = choose_epochs(training, plan, speed, members, deadline - time.monotonic())
+    planned = recipe.epochs * (recipe.epoch_steps * speed.step + speed.between)
+    training.progress.say(
+        f"a step takes {1000 * speed.step:.0f} ms: {count_of(recipe.epochs, 'epoch')} of {recipe.epoch_steps:,} steps, "
+        f"{planned:,.0f} s for each of {count_of(members, 'model')}"
+    )
+    begin_again(compiled, recipe.seed)
+    arguments = (recipe, training.dataset.task, training.images.pixels, training.device, plan, True)
+    return recipe, compile_network(*arguments)
+
+
+def choose_epochs(training: Training, plan: FoldPlan, speed: Speed, members: int, seconds: float) -> Recipe:
+    """Return the recipe with the epochs and the steps of each that fit into `seconds`: about whole passes, but no more
+    epochs than that what comes after each takes MOST_BETWEEN of the time."""
+    recipe, seeds = training.recipe, training.run.seeds
+    compiling = seeds if is_same_for_all_folds(recipe, training.dataset) else members
+    usable = seconds * (1 - SPARE) - LAST - compiling * speed.compiled - members * speed.prediction
+    own = usable / members
+    whole = steps_per_epoch(len(plan.chosen.rows), recipe.batch)
+    passes = round(own / (whole * speed.step + speed.between))
+    epochs = max(1, min(passes, int(MOST_BETWEEN * own / speed.between)))
+    steps = int((own / epochs - speed.between) / speed.step)
+    if steps < 1:
+        needed = seconds - usable + members * (speed.step + speed.between)
+        raise KcnnError(
+            f"--within is too short: {seconds:,.0f} s are left, and one step of {count_of(members, 'model')} with what "
+            f"is around it takes {needed:,.0f} s",
+            "give more time, or train fewer folds or smaller images: --folds 0, --set size=VALUE",
+        )
+    return replace(recipe, epochs=epochs, epoch_steps=steps)
+
+
+def measure_speed(training: Training, plan: FoldPlan, fold: int, seconds: float) -> Speed:
+    """Train the network of `plan` some steps, which it does not forget, for a share of `seconds`; end some epochs as a
+    training does, with files in a folder that is removed; predict some images."""
+    recipe, dataset, images = training.recipe, training.dataset, training.images
+    encoded = encoded_set(recipe, dataset.task, plan.chosen)
+    wanted, begun = max(LEAST, SHARE * seconds), time.monotonic()
+    trained = compile_network(recipe, dataset.task, images.pixels, training.device, plan, keep=False).trained
+    with Ahead(prepare_batches(recipe, plan, encoded, images, training.device)) as batch_at, batch_at.explain_errors():
+
+        def train(steps: int, epochs: int = 1, callbacks: Sequence[keras.callbacks.Callback] = ()) -> float:
+            start = time.monotonic()
+            trained.fit(
+                feed(batch_at), steps_per_epoch=steps, epochs=epochs, shuffle=False, verbose=0,
+                callbacks=list(callbacks),
+            )  # fmt: skip
+            return time.monotonic() - start
+
+        train(1)
+        compiling, steps = time.monotonic() - begun, 4
+        spent = train(steps)
+        while spent < wanted:
+            steps = max(2 * steps, int(1.2 * steps * wanted / max(spent, 1e-3)))
+            spent = train(steps)
+        step, few = spent / steps, max(1, steps // 8)
+        with (
+            TemporaryDirectory(dir=training.dataset.cache) as folder,
+            end_epochs(training, plan, fold, folder) as ending,
+        ):
+            ended = train(few, EPOCHS, [ending])
+    each, first = measure_prediction(training, plan, fold)
+    tested = load_test_images(dataset, recipe.stored_size, recipe.fit, images.pixels.shape[3], training.progress)
+    tested = attach_metadata(dataset, tested, training.columns, "test")
+    validated, views = len(validation_rows(dataset, images, fold)), len(tta.views_of("none", recipe.policy))
+    predicted = first + each * views * (validated + len(tested.pixels))
+    return Speed(compiling, step, max(ended / EPOCHS - few * step, 1e-3), predicted)
+
+
+def end_epochs(training: Training, plan: FoldPlan, fold: int, folder: str) -> Checkpoint:
+    """Return what ends the epochs of a training, with its files in `folder`."""
+    recipe, dataset = training.recipe, training.dataset
+    run = replace(training.run, folder=Path(folder))
+    run.fold_folder(fold).mkdir()
+    loss = make_loss(recipe, dataset.task)
+    validate = partial(validate_fold, plan, recipe, loss, dataset, training.images, fold)
+    return Checkpoint(run, fold, plan.network, validate, dataset.task.metric, 0, Silent())
+
+
+def measure_prediction(training: Training, plan: FoldPlan, fold: int) -> tuple[float, float]:
+    """Return the seconds to predict one view of an image, and to predict the first batch."""
+    recipe, images, model = training.recipe, training.images, plan.network.predicting
+    rows = validation_rows(training.dataset, images, fold)
+    some = np.resize(rows, 4 * batch_size(model))
+    times = []
+    for part in (some[: batch_size(model)], some):
+        begun = time.monotonic()
+        predict_views(model, images.pixels, part, ("centre",), recipe.size, None, images.metadata)
+        times.append(time.monotonic() - begun)
+    return times[1] / len(some), times[0]
