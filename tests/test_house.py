@@ -18,7 +18,7 @@ RANKS = [
     {"__main__"},
     {"cli"},
     {"__init__"},
-    {"submitting", "doctor", "tuning"},
+    {"submitting", "doctor", "tuning", "competing"},
     {"training"},
     {"api"},
     {"pictures"},
@@ -104,6 +104,7 @@ def test_public_names():
     verbs = {
         "blend",
         "compare",
+        "compete",
         "evaluate",
         "fetch",
         "find_label_problems",

@@ -1,0 +1,253 @@
+"""A whole competition in a given time: trials of recipes and sizes, all folds of the best, their blend, a submission.
+
+Deadline first: the first trial leaves a submission, and each later step replaces it only by a better one. What is done
+stands in runs/<competition>/compete.json, so that a stopped `compete` goes on where it was.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from kaggle_cnn import api
+from kaggle_cnn.competition.competition import Competition
+from kaggle_cnn.competition.opening import open_competition
+from kaggle_cnn.data.dataset import Dataset
+from kaggle_cnn.data.duplicates import inspect
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.files import one_at_a_time, whole_file
+from kaggle_cnn.parsing import read_json
+from kaggle_cnn.progress import Progress, Silent
+from kaggle_cnn.recipe import find_recipe, load_recipe
+from kaggle_cnn.runs.run import Run, list_runs, open_run
+from kaggle_cnn.runs.scores import merit, score_run
+from kaggle_cnn.training import train
+from kaggle_cnn.workspace import Workspace
+
+FILE = "compete.json"
+RECIPES = ("resnet", "vgg", "emotion")  # the first is tried with two sizes
+LARGER = 1.5  # times the size of the recipe, where the images are as large
+TRIAL = 0.06  # of the time, for each trial; the first is the first submission
+FIRST, SECOND = 0.62, 1.0  # of the time that is left: all folds of the best recipe, then of the second
+END = 0.015  # of the time, and LAST seconds: to blend, and to write
+LAST = 5.0
+SMALLEST = 16  # pixels
+
+
+class Step(TypedDict):
+    """Something that was tried: `run` is "" while it is under way; `seconds` it took, `score` is by the metric on the
+    images that the run validated."""
+
+    what: str
+    recipe: str
+    settings: dict[str, Any]
+    folds: str
+    seconds: float
+    run: str
+    score: float | None
+
+
+class State(TypedDict):
+    """compete.json. `spent`: seconds of all steps that have ended, and of what was between them."""
+
+    within: float
+    spent: float
+    steps: list[Step]
+    best: str
+
+
+@dataclass
+class Contest:
+    """What all steps share. `left` is the time until the deadline in seconds."""
+
+    workspace: Workspace
+    competition: Competition
+    state: State
+    path: Path
+    deadline: float
+    progress: Progress
+
+    @property
+    def left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    @property
+    def within(self) -> float:
+        return self.state["within"]
+
+    def write(self) -> None:
+        self.state["spent"] = self.within - self.left
+        with whole_file(self.path) as temporary:
+            temporary.write_text(json.dumps(self.state, indent=1) + "\n", encoding="utf-8")
+
+
+def compete(
+    within: float,
+    backend: str | None = None,
+    competition: str | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> State:
+    """Do what can be done for a competition `within` so many seconds; return what was tried, and the best run.
+
+    Trials of recipes and image sizes on one fold; all folds of the best, and of the second; the blend of the two. After
+    each step the submission is that of the best run so far. Called again with the same time, it goes on where it was
+    stopped; once it has ended, it begins anew. Raises KcnnError where the time is too short for a first trial.
+    """
+    begun = time.monotonic()
+    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    found = open_competition(workspace, competition)
+    path = workspace.runs(found.name) / FILE
+    with one_at_a_time(path):
+        state = read_state(path, within)
+        contest = Contest(workspace, found, state, path, begun + within - state["spent"], progress)
+        dataset = api.open_dataset(workspace, found, None, progress)
+        if state["steps"]:
+            progress.say(f"going on: {state['spent']:,.0f} of {within:,.0f} s are spent")
+        try_recipes(contest, dataset, backend)
+        train_folds(contest, dataset, backend)
+        blend_best(contest)
+        contest.write()
+    return state
+
+
+def read_state(path: Path, within: float) -> State:
+    """Return the state of an earlier `compete` of the same time that was stopped, else a new one."""
+    if path.is_file():
+        state = read_json(State, path, f"remove {path}")
+        ended = state["spent"] >= (1 - END) * state["within"] or any(step["what"] == "blend" for step in state["steps"])
+        if state["within"] == within and not ended:
+            return state
+    return State(within=within, spent=0.0, steps=[], best="")
+
+
+def list_trials(contest: Contest, dataset: Dataset) -> list[tuple[str, dict[str, Any]]]:
+    """Return recipes and settings to try: sizes that the images have, by their median shorter side."""
+    seen = inspect(contest.competition.folder, dataset.ids.tolist(), dataset.cache, contest.progress)
+    readable = seen[(seen["width"] > 0) & (seen["height"] > 0)]
+    side = int(readable[["width", "height"]].min(axis=1).median()) if len(readable) else 64
+    trials = []
+    for name in RECIPES:
+        recipe = load_recipe(find_recipe(Path(name), contest.workspace.root))
+        usual = recipe.stored_size
+        sizes = [min(usual, max(SMALLEST, side))]
+        if name == RECIPES[0] and side >= LARGER * usual:
+            sizes.append(int(LARGER * usual) // 8 * 8)
+        for size in sizes:
+            margin = recipe.margin * size // usual
+            changed: dict[str, Any] = {} if size == usual else {"size": size - margin, "margin": margin}
+            if changed and margin < 2:
+                changed |= {"size": size, "margin": 0, "tta": "flip"}
+            trials.append((name, changed))
+    return trials
+
+
+def try_recipes(contest: Contest, dataset: Dataset, backend: str | None) -> None:
+    """Train each trial on one fold, where that is not done."""
+    if all(step["what"] == "trial" for step in contest.state["steps"]):
+        for recipe, settings in list_trials(contest, dataset):
+            seconds = min(TRIAL * contest.within, contest.left - END * contest.within - LAST)
+            try:
+                take_step(contest, "trial", recipe, settings, "0", seconds, backend)
+            except KcnnError as error:
+                if "too short" not in error.message or not contest.state["best"]:
+                    raise
+                contest.progress.say(f"note: no trial of {recipe} {settings or ''}: {error.message}")
+
+
+def train_folds(contest: Contest, dataset: Dataset, backend: str | None) -> None:
+    """Train all folds of the recipe whose trial was best, then of the best one of another recipe."""
+    task = contest.competition.task
+    trials = [step for step in contest.state["steps"] if step["what"] == "trial" and step["score"] is not None]
+    ranked = sorted(trials, key=lambda step: -task.metric.merit(step["score"] or 0.0))
+    chosen = [ranked[0], *[step for step in ranked if step["recipe"] != ranked[0]["recipe"]][:1]]
+    for share, trial in zip((FIRST, SECOND), chosen, strict=False):
+        seconds = share * (contest.left - END * contest.within - LAST)
+        for folds in ("all", "0,1,2", "0"):
+            try:
+                take_step(contest, "folds", trial["recipe"], trial["settings"], folds, seconds, backend)
+                break
+            except KcnnError as error:
+                if "too short" not in error.message:
+                    raise
+                contest.progress.say(f"note: {trial['recipe']}, folds {folds}: {error.message}")
+
+
+def take_step(
+    contest: Contest, what: str, recipe: str, settings: dict[str, Any], folds: str, seconds: float, backend: str | None
+) -> None:
+    """Train a run within `seconds`, where no step has done it; go on with one that was under way."""
+    steps = contest.state["steps"]
+    same = [step for step in steps if (step["what"], step["recipe"], step["settings"]) == (what, recipe, settings)]
+    if same and same[0]["run"]:
+        return
+    step = same[0] if same else Step(
+        what=what, recipe=recipe, settings=settings, folds=folds, seconds=0.0, run="", score=None)  # fmt: skip
+    begun = time.monotonic()
+    stopped = find_stopped(contest, step) if same else None
+    if not same:
+        steps.append(step)
+        contest.write()
+    common: dict[str, Any] = {
+        "competition": contest.competition.name, "workspace": contest.workspace, "progress": contest.progress,
+        "backend": backend}  # fmt: skip
+    try:
+        if stopped:
+            run = train(recipe, resume=True, **common)
+        else:
+            run = train(recipe, settings, folds, within=max(seconds, 1.0), **common)
+    except KcnnError:
+        steps.remove(step)
+        contest.write()
+        raise
+    end_step(contest, step, run, time.monotonic() - begun)
+
+
+def find_stopped(contest: Contest, step: Step) -> Run | None:
+    """Return the newest run of a step's recipe, where it is not finished: the step was stopped in it."""
+    own = [run for run in list_runs(contest.workspace, contest.competition.name)
+           if run.record["recipe"] == step["recipe"] and run.record["kind"] == "training"]  # fmt: skip
+    return own[-1] if own and not own[-1].finished else None
+
+
+def end_step(contest: Contest, step: Step, run: Run, seconds: float) -> None:
+    """Keep what a step made; let the submission be that of the best run so far."""
+    task = contest.competition.task
+    scores = score_run(run, task).get(run.policy, {})
+    step["run"], step["seconds"], step["score"] = run.id, round(seconds, 1), scores.get(task.metric.name)
+    best = choose_best(contest)
+    if best:
+        contest.state["best"] = best.id
+        api.write_submission(best, contest.competition, contest.workspace)
+    contest.write()
+    said = f"{task.metric.title} {step['score']:.4f}" if step["score"] is not None else "no score"
+    contest.progress.say(
+        f"{step['what']} {run.id}: {said} after {seconds:,.0f} s; submission of {contest.state['best']}, "
+        f"{contest.left:,.0f} s left"
+    )
+
+
+def choose_best(contest: Contest) -> Run | None:
+    """Return the run to submit: of those with the most folds the best by the metric."""
+    done = [step for step in contest.state["steps"] if step["run"]]
+    runs = [open_run(contest.workspace, contest.competition.name, step["run"]) for step in done]
+    rank: Callable[[Run], tuple[int, float]] = lambda run: (len(run.folds), merit(run, contest.competition.task))  # noqa: E731
+    return max(runs, key=rank, default=None)
+
+
+def blend_best(contest: Contest) -> None:
+    """Blend the runs of the most folds, where there are two; what it gains decides with the others."""
+    done = [step for step in contest.state["steps"] if step["what"] == "folds" and step["run"]]
+    most = max((step["folds"] for step in done), key=len, default="")
+    members = [step["run"] for step in done if step["folds"] == most]
+    if len(members) < 2 or any(step["what"] == "blend" for step in contest.state["steps"]):
+        return
+    begun = time.monotonic()
+    run = api.blend(members, competition=contest.competition.name, workspace=contest.workspace)
+    step = Step(what="blend", recipe="blend", settings={}, folds=most, seconds=0.0, run="", score=None)
+    contest.state["steps"].append(step)
+    end_step(contest, step, run, time.monotonic() - begun)
