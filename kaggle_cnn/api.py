@@ -275,7 +275,8 @@ def blend(
     """Make a run of the weighted mean of `runs`, two or more of the same folds and images; see runs.blend.
 
     `weights`: "loss" finds them by hill climbing on the log loss, of numbers the squared error; "metric" on the
-    competition's metric; "equal" are all alike. `form` is what is averaged: "probabilities", "logits" or "ranks".
+    competition's metric; "equal" are all alike. `form` is what is averaged: "probabilities", "calibrated" ones,
+    "logits" or "ranks".
     """
     from kaggle_cnn.runs.blend import FORMS, WEIGHTS, Blend, write_blend
 

@@ -247,7 +247,8 @@ def blend_best(contest: Contest) -> None:
     if len(members) < 2 or any(step["what"] == "blend" for step in contest.state["steps"]):
         return
     begun = time.monotonic()
-    run = api.blend(members, competition=contest.competition.name, workspace=contest.workspace)
+    form = "probabilities" if contest.competition.kind == "regression" else "calibrated"
+    run = api.blend(members, form=form, competition=contest.competition.name, workspace=contest.workspace)
     step = Step(what="blend", recipe="blend", settings={}, folds=most, seconds=0.0, run="", score=None)
     contest.state["steps"].append(step)
     end_step(contest, step, run, time.monotonic() - begun)

@@ -14,7 +14,9 @@ def blend(
     weights: Annotated[
         str, typer.Option(help="Find the weights by hill climbing on the loss or on the metric, or take equal ones.")
     ] = "loss",
-    form: Annotated[str, typer.Option(help="Average probabilities, logits or ranks.")] = "probabilities",
+    form: Annotated[
+        str, typer.Option(help="Average probabilities, calibrated ones, logits or ranks.")
+    ] = "probabilities",
     competition: CompetitionOption = None,
     as_json: JsonOption = False,
 ) -> None:

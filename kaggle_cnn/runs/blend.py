@@ -1,10 +1,11 @@
 """Several runs as one: the weighted mean of their predictions, and what that gains over the best of them."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.stats import rankdata
 
 from kaggle_cnn.competition.competition import Competition
@@ -15,7 +16,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.climb import climb
 from kaggle_cnn.runs.decision import usual_decision
 from kaggle_cnn.runs.describe import NO_NETWORK, describe, list_versions
-from kaggle_cnn.runs.fit_decision import fit_decision, merit_of
+from kaggle_cnn.runs.fit_decision import COOLEST, WARMEST, fit_decision, merit_of
 from kaggle_cnn.runs.join import read_fold
 from kaggle_cnn.runs.nested import Fit, judge, predict_nested
 from kaggle_cnn.runs.predictions import Predictions
@@ -27,7 +28,7 @@ from kaggle_cnn.workspace import Workspace
 NAME = "blend"
 SOURCE = '"""The weighted mean of other runs: kcnn blend."""\n'
 
-FORMS = ("probabilities", "logits", "ranks")
+FORMS = ("probabilities", "calibrated", "logits", "ranks")
 WEIGHTS = ("loss", "metric", "equal")
 
 
@@ -40,32 +41,66 @@ class Blend:
     form: str = "probabilities"
     weights: str = "loss"
 
+    def fit(self, targets: Array, scores: Array) -> "Fitted":
+        """Return the blend with weights, and temperatures where the form is calibrated, for `scores` (K, N, outputs) of
+        images with `targets`."""
+        count = len(scores)
+        warmth = [find_temperature(self.task, targets, each) for each in scores] if self.form == "calibrated" else []
+        equal = Fitted(self, np.full(count, 1 / count), np.array(warmth or [1.0] * count))
+        return equal if self.weights == "equal" or count == 1 else replace(equal, weights=equal.climb(targets, scores))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A blend with the weight (K,) of each member, sum 1, and the temperature (K,) by which its logits are divided."""
+
+    blend: Blend
+    weights: Array
+    temperatures: Array
+
     def prepare(self, scores: Array) -> Array:
-        """Return what is averaged of scores (..., N, outputs): float64 of the same shape."""
-        if self.form == "logits":
-            return self.task.deactivate(scores).astype(np.float64)
-        if self.form == "ranks":
+        """Return what is averaged of scores (K, N, outputs): float64 of the same shape."""
+        task, form = self.blend.task, self.blend.form
+        if form == "logits":
+            return task.deactivate(scores).astype(np.float64)
+        if form == "ranks":
             return np.asarray((rankdata(scores, axis=-2) - 0.5) / scores.shape[-2])
+        if form == "calibrated":
+            pairs = zip(scores, self.temperatures, strict=True)
+            return np.stack([task.activate(task.deactivate(each) / warmth) for each, warmth in pairs]).astype(
+                np.float64
+            )
         return scores.astype(np.float64)
 
-    def average(self, prepared: Array, weights: Array) -> Array:
-        """Return the scores float32 (N, outputs) of `prepared` (K, N, outputs) with weights (K,)."""
-        return self.finish(np.tensordot(weights, prepared, axes=1))
+    def average(self, scores: Array) -> Array:
+        """Return the scores float32 (N, outputs) of those of the members (K, N, outputs)."""
+        return self.finish(np.tensordot(self.weights, self.prepare(scores), axes=1))
 
     def finish(self, mean: Array) -> Array:
-        return self.task.activate(mean) if self.form == "logits" else np.asarray(mean, np.float32)
+        return self.blend.task.activate(mean) if self.blend.form == "logits" else np.asarray(mean, np.float32)
 
-    def find_weights(self, targets: Array, scores: Array, prepared: Array) -> Array:
-        """Return the weights, float (K,), for `scores` (K, N, outputs) of images with `targets`."""
-        if self.weights == "equal" or len(scores) == 1:
-            return np.full(len(scores), 1 / len(scores))
-        if self.weights == "metric":
-            return climb(prepared, lambda mean: merit_of_usual(self.task, targets, self.finish(mean)))
-        if self.form == "logits":
-            return climb(prepared, lambda mean: -float(loss_each(self.task, targets, self.finish(mean)).mean()))
+    def climb(self, targets: Array, scores: Array) -> Array:
+        """Return the weights, float (K,), that hill climbing finds."""
+        task, prepared = self.blend.task, self.prepare(scores)
+        if self.blend.weights == "metric":
+            return climb(prepared, lambda mean: merit_of_usual(task, targets, self.finish(mean)))
+        if self.blend.form == "logits":
+            return climb(prepared, lambda mean: -float(loss_each(task, targets, self.finish(mean)).mean()))
         return climb(  # the mean of the parts of the loss is the part of the mean: a number an image, not one a class
-            loss_parts(self.task, targets, scores), lambda mean: -float(finish_loss(self.task, mean).mean())
+            loss_parts(task, targets, prepared), lambda mean: -float(finish_loss(task, mean).mean())
         )
+
+
+def find_temperature(task: Task, targets: Array, scores: Array) -> float:
+    """Return the temperature at which the loss of `scores` (N, outputs) is least, as in Guo et al. 2017
+    (arXiv:1706.04599)."""
+    logits = task.deactivate(scores)
+
+    def loss(logarithm: float) -> float:
+        return float(loss_each(task, targets, task.activate(logits / np.exp(logarithm))).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(COOLEST), np.log(WARMEST)), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(found.x))
 
 
 def merit_of_usual(task: Task, targets: Array, scores: Array) -> float:
@@ -73,8 +108,16 @@ def merit_of_usual(task: Task, targets: Array, scores: Array) -> float:
     return merit_of(task, targets, usual_decision(task, targets, scores), scores)
 
 
+def score_of_usual(task: Task, targets: Array, scores: Array) -> float:
+    """Return the task's metric with the usual decision rule."""
+    merit = merit_of_usual(task, targets, scores)
+    return merit if task.metric.higher_is_better else -merit
+
+
 def require_blendable(task: Task, form: str, weights: str) -> None:
-    """Raise KcnnError where ranks cannot be averaged, or where the loss of ranks is asked for."""
+    """Raise KcnnError where the form does not fit the task, or where the loss of ranks is asked for."""
+    if form == "calibrated" and task.kind == "regression":
+        raise KcnnError("numbers have no probabilities to calibrate", "leave --form out")
     if form != "ranks":
         return
     if not (task.kind == "multilabel" or (task.kind == "multiclass" and task.outputs == 2)):
@@ -89,58 +132,61 @@ def require_blendable(task: Task, form: str, weights: str) -> None:
 def judge_blend(blend: Blend, targets: Array, scores: Array) -> dict[str, Any]:
     """Return what a blend of `scores` (K, N, outputs) gains, as plain values.
 
-    weights: of each member. scores: of "best" member, "mean" and "blend" the task's metric, with the usual decision
-    rule, on the "same" images as the weights were found on, and "nested": each image by weights, a best member and a
-    rule that were found without it. gains: of "mean" and "blend" over the best member, and of "blend" over "mean", each
+    weights, temperatures: of each member. scores: of "best" member, "mean" and "blend" the task's metric, with the
+    usual decision rule, on the "same" images as the weights were found on, and "nested": each image by weights, a best
+    member and a rule that were found without it. gains: of "mean" and "blend" over the best member, and of "blend" over "mean", each
     nested, its difference, low and high; see nested.Gain. correlation: of the members' errors, (K, K). members: of
     each, its metric and its loss.
     """
-    task, prepared = blend.task, blend.prepare(scores)
-    equal = np.full(len(scores), 1 / len(scores))
+    task = blend.task
+    ways: dict[str, Callable[[Array], Fitted]] = {
+        "best": lambda rows: take_best(blend, targets[rows], scores[:, rows]),
+        "mean": lambda rows: replace(blend, weights="equal").fit(targets[rows], scores[:, rows]),
+        "blend": lambda rows: blend.fit(targets[rows], scores[:, rows]),
+    }
 
-    def weigh(choose: Callable[[Array], Array]) -> Fit:
+    def decide(way: Callable[[Array], Fitted]) -> Fit:
         def fit(rows: Array) -> Callable[[Array], tuple[Array, Array]]:
-            weights = choose(rows)
-            rule = usual_decision(task, targets[rows], blend.average(prepared[:, rows], weights))
+            fitted = way(rows)
+            rule = usual_decision(task, targets[rows], fitted.average(scores[:, rows]))
 
             def predict(own: Array) -> tuple[Array, Array]:
-                made = blend.average(prepared[:, own], weights)
+                made = fitted.average(scores[:, own])
                 return rule.adjust(made), rule.decide(made)
 
             return predict
 
         return fit
 
-    def choose_best(rows: Array) -> Array:
-        merits = [merit_of_usual(task, targets[rows], each[rows]) for each in scores]
-        return np.eye(len(scores))[int(np.argmax(merits))]
-
-    def choose_blend(rows: Array) -> Array:
-        return blend.find_weights(targets[rows], scores[:, rows], prepared[:, rows])
-
     every = np.arange(len(targets))
-    ways = {"best": choose_best, "mean": lambda rows: equal, "blend": choose_blend}
-    nested = dict(zip(ways, predict_nested(targets, [weigh(way) for way in ways.values()]), strict=True))
-    weights = {name: way(every) for name, way in ways.items()}
-    metric = task.metric
+    nested = dict(zip(ways, predict_nested(targets, [decide(way) for way in ways.values()]), strict=True))
+    fitted = {name: way(every) for name, way in ways.items()}
     shown = {
         name: {
-            "same": abs(merit_of_usual(task, targets, blend.average(prepared, weights[name]))),
-            "nested": metric.score(targets, *nested[name], None),
+            "same": score_of_usual(task, targets, fitted[name].average(scores)),
+            "nested": task.metric.score(targets, *nested[name], None),
         }
         for name in ways
     }
     pairs = {"mean": ("best", "mean"), "blend": ("best", "blend"), "blend over mean": ("mean", "blend")}
     return {
-        "weights": weights["blend"].tolist(),
+        "weights": fitted["blend"].weights.tolist(),
+        "temperatures": fitted["blend"].temperatures.tolist(),
         "scores": shown,
         "gains": {name: judge(task, targets, nested[one], nested[other]) for name, (one, other) in pairs.items()},
         "correlation": correlate_errors(task, targets, scores),
         "members": [
-            {"score": abs(merit_of_usual(task, targets, each)), "loss": float(loss_each(task, targets, each).mean())}
+            {"score": score_of_usual(task, targets, each), "loss": float(loss_each(task, targets, each).mean())}
             for each in scores
         ],
     }
+
+
+def take_best(blend: Blend, targets: Array, scores: Array) -> Fitted:
+    """Return the blend of one member alone, the best by the task's metric."""
+    merits = [merit_of_usual(blend.task, targets, each) for each in scores]
+    plain = replace(blend, form="probabilities")
+    return Fitted(plain, np.eye(len(scores))[int(np.argmax(merits))], np.ones(len(scores)))
 
 
 def correlate_errors(task: Task, targets: Array, scores: Array) -> list[list[float]]:
@@ -195,13 +241,14 @@ def write_blend(
     require_same_folds(runs)
     known, scores = gather(runs, oof, task)
     found = judge_blend(blend, known.true, scores)
-    weights = np.array(found["weights"])
+    fitted = Fitted(blend, np.array(found["weights"]), np.array(found["temperatures"]))
 
     def mix(each: Array) -> Array:
-        return task.deactivate(blend.average(blend.prepare(each), weights))
+        return task.deactivate(fitted.average(each))
 
     members = [
-        {"run": run.id, "tta": run.policy, "weight": weight} for run, weight in zip(runs, found["weights"], strict=True)
+        {"run": run.id, "tta": run.policy, "weight": weight, "temperature": warmth}
+        for run, weight, warmth in zip(runs, found["weights"], found["temperatures"], strict=True)
     ]
     record = {
         **describe(NAME, NAME, competition.name, task),

@@ -88,11 +88,13 @@ class Record(TypedDict):
 
 
 class Member(TypedDict):
-    """A run of a blend: the policy of its predictions, and their weight."""
+    """A run of a blend: the policy of its predictions, their weight, and the temperature by which its logits are
+    divided before."""
 
     run: FileName
     tta: str
     weight: Annotated[float, Field(ge=0, le=1)]
+    temperature: NotRequired[Annotated[float, Field(gt=0)]]
 
 
 class Searched(TypedDict):

@@ -1,6 +1,7 @@
 """Blends: weights that are the true ones, gains that are honest, and a run like any other."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ TASK = Task("multiclass", tuple("abcde"), find_metric("accuracy"))
 
 
 def find(blend, targets, scores):
-    return blend.find_weights(targets, scores, blend.prepare(scores))
+    return blend.fit(targets, scores).weights
 
 
 @pytest.mark.parametrize("weights", [[0.5, 0.3, 0.2], [0.61, 0.25, 0.14, 0, 0], [0.9, 0.1], [0.25] * 4 + [0] * 3])
@@ -57,6 +58,21 @@ def test_labels_values_and_logits_have_weights_too():
     ]
     marks = np.concatenate([np.eye(2)[drawn[0].clip(0, 1)], np.eye(3)[drawn[1].clip(0, 2)]], axis=1).astype(np.uint8)
     assert find(Blend(heads), marks, scores) == pytest.approx([0.7, 0.3], abs=0.03)
+
+
+def test_calibrated_members_count_by_what_they_know():
+    """Two that know as much, of which one has its logits divided by 3, as label smoothing does: the same weight."""
+    draw = np.random.default_rng(0)
+    targets = draw.integers(0, 5, 4000)
+    logits = np.stack([2 * np.eye(5)[targets] + draw.normal(0, 1, (4000, 5)) for _ in range(2)])
+    scores = TASK.activate(logits / np.array([1, 3])[:, None, None])
+    assert find(Blend(TASK), targets, scores)[1] < 0.2
+    fitted = Blend(TASK, "calibrated").fit(targets, scores)
+    assert fitted.weights == pytest.approx([0.5, 0.5], abs=0.06)
+    assert fitted.temperatures[0] / fitted.temperatures[1] == pytest.approx(3, rel=0.1)
+    pairs = zip(scores, fitted.temperatures, strict=True)
+    mean = np.mean([TASK.activate(np.log(each) / warmth) for each, warmth in pairs], axis=0)
+    assert np.allclose(replace(fitted, weights=np.array([0.5, 0.5])).average(scores), mean, atol=1e-4)
 
 
 def draw_noise(seed, images=200, members=4):
@@ -173,7 +189,7 @@ def test_forms_are_logits_and_ranks(here):
     (["one", "one-001"], "a blend needs two different runs or more, got one-001, one-001"),
     (["one", "few"], "one-001 and few-001 validated different images: 45 .folds 0, 1, 2, 3, 4. and 9 .folds 0."),
     (["one", "two", "--form", "ranks", "--weights", "equal"], "ranks are for two classes or several labels"),
-    (["one", "two", "--form", "mean"], "form should be one of probabilities, logits, ranks, got 'mean'"),
+    (["one", "two", "--form", "mean"], "form should be one of probabilities, calibrated, logits, ranks, got 'mean'"),
     (["one", "two", "--weights", "best"], "weights should be one of loss, metric, equal, got 'best'"),
 ])  # fmt: skip
 def test_what_cannot_be_blended_is_refused(here, options, message):
