@@ -88,6 +88,8 @@ class Recipe:
         share of another image of the batch (Zhang et al. 2018), cutmix pastes a rectangle of it (Yun et al. 2019).
     ema: in [0, 1): the decay, at each step, of a running average of the weights, which is validated and kept in place
         of the weights themselves; 0 for none. It reaches back over a tenth of the training at most.
+    swa: after the last epoch, the mean of the weights after each of so many last epochs is validated, and kept where it
+        is the best (Izmailov et al. 2018, arXiv:1803.05407); 0 for none.
     plateau: so many epochs without a better validation divide the rate by ten; 0 for never. The optimizer's rate must
         be constant then.
     precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": mixed on a GPU that has it, else float32.
@@ -128,6 +130,7 @@ class Recipe:
     mixup: float = 0.0
     cutmix: float = 0.0
     ema: float = 0.0
+    swa: int = 0
     plateau: int = 0
     precision: str = "auto"
     tta: str = "flip"
@@ -151,7 +154,7 @@ class Recipe:
         self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
         for name in ("label_smoothing", "ema"):
             self._require(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
-        for name in ("margin", "mixup", "cutmix", "plateau", "epoch_steps"):
+        for name in ("margin", "mixup", "cutmix", "plateau", "epoch_steps", "swa"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         self._require("class_weight", self.class_weight in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}")
         self._require("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")

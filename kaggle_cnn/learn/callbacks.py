@@ -24,6 +24,7 @@ from kaggle_cnn.runs.run import Run
 
 STATE, BEST, MODEL = "state.npz", "best.npz", "model.keras"
 OPTIMIZER = "optimizer/"  # the beginning of the names of an optimizer's variables in the state
+SUM = "sum/"  # and of the sums of the weights of several epochs
 Row = dict[str, float]
 
 
@@ -71,6 +72,9 @@ class Checkpoint(keras.callbacks.Callback):
     state.npz, written after it, every variable there is by its path: weights, seeds, optimizer, and with them the place
     in the learning-rate schedule. A thread writes, while the next epoch is trained; when all is written,
     `progress.epoch(row, better, seconds)` is called. Use as a context: at its end, model.keras is written.
+
+    `averaged` are the numbers of the epochs, from 0, of whose weights the mean is tried after the last one; its row
+    then has the numbers of the mean, where these are the best.
     """
 
     def __init__(
@@ -82,10 +86,12 @@ class Checkpoint(keras.callbacks.Callback):
         metric: Metric,
         plateau: int,
         progress: Progress,
+        averaged: range = range(0),
     ):
         super().__init__()
         self.run, self.fold, self.folder, self.network = run, fold, run.fold_folder(fold), network
         self.validate, self.metric, self.plateau, self.progress = validate, metric, plateau, progress
+        self.averaged, self.sums = averaged, dict[str, Array]()
         self.history: list[Row] = []
         self.seconds = 0.0
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
@@ -129,6 +135,7 @@ class Checkpoint(keras.callbacks.Callback):
             columns = [str(name) for name in state["columns"]]
             self.history = [dict(zip(columns, map(float, row), strict=True)) for row in state["history"]]
             self.seconds = float(state["seconds"])
+            self.sums = {name.removeprefix(SUM): state[name] for name in state.files if name.startswith(SUM)}
         return len(self.history)
 
     def restore(self, model: keras.Model, begins_stage: bool = False) -> None:
@@ -158,6 +165,7 @@ class Checkpoint(keras.callbacks.Callback):
         with averaged_weights(self.model):
             row = {"epoch": epoch + 1, **(logs or {}), **self.validate()}
             row = {name: float(value) for name, value in row.items()}
+            row = self.try_mean(epoch, row) if epoch in self.averaged else row
             better = self.merit(row) > max(map(self.merit, self.history), default=-math.inf) or not self.history
             best = copy_values(name_variables(self.network.whole.variables)) if better else None
         optimizers = list_optimizers(self.model.optimizer)
@@ -169,8 +177,25 @@ class Checkpoint(keras.callbacks.Callback):
             for optimizer in optimizers:
                 optimizer.learning_rate = read_rate(optimizer) / 10
         values = copy_values(training_state(self.model))
-        values["seconds"] = np.array(self.seconds)
+        values |= {"seconds": np.array(self.seconds), **{f"{SUM}{name}": each for name, each in self.sums.items()}}
         self.writing = self.writer.submit(self.write, list(self.history), best, values, seconds)
+
+    def try_mean(self, epoch: int, row: Row) -> Row:
+        """Add the weights after an epoch to the sums; after the last one give the network their mean, where that is
+        better than all epochs. Return the epoch's row, or that of the mean."""
+        variables = name_variables(self.network.whole.variables)
+        own = {name: value for name, value in copy_values(variables).items() if np.issubdtype(value.dtype, np.floating)}
+        self.sums = {name: self.sums.get(name, 0) + value for name, value in own.items()}
+        if epoch + 1 < self.averaged.stop:
+            return row
+        for name in own:
+            variables[name].assign(self.sums[name] / len(self.averaged))
+        mean = {**row, **{name: float(value) for name, value in self.validate().items()}}
+        if self.merit(mean) > max(map(self.merit, [*self.history, row])):
+            return mean
+        for name, value in own.items():
+            variables[name].assign(value)
+        return row
 
     def merit(self, row: Row) -> float:
         """Return a number that is larger for a better epoch; the least for one whose network predicts no numbers."""

@@ -199,7 +199,8 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
         compiled = compile_network(recipe, task, pixels, training.device, plan, for_others)
     trained, loss, stages = compiled.trained, make_loss(recipe, task), plan_stages(recipe)
     validate = partial(validate_fold, plan, recipe, loss, dataset, training.images, fold)
-    with Checkpoint(run, fold, plan.network, validate, task.metric, recipe.plateau, progress) as checkpoint:
+    averaged = range(max(0, recipe.epochs - recipe.swa), recipe.epochs) if recipe.swa else range(0)
+    with Checkpoint(run, fold, plan.network, validate, task.metric, recipe.plateau, progress, averaged) as checkpoint:
         done = checkpoint.read_epochs()
         first = stage_at(stages, done)
         if first != compiled.stage:

@@ -24,7 +24,7 @@ from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fo
 from kaggle_cnn.learn.model import image_shape
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
 from kaggle_cnn.learn.rehearsal import require_room
-from kaggle_cnn.learn.within import fit_to_time
+from kaggle_cnn.learn.within import Pace, fit_to_time, keep_pace
 from kaggle_cnn.progress import CURRENT, Progress, Silent
 from kaggle_cnn.recipe import Recipe, list_settings, read_recipe, takes
 from kaggle_cnn.runs.describe import describe, list_versions
@@ -82,17 +82,18 @@ def train(
     plan = plan_fold(begun, dataset, images, first[1]) if first else None
     require_consistent(recipe)
     compiled = rehearse_fold(begun, dataset, images, device, plan, path, source) if plan else None
+    pace = None
     if run is None:
         assert plan is not None  # of a new run, no fold has predictions
         if deadline is not None and compiled:
             measured = Training(unmade(folds, seeds), recipe, dataset, images, device, progress, False, columns)
-            recipe, compiled = fit_to_time(measured, plan, compiled, folds[0], deadline)
+            recipe, compiled, pace = fit_to_time(measured, plan, compiled, folds[0], deadline)
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
         run = begin_run(workspace, record | {**(more or {})}, path, source, columns, edits or {})
     size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
     progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
     training = Training(run, recipe, dataset, images, device, progress, tensorboard, columns)
-    train_members(training, folds, first, plan, compiled)
+    train_members(training, folds, first, plan, compiled, pace)
     return complete_run(training)
 
 
@@ -135,8 +136,10 @@ def train_members(
     first: tuple[int, int] | None,
     plan: FoldPlan | None,
     compiled: Compiled | None,
+    pace: Pace | None,
 ) -> None:
-    """Train each fold of each seed; `first`, a seed and a fold, is the one that `plan` and `compiled` are of."""
+    """Train each fold of each seed, at a `pace` where there is a deadline; `first`, a seed and a fold, is the one that
+    `plan` and `compiled` are of."""
     run, recipe = training.run, training.recipe
     for own in run.by_seed:
         seeded = replace(training, run=own, recipe=with_seed(recipe, own.seed))
@@ -145,8 +148,11 @@ def train_members(
         if run.seeds > 1:
             training.progress.say(f"seed {seeded.recipe.seed}, {own.seed + 1} of {run.seeds}")
         for fold in folds:
-            compiled = train_fold(seeded, fold, plan if (own.seed, fold) == first else None, compiled)
-            plan = None if (own.seed, fold) == first else plan
+            begins = (own.seed, fold) == first
+            member = seeded if begins and pace else keep_pace(seeded, fold, pace)
+            compiled = train_fold(member, fold, plan if begins else None, compiled)
+            pace = pace.follow(member.recipe, own.result(fold).get("seconds", 0.0)) if pace else None
+            plan = None if begins else plan
 
 
 def with_seed(recipe: Recipe, number: int) -> Recipe:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,15 +30,19 @@ from kaggle_cnn.learn.fit import (
 )
 from kaggle_cnn.learn.model import make_loss
 from kaggle_cnn.learn.predict import batch_size, load_test_images, predict_views
+from kaggle_cnn.parsing import read_json
 from kaggle_cnn.plural import count_of
 from kaggle_cnn.progress import Silent
 from kaggle_cnn.recipe import Recipe
+from kaggle_cnn.runs.run import write_json
 
 SPARE = 0.02  # of the time: a machine is slower at times
 LAST = 3.0  # seconds to join the folds, to decide and to print
 LEAST, SHARE = 2.0, 0.02  # a step is measured for so many seconds, or for this share of the time
 EPOCHS = 3  # that are ended to measure what that takes
 MOST_BETWEEN = 0.2
+NEARLY = 0.03  # of the time of a model: by less, its steps are not changed
+PLAN = "plan.json"  # in a fold's folder: its steps an epoch, where they are not those of the run
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,42 @@ class Speed:
     prediction: float
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How a training of several models keeps its time: the `speed` that counts now, until `deadline` of time.monotonic,
+    for as many models as are `left`. A machine is not as fast all the time."""
+
+    speed: Speed
+    deadline: float
+    left: int
+
+    def follow(self, recipe: Recipe, seconds: float) -> "Pace":
+        """Return the pace after a model of `recipe` was trained in `seconds`, without compilation and predictions; in 0
+        where another process trained it."""
+        planned = recipe.epochs * (recipe.epoch_steps * self.speed.step + self.speed.between)
+        ratio = seconds / planned or 1.0
+        speed = Speed(*(ratio * each for each in astuple(self.speed)))
+        return Pace(speed, self.deadline, self.left - 1)
+
+    def adjust(self, recipe: Recipe, compiles: bool) -> Recipe:
+        """Return the recipe with as many steps an epoch as the time that is left allows; the same recipe where that is
+        nearly what it has. Another number of steps is compiled anew, unless each model `compiles` anyway."""
+        own = (self.deadline - time.monotonic() - LAST) / max(self.left, 1) - self.speed.prediction
+        own -= self.speed.compiled if compiles else 0
+        training = recipe.epochs * (recipe.epoch_steps * self.speed.step + self.speed.between)
+        if abs(own - training) < NEARLY * training:
+            return recipe
+        own -= 0 if compiles else self.speed.compiled
+        steps = int((own / recipe.epochs - self.speed.between) / self.speed.step)
+        return replace(recipe, epoch_steps=max(1, steps))
+
+
 def fit_to_time(
     training: Training, plan: FoldPlan, compiled: Compiled, fold: int, deadline: float
-) -> tuple[Recipe, Compiled]:
+) -> tuple[Recipe, Compiled, Pace]:
     """Return the recipe with as many epochs, and steps in each, as all folds and seeds, one after the other, and their
-    predictions, take until `deadline` of time.monotonic; and its network, compiled, as it is before any training.
+    predictions, take until `deadline` of time.monotonic; its network, compiled, as it is before any training; and the
+    pace to keep.
 
     Raises KcnnError where that is not enough for one step.
     """
@@ -70,7 +105,23 @@ def fit_to_time(
     )
     begin_again(compiled, recipe.seed)
     arguments = (recipe, training.dataset.task, training.images.pixels, training.device, plan, True)
-    return recipe, compile_network(*arguments)
+    return recipe, compile_network(*arguments), Pace(speed, deadline, members)
+
+
+def keep_pace(training: Training, fold: int, pace: Pace | None) -> Training:
+    """Return the training of a fold with the steps that were planned for it, by an earlier attempt or now."""
+    path = training.run.fold_folder(fold) / PLAN
+    if path.is_file():
+        steps = read_json(dict[str, int], path, f"remove {path.parent}")["epoch_steps"]
+        return replace(training, recipe=replace(training.recipe, epoch_steps=steps))
+    if pace is None:
+        return training
+    recipe = pace.adjust(training.recipe, not is_same_for_all_folds(training.recipe, training.dataset))
+    if recipe is not training.recipe:
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, {"epoch_steps": recipe.epoch_steps})
+        training.progress.say(f"{recipe.epoch_steps:,} steps an epoch, to end in time")
+    return replace(training, recipe=recipe)
 
 
 def choose_epochs(training: Training, plan: FoldPlan, speed: Speed, members: int, seconds: float) -> Recipe:

@@ -134,9 +134,9 @@ def judge_blend(blend: Blend, targets: Array, scores: Array) -> dict[str, Any]:
 
     weights, temperatures: of each member. scores: of "best" member, "mean" and "blend" the task's metric, with the
     usual decision rule, on the "same" images as the weights were found on, and "nested": each image by weights, a best
-    member and a rule that were found without it. gains: of "mean" and "blend" over the best member, and of "blend" over "mean", each
-    nested, its difference, low and high; see nested.Gain. correlation: of the members' errors, (K, K). members: of
-    each, its metric and its loss.
+    member and a rule that were found without it. gains: of "mean" and "blend" over the best member, and of "blend" over
+    "mean", each nested, its difference, low and high; see nested.Gain. correlation: of the members' errors, (K, K).
+    members: of each, its metric and its loss.
     """
     task = blend.task
     ways: dict[str, Callable[[Array], Fitted]] = {

@@ -6,6 +6,7 @@ import pytest
 from conftest import Recorder, Stop, edit_competition
 
 from kaggle_cnn import KcnnError, Recipe
+from kaggle_cnn.runs.run import list_runs
 
 
 def test_balanced_weights_need_one_class_an_image(train_tiny, tiny_workspace):
@@ -184,3 +185,27 @@ def dataset_run(workspace):
     from kaggle_cnn.runs.run import open_unfinished
 
     return open_unfinished(workspace, "colours", "tiny")
+
+
+def test_the_mean_of_the_last_weights_is_tried(train_tiny, tiny_workspace, keras):
+    """The model has the mean of the weights after the last two epochs where that is the best, else the best epoch's;
+    stopped and resumed between the two it is the same."""
+    settings = {"epochs": 4, "learning_rate": 0.05, "width": 2}
+    plain = train_tiny(**settings)
+    run = train_tiny(swa=2, **settings)
+    stop = Stop(3)
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(swa=2, progress=stop, **settings)
+    [stopped] = [each for each in list_runs(tiny_workspace, "colours") if each.status == "training"]
+    with np.load(stopped.fold_folder(0) / "state.npz") as state:
+        third = {name.removeprefix("sum/"): state[name] for name in state.files if name.startswith("sum/")}
+    assert third
+    train_tiny(swa=2, run=stopped, **settings)
+    resumed, whole = (keras.models.load_model(each.fold_folder(0) / "model.keras", compile=False).get_weights()
+                      for each in (stopped, run))  # fmt: skip
+    assert all((one == other).all() for one, other in zip(resumed, whole, strict=True))
+    tables = [each.histories()[0] for each in (plain, run)]
+    column = "val_accuracy"
+    assert tables[0][column][:3].tolist() == tables[1][column][:3].tolist()
+    better = tables[1][column].iloc[3] > tables[0][column].max()
+    assert better or tables[1][column].tolist() == tables[0][column].tolist()

@@ -2,12 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from conftest import Recorder, dataset_in, in_this_process
 
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.learn.within import Speed, choose_epochs
+from kaggle_cnn.learn.train import unmade
+from kaggle_cnn.learn.within import LAST, Pace, Speed, choose_epochs, keep_pace
 from kaggle_cnn.recipe import load_recipe
 from kaggle_cnn.runs.run import list_runs, read_run
 
@@ -20,11 +22,9 @@ def here(tiny_workspace, monkeypatch):
 
 def plan_for(here, speed, seconds, folds=(0,), seeds=1, **settings):
     """What a recipe's epochs and steps would be."""
-    from dataclasses import replace
     from types import SimpleNamespace
 
     from kaggle_cnn.learn.fit import Training
-    from kaggle_cnn.learn.train import unmade
 
     recipe = replace(load_recipe(here.root / "recipes" / "tiny.py"), **settings)
     training = Training(unmade(list(folds), seeds), recipe, dataset_in(here), None, None, Recorder())
@@ -44,6 +44,33 @@ def test_the_time_is_filled_and_not_exceeded(here, keras, folds, seeds):
         assert 50 < recipe.epoch_steps < 200  # about one pass of 100 steps
     with pytest.raises(KcnnError, match="--within is too short: 10 s are left, and one step of"):
         plan_for(here, speed, 10, folds, seeds)
+
+
+def test_a_slower_machine_leaves_fewer_steps(here, keras):
+    """A model takes 1.3 times as long as planned: the others get the steps that fit; within 3 % nothing changes."""
+    speed, now = Speed(compiled=1.0, step=0.01, between=0.5, prediction=2.0), time.monotonic()
+    recipe = replace(load_recipe(here.root / "recipes" / "tiny.py"), epochs=10, epoch_steps=100)  # 15 s a model
+    pace = Pace(speed, now + 4 * 17 + LAST, 5).follow(recipe, 15 * 1.3)
+    assert (pace.left, pace.speed.step) == (4, pytest.approx(0.013))
+    adjusted = pace.adjust(recipe, compiles=True)
+    spent = 10 * (adjusted.epoch_steps * 0.013 + 0.65) + 2.6 + 1.3
+    assert spent == pytest.approx(17, abs=0.3)
+    assert Pace(speed, now + 4 * 17.2 + LAST, 4).adjust(recipe, compiles=False) is recipe
+    faster = Pace(speed, now + 4 * 30 + LAST, 4).adjust(recipe, compiles=False)
+    assert faster.epoch_steps == pytest.approx(100 + (30 - 17 - 1) / 0.1, abs=2)
+
+
+def test_a_fold_keeps_the_steps_that_were_planned_for_it(here, keras):
+    from kaggle_cnn.learn.fit import Training
+
+    recipe = replace(load_recipe(here.root / "recipes" / "tiny.py"), epochs=10, epoch_steps=100)
+    run = replace(unmade([0, 1], 1), folder=here.root)
+    training = Training(run, recipe, dataset_in(here), None, None, Recorder())
+    slow = Pace(Speed(1.0, 0.02, 0.5, 2.0), time.monotonic() + 20, 1)
+    planned = keep_pace(training, 1, slow).recipe.epoch_steps
+    assert planned < 100
+    assert keep_pace(training, 1, None).recipe.epoch_steps == planned  # resumed, without a deadline
+    assert keep_pace(training, 0, None).recipe.epoch_steps == 100
 
 
 def test_a_training_ends_in_its_time(here, keras):
