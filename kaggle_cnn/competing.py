@@ -40,7 +40,7 @@ SMALLEST = 16  # pixels
 
 class Step(TypedDict):
     """Something that was tried: `run` is "" while it is under way; `seconds` it took, `score` is by the metric on the
-    images that the run validated."""
+    images that the run validated; `after` is the order of the newest run when it began."""
 
     what: str
     recipe: str
@@ -49,15 +49,17 @@ class Step(TypedDict):
     seconds: float
     run: str
     score: float | None
+    after: int
 
 
 class State(TypedDict):
-    """compete.json. `spent`: seconds of all steps that have ended, and of what was between them."""
+    """compete.json. `spent`: seconds until it was written; `ended`: whether nothing is left to do."""
 
     within: float
     spent: float
     steps: list[Step]
     best: str
+    ended: bool
 
 
 @dataclass
@@ -111,6 +113,7 @@ def compete(
         try_recipes(contest, dataset, backend)
         train_folds(contest, dataset, backend)
         blend_best(contest)
+        state["ended"] = True
         contest.write()
     return state
 
@@ -119,10 +122,9 @@ def read_state(path: Path, within: float) -> State:
     """Return the state of an earlier `compete` of the same time that was stopped, else a new one."""
     if path.is_file():
         state = read_json(State, path, f"remove {path}")
-        ended = state["spent"] >= (1 - END) * state["within"] or any(step["what"] == "blend" for step in state["steps"])
-        if state["within"] == within and not ended:
+        if state["within"] == within and not state["ended"] and state["spent"] < within:
             return state
-    return State(within=within, spent=0.0, steps=[], best="")
+    return State(within=within, spent=0.0, steps=[], best="", ended=False)
 
 
 def list_trials(contest: Contest, dataset: Dataset) -> list[tuple[str, dict[str, Any]]]:
@@ -147,14 +149,14 @@ def list_trials(contest: Contest, dataset: Dataset) -> list[tuple[str, dict[str,
 
 
 def try_recipes(contest: Contest, dataset: Dataset, backend: str | None) -> None:
-    """Train each trial on one fold, where that is not done."""
+    """Train each trial on one fold, where that is not done. Once there is a submission, one that fails is left out."""
     if all(step["what"] == "trial" for step in contest.state["steps"]):
         for recipe, settings in list_trials(contest, dataset):
             seconds = min(TRIAL * contest.within, contest.left - END * contest.within - LAST)
             try:
                 take_step(contest, "trial", recipe, settings, "0", seconds, backend)
             except KcnnError as error:
-                if "too short" not in error.message or not contest.state["best"]:
+                if not contest.state["best"]:
                     raise
                 contest.progress.say(f"note: no trial of {recipe} {settings or ''}: {error.message}")
 
@@ -185,8 +187,7 @@ def take_step(
     same = [step for step in steps if (step["what"], step["recipe"], step["settings"]) == (what, recipe, settings)]
     if same and same[0]["run"]:
         return
-    step = same[0] if same else Step(
-        what=what, recipe=recipe, settings=settings, folds=folds, seconds=0.0, run="", score=None)  # fmt: skip
+    step = same[0] if same else new_step(contest, what, recipe, settings, folds)
     begun = time.monotonic()
     stopped = find_stopped(contest, step) if same else None
     if not same:
@@ -207,10 +208,17 @@ def take_step(
     end_step(contest, step, run, time.monotonic() - begun)
 
 
+def new_step(contest: Contest, what: str, recipe: str, settings: dict[str, Any], folds: str) -> Step:
+    """Return a step that begins now."""
+    runs = list_runs(contest.workspace, contest.competition.name)
+    newest = max((run.record.get("order", 0) for run in runs), default=0)
+    return Step(what=what, recipe=recipe, settings=settings, folds=folds, seconds=0.0, run="", score=None, after=newest)
+
+
 def find_stopped(contest: Contest, step: Step) -> Run | None:
-    """Return the newest run of a step's recipe, where it is not finished: the step was stopped in it."""
+    """Return the run of a step that was stopped in it: the newest of its recipe, begun after the step, not finished."""
     own = [run for run in list_runs(contest.workspace, contest.competition.name)
-           if run.record["recipe"] == step["recipe"] and run.record["kind"] == "training"]  # fmt: skip
+           if run.record["recipe"] == step["recipe"] and run.record.get("order", 0) > step["after"]]  # fmt: skip
     return own[-1] if own and not own[-1].finished else None
 
 
@@ -249,6 +257,6 @@ def blend_best(contest: Contest) -> None:
     begun = time.monotonic()
     form = "probabilities" if contest.competition.kind == "regression" else "calibrated"
     run = api.blend(members, form=form, competition=contest.competition.name, workspace=contest.workspace)
-    step = Step(what="blend", recipe="blend", settings={}, folds=most, seconds=0.0, run="", score=None)
+    step = new_step(contest, "blend", "blend", {}, most)
     contest.state["steps"].append(step)
     end_step(contest, step, run, time.monotonic() - begun)

@@ -74,8 +74,8 @@ class Recipe:
         training; None is Adam at a constant rate.
     phases: `phases(**settings)` returns a tuple of Phase, one after the other; None is one phase in which all learns.
     learning_rate: the rate that `optimizer` is given.
-    epochs, batch: passes over the training images, and images in a step. epoch_steps: so many steps count as an epoch,
-        after which the network is validated; 0 is one pass.
+    epochs, epoch_steps, batch: epochs; the steps of one, after which the network is validated, 0 for one pass over the
+        training images; and the images in a step.
     loss: "auto", the usual one of the kind of task: cross-entropy, of several labels that of each, of numbers the mean
         squared error. Else "cross_entropy", or "focal" (Lin et al. 2017), for classes and labels; "mean_squared_error",
         "mean_absolute_error" or "huber" for numbers.

@@ -10,9 +10,8 @@ from kaggle_cnn.cli.terminal import (
     SvgOption,
     app,
     console,
+    present,
     print_json,
-    print_line,
-    print_picture,
 )
 from kaggle_cnn.workspace import Workspace
 
@@ -28,7 +27,6 @@ def compare(
     """Test whether one run is better than another."""
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.insight import tables
-    from kaggle_cnn.insight.canvas import save
     from kaggle_cnn.pictures import disagreements
     from kaggle_cnn.runs import compare as comparing
     from kaggle_cnn.runs.run import open_runs
@@ -44,9 +42,5 @@ def compare(
         return print_json({"runs": names, **numbers, "disagreements": entries})
     console().print(tables.comparison(names, numbers, entries))
     if entries:
-        picture = disagreements.draw(workspace, found, names, entries)
-        written = save(picture.figure, picture.path, svg)
-        print_picture(picture.path)
-        for path in written:
-            print_line(path)
+        present(disagreements.draw(workspace, found, names, entries), svg)
     return None

@@ -14,8 +14,8 @@ from kaggle_cnn.cli.terminal import (
     print_evaluation,
     print_json,
     print_line,
-    progress,
     say,
+    training_progress,
 )
 from kaggle_cnn.workspace import Workspace
 
@@ -39,15 +39,8 @@ def compete(
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
     seconds = parse_duration(within, "--within")
-    with progress() as shown:
-        shown.metric_name, shown.metric_title = found.task.metric.name, found.task.metric.title
-        try:
-            state = run_contest(seconds, backend, found.name, workspace, shown)
-        except KeyboardInterrupt:
-            shown.__exit__(None, None, None)
-            say()
-            say("stopped; what was done is kept. The same command goes on")
-            raise typer.Exit(130) from None
+    with training_progress(found.task.metric, lambda _: "what was done is kept. The same command goes on") as shown:
+        state = run_contest(seconds, backend, found.name, workspace, shown)
     report = write_report(workspace.runs(found.name) / FILE, state, found.task.metric)
     if as_json:
         return print_json(state)

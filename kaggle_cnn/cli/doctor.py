@@ -10,9 +10,9 @@ from kaggle_cnn.cli.terminal import (
     SvgOption,
     app,
     console,
+    present,
     print_json,
     print_line,
-    print_picture,
     progress,
     say,
 )
@@ -30,7 +30,6 @@ def doctor(
 ) -> None:
     """List labels that may be wrong, outliers, and classes that are confused both ways."""
     from kaggle_cnn.doctor import find_label_problems
-    from kaggle_cnn.insight.canvas import save
     from kaggle_cnn.insight.doctor_tables import doctor_tables
     from kaggle_cnn.pictures import label_errors
 
@@ -46,11 +45,7 @@ def doctor(
         return print_json({"run": found.run.id, "images": found.images, "suspects": rows, "confused": confused})
     console().print(doctor_tables(found.images, found.table, found.confused))
     if rows:
-        picture = label_errors.draw(workspace, found.competition, found.run, found.table)
-        written = save(picture.figure, picture.path, svg)
-        print_picture(picture.path)
-        for path in written:
-            print_line(path)
+        present(label_errors.draw(workspace, found.competition, found.run, found.table), svg)
     print_line(found.path)
     if found.kept:
         say(f"note: {found.kept:,} decisions of your earlier {found.path.name} were taken over")

@@ -6,23 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_cnn.cli.terminal import (
-    CompetitionOption,
-    RunArgument,
-    RunsArgument,
-    SvgOption,
-    app,
-    console,
-    print_line,
-    print_picture,
-    progress,
-)
+from kaggle_cnn.cli.terminal import CompetitionOption, RunArgument, RunsArgument, SvgOption, app, present, progress
 from kaggle_cnn.workspace import Workspace
 
 if TYPE_CHECKING:
     from kaggle_cnn.competition.competition import Competition
     from kaggle_cnn.data.dataset import Dataset, FoundImage
-    from kaggle_cnn.pictures.picture import Picture
     from kaggle_cnn.recipe import Recipe
     from kaggle_cnn.runs.join import Validated
     from kaggle_cnn.runs.run import Run
@@ -203,18 +192,6 @@ def model(source: RecipeOrRun = None, svg: SvgOption = False, competition: Compe
     from kaggle_cnn.pictures import model
 
     present(model.draw(workspace, dataset, run, recipe, name), svg)
-
-
-def present(picture: "Picture", svg: bool) -> None:
-    """Write a picture; show it where the terminal can, else its table; print the paths last."""
-    from kaggle_cnn.insight.canvas import save
-
-    written = save(picture.figure, picture.path, svg)
-    if not print_picture(picture.path) and picture.table is not None:
-        screen = console()
-        screen.print(picture.table(screen.width), markup=False, emoji=False)  # a class may be called [red], or :smile:
-    for each in written:
-        print_line(each)
 
 
 def open_run_of(competition: str | None, run: str | None) -> "tuple[Workspace, Competition, Run]":

@@ -6,7 +6,8 @@ import logging
 import os
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kaggle_cnn.competition.competition import Competition
+    from kaggle_cnn.competition.metrics import Metric
     from kaggle_cnn.insight.progress import ConsoleProgress
+    from kaggle_cnn.pictures.picture import Picture
     from kaggle_cnn.runs.run import Run
     from kaggle_cnn.workspace import Workspace
 
@@ -35,7 +38,8 @@ app = typer.Typer(
 
 # Commands as hints name them, which take -c.
 COMMANDS = re.compile(
-    r"\bkcnn (train|look|runs|evaluate|predict|compare|report|show \w+|submissions|submit|leaderboard)\b(?! -c)"
+    r"\bkcnn (train|tune|look|runs|evaluate|predict|compare|blend|tta|doctor|report|show \w+|submissions|submit|"
+    r"leaderboard)\b(?! -c)"
 )
 
 CompetitionOption = Annotated[
@@ -156,6 +160,33 @@ def progress() -> "ConsoleProgress":
     from kaggle_cnn.insight.progress import ConsoleProgress
 
     return ConsoleProgress(console(stderr=True))
+
+
+@contextmanager
+def training_progress(metric: "Metric", words: Callable[["ConsoleProgress"], str]) -> Iterator["ConsoleProgress"]:
+    """Give what shows how trainings go on by `metric`. Ctrl-C ends the command with exit code 130, and says that it is
+    stopped, and `words`: what is kept."""
+    with progress() as shown:
+        shown.metric_name, shown.metric_title = metric.name, metric.title
+        try:
+            yield shown
+        except KeyboardInterrupt:
+            shown.__exit__(None, None, None)
+            say()
+            say(f"stopped; {words(shown)}")
+            raise typer.Exit(130) from None
+
+
+def present(picture: "Picture", svg: bool) -> None:
+    """Write a picture; show it where the terminal can, else its table; print the paths last."""
+    from kaggle_cnn.insight.canvas import save
+
+    written = save(picture.figure, picture.path, svg)
+    if not print_picture(picture.path) and picture.table is not None:
+        screen = console()
+        screen.print(picture.table(screen.width), markup=False, emoji=False)  # a class may be called [red], or :smile:
+    for path in written:
+        print_line(path)
 
 
 def print_picture(path: Path) -> bool:

@@ -12,8 +12,8 @@ from kaggle_cnn.cli.terminal import (
     app,
     complete_run,
     print_line,
-    progress,
     say,
+    training_progress,
 )
 from kaggle_cnn.workspace import Workspace
 
@@ -70,16 +70,11 @@ def train_recipe(recipe: Path, competition: str | None, options: dict[str, Any])
 
     workspace = Workspace.find()
     found = open_competition(workspace, competition)
-    with progress() as shown:
-        shown.metric_name, shown.metric_title = found.task.metric.name, found.task.metric.title
-        try:
-            run = training.train(recipe, competition=found.name, workspace=workspace, progress=shown, **options)
-        except KeyboardInterrupt:
-            shown.__exit__(None, None, None)
-            say()
-            resumed = f"finished epochs are kept. To go on: kcnn train {recipe} --resume"
-            say(f"stopped; {resumed if shown.steps else 'training had not started'}")
-            raise typer.Exit(130) from None
+    resumed = f"finished epochs are kept. To go on: kcnn train {recipe} --resume"
+    with training_progress(
+        found.task.metric, lambda shown: resumed if shown.steps else "training had not started"
+    ) as shown:
+        run = training.train(recipe, competition=found.name, workspace=workspace, progress=shown, **options)
         if not run.finished:  # another process trains the other folds
             return print_line(f"run         {run.folder}")
         path = complete_run(run, found, workspace)

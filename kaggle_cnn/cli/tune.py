@@ -12,11 +12,10 @@ from kaggle_cnn.cli.terminal import (
     SvgOption,
     app,
     console,
+    present,
     print_json,
-    print_line,
-    print_picture,
-    progress,
     say,
+    training_progress,
 )
 from kaggle_cnn.workspace import Workspace
 
@@ -55,32 +54,21 @@ def tune(
     found = open_competition(workspace, competition)
     seconds = parse_duration(timeout, "--timeout") if timeout else None
     values = parse_settings(settings or [])
-    with progress() as shown:
-        shown.metric_name, shown.metric_title = found.task.metric.name, found.task.metric.title
-        options: dict[str, Any] = {"study": study, "storage": storage, "backend": backend, "competition": found.name}
-        try:
-            numbers = tune_recipe(
-                recipe, trials, seconds, space or [], values, fold, workspace=workspace, progress=shown, **options
-            )
-        except KeyboardInterrupt:
-            shown.__exit__(None, None, None)
-            say()
-            say("stopped; ended trials are kept. The same command goes on")
-            raise typer.Exit(130) from None
+    options: dict[str, Any] = {"study": study, "storage": storage, "backend": backend, "competition": found.name}
+    with training_progress(found.task.metric, lambda _: "ended trials are kept. The same command goes on") as shown:
+        numbers = tune_recipe(
+            recipe, trials, seconds, space or [], values, fold, workspace=workspace, progress=shown, **options
+        )
     return print_json(numbers) if as_json else show_study(numbers, str(recipe), svg)
 
 
 def show_study(numbers: dict[str, Any], recipe: str, svg: bool) -> None:
     """Print the tables of a study, and draw it."""
-    from kaggle_cnn.insight.canvas import save
     from kaggle_cnn.insight.study_tables import study_tables
     from kaggle_cnn.pictures import study as pictures
 
     console().print(study_tables(numbers))
     if picture := pictures.draw(numbers):
-        written = save(picture.figure, picture.path, svg)
-        print_picture(picture.path)
-        for path in written:
-            print_line(path)
+        present(picture, svg)
     if numbers["best"] is not None:
         say(f"next: kcnn train {recipe} --best-of {numbers['study']}")

@@ -82,9 +82,10 @@ def test_larger_images_are_tried_where_there_are_such(work, tmp_path, begin, mon
 def test_only_a_better_run_of_as_many_folds_replaces_the_submission(here):
     """A trial of one fold may have a better score by chance; all folds go before it."""
     runs = [make_run(here, "one", 9, 0, folds=[0]), make_run(here, "all", 1.5, 1), make_run(here, "less", 0.2, 2)]
-    steps = [competing.Step(what="folds", recipe="tiny", settings={}, folds="all", seconds=1.0, run=run.id, score=0.5)
+    steps = [competing.Step(what="folds", recipe="tiny", settings={}, folds="all", seconds=1.0, run=run.id, score=0.5,
+                            after=0)
              for run in runs]  # fmt: skip
-    state = competing.State(within=60.0, spent=0.0, steps=steps, best="")
+    state = competing.State(within=60.0, spent=0.0, steps=steps, best="", ended=False)
     contest = competing.Contest(here, open_competition(here, None), state, here.root / "x.json", 0.0, Recorder())
     assert competing.choose_best(contest).id == "all-001"
 
