@@ -23,6 +23,7 @@ from kaggle_cnn.files import one_at_a_time, whole_file
 from kaggle_cnn.parsing import read_json
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import find_recipe, load_recipe
+from kaggle_cnn.runs.compare import compare, shared_predictions
 from kaggle_cnn.runs.run import Run, list_runs, open_run
 from kaggle_cnn.runs.scores import merit, score_run
 from kaggle_cnn.training import train
@@ -32,7 +33,7 @@ FILE = "compete.json"
 RECIPES = ("resnet", "vgg", "emotion")  # the first is tried with two sizes
 LARGER = 1.5  # times the size of the recipe, where the images are as large
 TRIAL = 0.06  # of the time, for each trial; the first is the first submission
-FIRST, SECOND = 0.62, 1.0  # of the time that is left: all folds of the best recipe, then of the second
+FIRST, SECOND = 0.62, 1.0  # of the time that is left: all folds of the best trial, then of the second
 END = 0.015  # of the time, and LAST seconds: to blend, and to write
 LAST = 5.0
 SMALLEST = 16  # pixels
@@ -162,11 +163,14 @@ def try_recipes(contest: Contest, dataset: Dataset, backend: str | None) -> None
 
 
 def train_folds(contest: Contest, dataset: Dataset, backend: str | None) -> None:
-    """Train all folds of the recipe whose trial was best, then of the best one of another recipe."""
+    """Train all folds of the best trial; then of the best other one that is not worse beyond noise, else of the best
+    again with another seed."""
     task = contest.competition.task
     trials = [step for step in contest.state["steps"] if step["what"] == "trial" and step["score"] is not None]
-    ranked = sorted(trials, key=lambda step: -task.metric.merit(step["score"] or 0.0))
-    chosen = [ranked[0], *[step for step in ranked if step["recipe"] != ranked[0]["recipe"]][:1]]
+    best, *others = sorted(trials, key=lambda step: -task.metric.merit(step["score"] or 0.0))
+    alike = [step for step in others if not is_worse(contest, step, best)]
+    again = Step(**{**best, "settings": {**best["settings"], "seed": 1}})
+    chosen = [best, alike[0] if alike else again]
     for share, trial in zip((FIRST, SECOND), chosen, strict=False):
         seconds = share * (contest.left - END * contest.within - LAST)
         for folds in ("all", "0,1,2", "0"):
@@ -177,6 +181,13 @@ def train_folds(contest: Contest, dataset: Dataset, backend: str | None) -> None
                 if "too short" not in error.message:
                     raise
                 contest.progress.say(f"note: {trial['recipe']}, folds {folds}: {error.message}")
+
+
+def is_worse(contest: Contest, step: Step, best: Step) -> bool:
+    """Return whether a trial is worse than the best one beyond noise, on the images that both validated."""
+    runs = [open_run(contest.workspace, contest.competition.name, each["run"]) for each in (best, step)]
+    _, targets, scores, decisions = shared_predictions(runs, contest.competition.task)
+    return bool(compare(contest.competition.task, targets, scores, decisions)["beyond_noise"])
 
 
 def take_step(

@@ -54,6 +54,12 @@ recipe = Recipe(
 COLOURS = {"red one": (200, 40, 40), "grün": (40, 200, 40), "blue": (40, 40, 200)}
 
 
+def pytest_collection_finish():
+    """A test module that imports Keras starts it as kcnn never does, and the weights of a training are others then than
+    those in a process of its own."""
+    assert "keras" not in sys.modules, "import Keras, and what imports it, in the test functions"
+
+
 @pytest.fixture
 def make_images():
     return make_images_in

@@ -176,7 +176,7 @@ def test_forms_are_logits_and_ranks(here):
     draw = np.random.default_rng(0)
     targets = draw.integers(0, 2, 100)
     scores = two.activate(np.stack([scale * (np.eye(2)[targets] + draw.normal(0, 1, (100, 2))) for scale in (1, 9)]))
-    blend = Blend(two, "ranks", "metric")
+    blend = Blend(two, "ranks", "equal")
     found = judge_blend(blend, targets, scores)
     ranks = sum(weight * rankdata(own[:, 1]) for weight, own in zip(found["weights"], scores, strict=True))
     assert found["scores"]["blend"]["same"] == pytest.approx(

@@ -13,7 +13,6 @@ from kaggle_cnn.competition.task import Task
 from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.training_set import training_set
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.learn.predict import load_train_images
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.pseudo_labels import find_sure, label_tests, mark_likely
 from kaggle_cnn.runs.run import read_run
@@ -105,8 +104,10 @@ def test_a_training_with_pseudo_labels_is_recorded_and_resumed(here, keras):
         in_this_process("train", "tiny", "--resume", "--pseudo", "one")
 
 
-def test_test_images_follow_those_of_the_training(here):
+def test_test_images_follow_those_of_the_training(here, keras):
     """Their pixels, with the soft labels of the run, in the training set of each fold."""
+    from kaggle_cnn.learn.predict import load_train_images
+
     dataset = dataset_in(here)
     run = make_run(here, "one")
     labels = label_tests(run, dataset, [0, 1], 0.0, soft=True)
