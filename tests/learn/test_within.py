@@ -80,17 +80,16 @@ def test_a_fold_keeps_the_steps_that_were_planned_for_it(here, keras):
 
 
 def test_a_training_ends_in_its_time(here, keras):
-    """Really: two folds in 16 s, all of it, from the first line to the submission. A tenth is left to a loaded machine:
-    that it is within 5 % of minutes is for benchmarks/within.py."""
+    """Really: two folds in 20 s, from the first line to the submission. Two fifths are left to a loaded machine; how near
+    ten minutes are kept stands in RESULTS.md."""
     in_this_process("train", "tiny", "--set", "epochs=1")  # what a process imports and decodes once
     begun = time.monotonic()
-    in_this_process("train", "tiny", "--within", "16s", "--folds", "0,1")
+    in_this_process("train", "tiny", "--within", "20s", "--folds", "0,1")
     spent = time.monotonic() - begun
-    assert 9 < spent < 22, spent
+    assert 11 < spent < 28, spent
     run = read_run(here.root / "runs" / "colours" / "tiny-002")
-    assert run.record["within"] == 16
-    assert run.settings["epochs"] > 2
-    assert run.settings["epoch_steps"] > 0
+    assert run.record["within"] == 20
+    assert run.settings["epochs"] * run.settings["epoch_steps"] > 20
     history = run.histories()
     assert [len(each) for each in history] == [run.settings["epochs"]] * 2
     assert history[0]["learning_rate"].iloc[-1] < 0.01 * history[0]["learning_rate"].iloc[0]  # the whole schedule
