@@ -80,8 +80,8 @@ def test_a_fold_keeps_the_steps_that_were_planned_for_it(here, keras):
 
 
 def test_a_training_ends_in_its_time(here, keras):
-    """Really: two folds in 20 s, from the first line to the submission. Two fifths are left to a loaded machine; how near
-    ten minutes are kept stands in RESULTS.md."""
+    """Really: two folds in 20 s, from the first line to the submission. Two fifths are left to a loaded machine; how
+    near ten minutes are kept stands in RESULTS.md."""
     in_this_process("train", "tiny", "--set", "epochs=1")  # what a process imports and decodes once
     begun = time.monotonic()
     in_this_process("train", "tiny", "--within", "20s", "--folds", "0,1")
