@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
@@ -370,11 +370,14 @@ def study(numbers: dict[str, Any]) -> Figure:
                 [x], [each["value"]], s=28, facecolors=ORANGE if best else fill, edgecolors=ORANGE if best else BLUE
             )
         if not name:
+            axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
             values = np.array([each["value"] for each in trials])
             best_so_far = np.maximum.accumulate if numbers["higher_is_better"] else np.minimum.accumulate
             axes.step(xs, best_so_far(values), where="post", color=ORANGE, linewidth=1)
         if name in numbers["log"]:
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # its own is mathematics
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(shorten(name or "trial", side, 9), loc="left", weight="bold")
         axes.set_ylabel(title if column == 0 else "")
         axes.grid(color="#9ca3af", linewidth=0.6, alpha=0.35)
