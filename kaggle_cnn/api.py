@@ -31,8 +31,6 @@ from kaggle_cnn.runs.scores import list_policies, score
 from kaggle_cnn.tta import has_views, require_policy, views_of
 from kaggle_cnn.workspace import Workspace
 
-ABOVE = 0.95  # the probability from which on a pseudo-label counts
-MOST_SEEDS = 100
 WHOLE = 2**16  # a margin that every policy allows
 
 

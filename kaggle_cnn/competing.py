@@ -4,9 +4,7 @@ Deadline first: the first trial leaves a submission, and each later step replace
 stands in runs/<competition>/compete.json, so that a stopped `compete` goes on where it was.
 """
 
-import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,13 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.duplicates import inspect
-from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.files import one_at_a_time, whole_file
+from kaggle_cnn.errors import KcnnError, TooShortError
+from kaggle_cnn.files import one_at_a_time
 from kaggle_cnn.parsing import read_json
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import find_recipe, load_recipe
 from kaggle_cnn.runs.compare import compare, shared_predictions
-from kaggle_cnn.runs.run import Run, list_runs, open_run
+from kaggle_cnn.runs.run import Run, list_runs, newest_order, open_run, write_json
 from kaggle_cnn.runs.scores import merit, score_run
 from kaggle_cnn.training import train
 from kaggle_cnn.workspace import Workspace
@@ -84,8 +82,7 @@ class Contest:
 
     def write(self) -> None:
         self.state["spent"] = self.within - self.left
-        with whole_file(self.path) as temporary:
-            temporary.write_text(json.dumps(self.state, indent=1) + "\n", encoding="utf-8")
+        write_json(self.path, dict(self.state))
 
 
 def compete(
@@ -177,9 +174,7 @@ def train_folds(contest: Contest, dataset: Dataset, backend: str | None) -> None
             try:
                 take_step(contest, "folds", trial["recipe"], trial["settings"], folds, seconds, backend)
                 break
-            except KcnnError as error:
-                if "too short" not in error.message:
-                    raise
+            except TooShortError as error:
                 contest.progress.say(f"note: {trial['recipe']}, folds {folds}: {error.message}")
 
 
@@ -221,8 +216,7 @@ def take_step(
 
 def new_step(contest: Contest, what: str, recipe: str, settings: dict[str, Any], folds: str) -> Step:
     """Return a step that begins now."""
-    runs = list_runs(contest.workspace, contest.competition.name)
-    newest = max((run.record.get("order", 0) for run in runs), default=0)
+    newest = newest_order(contest.workspace, contest.competition.name)
     return Step(what=what, recipe=recipe, settings=settings, folds=folds, seconds=0.0, run="", score=None, after=newest)
 
 
@@ -254,8 +248,7 @@ def choose_best(contest: Contest) -> Run | None:
     """Return the run to submit: of those with the most folds the best by the metric."""
     done = [step for step in contest.state["steps"] if step["run"]]
     runs = [open_run(contest.workspace, contest.competition.name, step["run"]) for step in done]
-    rank: Callable[[Run], tuple[int, float]] = lambda run: (len(run.folds), merit(run, contest.competition.task))  # noqa: E731
-    return max(runs, key=rank, default=None)
+    return max(runs, key=lambda run: (len(run.folds), merit(run, contest.competition.task)), default=None)
 
 
 def blend_best(contest: Contest) -> None:

@@ -11,3 +11,7 @@ class KcnnError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class TooShortError(KcnnError):
+    """The time that is given is not enough for one step."""

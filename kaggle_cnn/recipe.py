@@ -263,10 +263,16 @@ def convert(name: str, value: str | Scalar, kind: type) -> Scalar:
 
 def parse_settings(settings: list[str]) -> dict[str, str]:
     """Return {"width": "32"} for ["width=32"]. Raises KcnnError where one has no name or no equals sign."""
-    pairs = [setting.partition("=") for setting in settings]
-    for setting, (name, equals, _) in zip(settings, pairs, strict=True):
+    return split_pairs(settings, "--set should be name=value", "for example: --set epochs=5")
+
+
+def split_pairs(texts: list[str], expected: str, hint: str) -> dict[str, str]:
+    """Return {"width": "32"} for ["width=32"]. Raises KcnnError that says what is `expected`, where one has no name or
+    no equals sign."""
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, equals, _) in zip(texts, pairs, strict=True):
         if not name.strip() or not equals:
-            raise KcnnError(f"--set should be name=value, got '{setting}'", "for example: --set epochs=5")
+            raise KcnnError(f"{expected}, got '{text}'", hint)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.recipe import Recipe, Scalar, apply_settings, convert, list_settings, own_settings
+from kaggle_cnn.recipe import Recipe, Scalar, apply_settings, convert, list_settings, own_settings, split_pairs
 
 EXAMPLE = "for example: --space learning_rate=1e-4..1e-2:log --space dropout=0.2..0.6 --space width=32,64"
 RANGE = re.compile(r"([^,:]+)\.\.([^,:]+?)(:log)?")
@@ -80,8 +80,4 @@ def derive_space(recipe: Recipe) -> dict[str, Span]:
 
 def split_space(texts: list[str]) -> dict[str, str]:
     """Return {"width": "32,64"} for ["width=32,64"]. Raises KcnnError where one has no name or no equals sign."""
-    pairs = [text.partition("=") for text in texts]
-    for text, (name, equals, _) in zip(texts, pairs, strict=True):
-        if not name.strip() or not equals:
-            raise KcnnError(f"--space should be name=values, got '{text}'", EXAMPLE)
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return split_pairs(texts, "--space should be name=values", EXAMPLE)

@@ -36,9 +36,7 @@ PLACES = {
     "shifted-down-right": View(1, 1, shifted=True),
 }
 MIRRORED = "-mirrored"
-WHOLE = (
-    "whole"  # in the place of views: a prediction that is not made of any, as a blend's; every policy takes it as it is
-)
+WHOLE = "whole"  # in place of views: a prediction that is made of none, as that of a blend; it fits every policy
 VIEWS = {name + end: View(view.row, view.column, view.shifted, mirrored)
          for name, view in PLACES.items() for mirrored, end in ((False, ""), (True, MIRRORED))}  # fmt: skip
 

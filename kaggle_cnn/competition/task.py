@@ -81,6 +81,11 @@ class Task:
             yield name, slice(start, start + count)
             start += count
 
+    @property
+    def places(self) -> list[slice]:
+        """Where the outputs are of which one is true: of each target, else all."""
+        return [place for _, place in self.split_heads()] or [slice(0, self.outputs)]
+
     def name_labels(self, marks: Array) -> list[str]:
         """Return the names of the labels that are marked with 1 in `marks`, (classes,)."""
         return [self.classes[place] for place in np.flatnonzero(marks)]

@@ -113,8 +113,7 @@ def boost(task: Task, features: Array, targets: Array) -> Predict:
     if task.kind == "regression":
         fitted = [HistGradientBoostingRegressor(**settings).fit(features, column) for column in targets.T]
         return lambda given: np.stack([model.predict(given) for model in fitted], axis=1)
-    places = [slice(n, n + 1) for n in range(task.outputs)] if task.kind == "multilabel" else (
-        [place for _, place in task.split_heads()] or [slice(0, task.outputs)])  # fmt: skip
+    places = [slice(n, n + 1) for n in range(task.outputs)] if task.kind == "multilabel" else task.places
     models = []
     for place in places:
         own = targets[:, place]

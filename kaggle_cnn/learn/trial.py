@@ -17,6 +17,7 @@ from kaggle_cnn.learn.predict import load_train_images
 from kaggle_cnn.learn.train import describe_run, require_both_parts, set_precision
 from kaggle_cnn.progress import CURRENT, Progress
 from kaggle_cnn.recipe import Recipe, takes
+from kaggle_cnn.runs.record import FORMAT
 from kaggle_cnn.runs.run import Run, write_json
 from kaggle_cnn.workspace import Workspace
 
@@ -71,7 +72,7 @@ def train_trial(
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / "recipe.py") as temporary:
         temporary.write_text(source, encoding="utf-8")
-    write_json(folder / "run.json", {"format": 2, **record, "kind": "trial"})
+    write_json(folder / "run.json", {"format": FORMAT, **record, "kind": "trial"})
     run = Run(folder, record)  # type: ignore[arg-type]  # it is what read_record would return
     column = f"val_{dataset.task.metric.name}"
     shown: Any = Pruning(progress, trial, column, recipe.epochs)

@@ -14,7 +14,7 @@ from kaggle_cnn import tta
 from kaggle_cnn.data.batches import Ahead, steps_per_epoch
 from kaggle_cnn.data.columns import attach_metadata
 from kaggle_cnn.data.training_set import validation_rows
-from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.errors import TooShortError
 from kaggle_cnn.learn.callbacks import Checkpoint
 from kaggle_cnn.learn.feed import feed
 from kaggle_cnn.learn.fit import (
@@ -40,7 +40,7 @@ SPARE = 0.02  # of the time: a machine is slower at times
 LAST = 3.0  # seconds to join the folds, to decide and to print
 LEAST, SHARE = 2.0, 0.02  # a step is measured for so many seconds, or for this share of the time
 EPOCHS = 3  # that are ended to measure what that takes
-MOST_BETWEEN = 0.2
+MOST_BETWEEN = 0.2  # of the time, for what comes after epochs
 NEARLY = 0.03  # of the time of a model: by less, its steps are not changed
 PLAN = "plan.json"  # in a fold's folder: its steps an epoch, where they are not those of the run
 
@@ -93,7 +93,7 @@ def fit_to_time(
     predictions, take until `deadline` of time.monotonic; its network, compiled, as it is before any training; and the
     pace to keep.
 
-    Raises KcnnError where that is not enough for one step.
+    Raises TooShortError where that is not enough for one step.
     """
     members = training.run.seeds * len(training.run.folds)
     speed = measure_speed(training, plan, fold, deadline - time.monotonic())
@@ -137,7 +137,7 @@ def choose_epochs(training: Training, plan: FoldPlan, speed: Speed, members: int
     steps = int((own / epochs - speed.between) / speed.step)
     if steps < 1:
         needed = seconds - usable + members * (speed.step + speed.between)
-        raise KcnnError(
+        raise TooShortError(
             f"--within is too short: {seconds:,.0f} s are left, and one step of {count_of(members, 'model')} with what "
             f"is around it takes {needed:,.0f} s",
             "give more time, or train fewer folds or smaller images: --folds 0, --set size=VALUE",

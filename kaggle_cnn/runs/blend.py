@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.stats import rankdata
 
 from kaggle_cnn.competition.competition import Competition
@@ -16,7 +15,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.climb import climb
 from kaggle_cnn.runs.decision import usual_decision
 from kaggle_cnn.runs.describe import NO_NETWORK, describe, list_versions
-from kaggle_cnn.runs.fit_decision import COOLEST, WARMEST, fit_decision, merit_of
+from kaggle_cnn.runs.fit_decision import find_temperature, fit_decision, merit_of
 from kaggle_cnn.runs.join import read_fold
 from kaggle_cnn.runs.nested import Fit, judge, predict_nested
 from kaggle_cnn.runs.predictions import Predictions
@@ -45,7 +44,7 @@ class Blend:
         """Return the blend with weights, and temperatures where the form is calibrated, for `scores` (K, N, outputs) of
         images with `targets`."""
         count = len(scores)
-        warmth = [find_temperature(self.task, targets, each) for each in scores] if self.form == "calibrated" else []
+        warmth = [calibrate(self.task, targets, each) for each in scores] if self.form == "calibrated" else []
         equal = Fitted(self, np.full(count, 1 / count), np.array(warmth or [1.0] * count))
         return equal if self.weights == "equal" or count == 1 else replace(equal, weights=equal.climb(targets, scores))
 
@@ -91,16 +90,11 @@ class Fitted:
         )
 
 
-def find_temperature(task: Task, targets: Array, scores: Array) -> float:
+def calibrate(task: Task, targets: Array, scores: Array) -> float:
     """Return the temperature at which the loss of `scores` (N, outputs) is least, as in Guo et al. 2017
     (arXiv:1706.04599)."""
     logits = task.deactivate(scores)
-
-    def loss(logarithm: float) -> float:
-        return float(loss_each(task, targets, task.activate(logits / np.exp(logarithm))).mean())
-
-    found = minimize_scalar(loss, bounds=(np.log(COOLEST), np.log(WARMEST)), method="bounded", options={"xatol": 1e-3})
-    return float(np.exp(found.x))
+    return find_temperature(lambda warmth: float(loss_each(task, targets, task.activate(logits / warmth)).mean()))
 
 
 def merit_of_usual(task: Task, targets: Array, scores: Array) -> float:

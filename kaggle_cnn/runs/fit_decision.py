@@ -121,12 +121,11 @@ def fit_biases(task: Task, targets: Array, scores: Array) -> Decision:
     First, of each target, minus the logarithm of the classes' frequencies times the best exponent (Menon et al. 2021,
     arXiv:2007.07314); then, of few classes, one at a time by STEPS.
     """
-    heads = [place for _, place in task.split_heads()] or [slice(0, task.outputs)]
     counts = targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=task.outputs)
     rarity = -np.log(np.maximum(counts, 1) / len(targets))
     sizes = [count for _, count in task.heads]
     best = Decision("biases", biases=[0.0] * task.outputs, heads=sizes)
-    for place in heads:
+    for place in task.places:
         tried = []
         for exponent in EXPONENTS:
             biases = np.array(best.biases)
@@ -167,12 +166,17 @@ def climb(
 
 def fit_temperature(task: Task, targets: Array, scores: Array) -> Decision:
     """Return the usual rule with the temperature at which the task's metric is best."""
+    usual = usual_decision(task, targets, scores)
+    best = find_temperature(lambda warmth: -merit_of(task, targets, replace(usual, temperature=warmth), scores))
+    return replace(usual, temperature=best)
+
+
+def find_temperature(loss: Callable[[float], float]) -> float:
+    """Return the temperature, from COOLEST to WARMEST, at which `loss` of it is least."""
     from scipy.optimize import minimize_scalar
 
-    usual = usual_decision(task, targets, scores)
+    def at(logarithm: float) -> float:
+        return loss(float(np.exp(logarithm)))
 
-    def loss(logarithm: float) -> float:
-        return -merit_of(task, targets, replace(usual, temperature=float(np.exp(logarithm))), scores)
-
-    found = minimize_scalar(loss, bounds=(np.log(COOLEST), np.log(WARMEST)), method="bounded", options={"xatol": 1e-3})
-    return replace(usual, temperature=float(np.exp(found.x)))
+    found = minimize_scalar(at, bounds=(np.log(COOLEST), np.log(WARMEST)), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(found.x))

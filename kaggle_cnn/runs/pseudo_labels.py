@@ -65,8 +65,7 @@ def find_sure(task: Task, scores: Array, above: float) -> Array:
         return np.ones(len(scores), bool)
     if task.kind == "multilabel":
         return np.asarray((np.maximum(scores, 1 - scores) >= above).all(axis=1))
-    heads = [place for _, place in task.split_heads()] or [slice(0, task.outputs)]
-    return np.asarray(np.all([scores[:, place].max(axis=1) >= above for place in heads], axis=0))
+    return np.asarray(np.all([scores[:, place].max(axis=1) >= above for place in task.places], axis=0))
 
 
 def mark_likely(task: Task, scores: Array) -> Array:
@@ -75,6 +74,6 @@ def mark_likely(task: Task, scores: Array) -> Array:
     if task.kind == "multilabel":
         return (scores >= 0.5).astype(np.float32)
     marks = np.zeros(scores.shape, np.float32)
-    for place in [place for _, place in task.split_heads()] or [slice(0, task.outputs)]:
+    for place in task.places:
         marks[np.arange(len(scores)), place.start + scores[:, place].argmax(axis=1)] = 1
     return marks

@@ -200,8 +200,12 @@ def begin_folder(
     for name, text in files.items():
         with whole_file(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    order = 1 + max((run.record.get("order", 0) for run in list_runs(workspace, competition)), default=0)
-    write_json(folder / "run.json", {"format": FORMAT, **record, "order": order})
+    write_json(folder / "run.json", {"format": FORMAT, **record, "order": 1 + newest_order(workspace, competition)})
+
+
+def newest_order(workspace: Workspace, competition: str) -> int:
+    """Return the order of the newest run, 0 where there is none."""
+    return max((run.record.get("order", 0) for run in list_runs(workspace, competition)), default=0)
 
 
 def list_runs(workspace: Workspace, competition: str) -> list[Run]:

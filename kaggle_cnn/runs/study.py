@@ -1,6 +1,5 @@
 """A study: trials of settings, suggested by Optuna, in one storage that several processes share."""
 
-import json
 import logging
 import os
 import socket
@@ -15,9 +14,10 @@ from typing_extensions import TypedDict
 
 from kaggle_cnn.competition.metrics import Metric
 from kaggle_cnn.errors import KcnnError
-from kaggle_cnn.files import LockedError, one_at_a_time, whole_file
+from kaggle_cnn.files import LockedError, one_at_a_time
 from kaggle_cnn.parsing import read_json
 from kaggle_cnn.recipe import Scalar
+from kaggle_cnn.runs.run import write_json
 from kaggle_cnn.search_space import Span
 from kaggle_cnn.workspace import Workspace
 
@@ -235,8 +235,8 @@ def write_best(study: Study, recipe: str, fixed: Mapping[str, Scalar]) -> Best |
         metric=study.metric.name,
         settings={**fixed, **best.params},
     )
-    with one_at_a_time(study.folder / "best", wait=LONGEST_WAIT), whole_file(study.folder / BEST) as temporary:
-        temporary.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    with one_at_a_time(study.folder / "best", wait=LONGEST_WAIT):
+        write_json(study.folder / BEST, dict(said))
     return said
 
 

@@ -11,8 +11,8 @@ from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.runs.climb import climb
-from kaggle_cnn.runs.fit_decision import fit_decision
-from kaggle_cnn.runs.nested import Fit, judge, predict_nested
+from kaggle_cnn.runs.fit_decision import fit_decision, use
+from kaggle_cnn.runs.nested import Predicted, judge, predict_nested
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import SEARCHED, Run, write_json
 from kaggle_cnn.runs.scores import list_policies
@@ -59,18 +59,10 @@ def search_views(run: Run, task: Task, predictions: Predictions) -> dict[str, An
         given, true = logits[:, rows], targets[rows]
         return climb(given, lambda mean: -float(loss_each(task, true, task.activate(mean)).mean()))
 
-    def decide(scores_of: Callable[[Array], Array]) -> Fit:
-        def fit(rows: Array) -> Callable[[Array], tuple[Array, Array]]:
-            scores = scores_of(rows)
-            rule = fit_decision(task, targets[rows], scores[rows])
-            return lambda own_rows: (rule.adjust(scores[own_rows]), rule.decide(scores[own_rows]))
+    def weigh(rows: Array) -> Callable[[Array], Predicted]:
+        return use(fit_decision, task, targets, task.activate(np.tensordot(find(rows), logits, axes=1)))(rows)
 
-        return fit
-
-    def weigh(rows: Array) -> Array:
-        return task.activate(np.tensordot(find(rows), logits, axes=1))
-
-    before, after = predict_nested(targets, [decide(lambda rows: own), decide(weigh)])
+    before, after = predict_nested(targets, [use(fit_decision, task, targets, own), weigh])
     gain = judge(task, targets, before, after)
     weights = dict(zip(views, find(np.arange(len(targets))).tolist(), strict=True))
     policy = write_policy({view: round(weight, 4) for view, weight in weights.items()})
