@@ -30,7 +30,8 @@ MINUTES ?= 20
 fuzz: .venv/installed-dev
 	$(BIN)/python tests/fuzz.py --minutes $(MINUTES)
 
-# SIGKILL at 200 random moments of fetch, look, train, predict and submit.
+# SIGKILL at 200 random moments of fetch, look, train, predict, submit, blend, tune and compete; some of them:
+# cd tests && ../.venv/bin/python kills.py --only blend compete --kills 10
 kills: .venv/installed-dev
 	cd tests && ../$(BIN)/python kills.py
 

@@ -103,7 +103,7 @@ def compete(
     found = open_competition(workspace, competition)
     path = workspace.runs(found.name) / FILE
     with one_at_a_time(path):
-        state = read_state(path, within)
+        state = read_state(workspace, found.name, path, within)
         contest = Contest(workspace, found, state, path, begun + within - state["spent"], progress)
         dataset = api.open_dataset(workspace, found, None, progress)
         if state["steps"]:
@@ -116,11 +116,16 @@ def compete(
     return state
 
 
-def read_state(path: Path, within: float) -> State:
-    """Return the state of an earlier `compete` of the same time that was stopped, else a new one."""
+def read_state(workspace: Workspace, competition: str, path: Path, within: float) -> State:
+    """Return the state of an earlier `compete` of the same time that was stopped, else a new one. Spent is also the
+    time until the last file of the training that was under way."""
     if path.is_file():
         state = read_json(State, path, f"remove {path}")
         if state["within"] == within and not state["ended"] and state["spent"] < within:
+            written = path.stat().st_mtime
+            begun = [run for step in state["steps"] if (run := find_begun(workspace, competition, step))]
+            files = [file for run in begun for file in run.folder.rglob("*") if file.is_file()]
+            state["spent"] += max([0.0, *(file.stat().st_mtime - written for file in files)])
             return state
     return State(within=within, spent=0.0, steps=[], best="", ended=False)
 
@@ -194,8 +199,8 @@ def take_step(
     if same and same[0]["run"]:
         return
     step = same[0] if same else new_step(contest, what, recipe, settings, folds)
-    begun = time.monotonic()
-    stopped = find_stopped(contest, step) if same else None
+    started = time.monotonic()
+    begun = find_begun(contest.workspace, contest.competition.name, step)
     if not same:
         steps.append(step)
         contest.write()
@@ -203,15 +208,15 @@ def take_step(
         "competition": contest.competition.name, "workspace": contest.workspace, "progress": contest.progress,
         "backend": backend}  # fmt: skip
     try:
-        if stopped:
-            run = train(recipe, resume=True, **common)
-        else:
+        if begun is None:
             run = train(recipe, settings, folds, within=max(seconds, 1.0), **common)
+        else:
+            run = begun if begun.finished else train(recipe, resume=True, **common)
     except KcnnError:
         steps.remove(step)
         contest.write()
         raise
-    end_step(contest, step, run, time.monotonic() - begun)
+    end_step(contest, step, run, time.monotonic() - started)
 
 
 def new_step(contest: Contest, what: str, recipe: str, settings: dict[str, Any], folds: str) -> Step:
@@ -220,11 +225,11 @@ def new_step(contest: Contest, what: str, recipe: str, settings: dict[str, Any],
     return Step(what=what, recipe=recipe, settings=settings, folds=folds, seconds=0.0, run="", score=None, after=newest)
 
 
-def find_stopped(contest: Contest, step: Step) -> Run | None:
-    """Return the run of a step that was stopped in it: the newest of its recipe, begun after the step, not finished."""
-    own = [run for run in list_runs(contest.workspace, contest.competition.name)
-           if run.record["recipe"] == step["recipe"] and run.record.get("order", 0) > step["after"]]  # fmt: skip
-    return own[-1] if own and not own[-1].finished else None
+def find_begun(workspace: Workspace, competition: str, step: Step) -> Run | None:
+    """Return the run of a step that was stopped in it: the newest of its recipe that began after the step."""
+    own = [run for run in list_runs(workspace, competition) if not step["run"]
+           and run.record["recipe"] == step["recipe"] and run.record.get("order", 0) > step["after"]]  # fmt: skip
+    return own[-1] if own else None
 
 
 def end_step(contest: Contest, step: Step, run: Run, seconds: float) -> None:

@@ -90,7 +90,7 @@ def tune(
     start_backend(backend)
     chosen, given, notes = choose_settings(load_recipe(path, source), dict(settings or {}), found)
     fixed = {key: list_settings(chosen)[key] for key in given}
-    texts = split_space(list(space)) or read_space(workspace, found.name, name) or {}
+    texts = split_space(list(space)) or read_space(workspace, found.name, name, storage)
     spans = parse_space(chosen, texts) if texts else derive_space(chosen)
     spans = {key: span for key, span in spans.items() if key not in fixed}
     if not spans:

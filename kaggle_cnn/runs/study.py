@@ -86,7 +86,7 @@ def open_study(
         try:
             study = optuna.create_study(
                 storage=open_storage(folder, url),
-                study_name=name if not url else f"{competition}/{name}",
+                study_name=name_in_storage(competition, name, url),
                 direction="maximize" if metric.higher_is_better else "minimize",
                 sampler=optuna.samplers.TPESampler(constant_liar=True),
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warm_up),
@@ -110,20 +110,26 @@ def open_study(
     return Study(folder, study, dict(space), metric)
 
 
-def read_space(workspace: Workspace, competition: str, name: str) -> dict[str, str] | None:
-    """Return the space of a study that is there, in texts, None where there is no such."""
+def read_space(workspace: Workspace, competition: str, name: str, url: str = "") -> dict[str, str]:
+    """Return the space of a study that is there, in texts; {} where there is none, or its storage cannot be opened."""
     import optuna
 
     folder = workspace.runs(competition) / FOLDER / name
-    if not (folder / "journal.log").is_file():
-        return None
+    if not url and not (folder / "journal.log").is_file():
+        return {}
     optuna.logging.set_verbosity(logging.WARNING)
     try:
         with ignore_experimental():
-            found = optuna.load_study(study_name=name, storage=open_storage(folder, ""))
-    except KeyError:
-        return None
-    return dict(found.user_attrs.get("space", {})) or None
+            stored = name_in_storage(competition, name, url)
+            found = optuna.load_study(study_name=stored, storage=open_storage(folder, url))
+    except Exception:  # no such study; of a database open_study says what is wrong
+        return {}
+    return dict(found.user_attrs.get("space", {}))
+
+
+def name_in_storage(competition: str, name: str, url: str) -> str:
+    """Return the name of a study in its storage: a database may have those of several competitions."""
+    return f"{competition}/{name}" if url else name
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """A whole competition in a given time, which may be stopped at any step and goes on."""
 
 import json
+import os
+import time
 
 import numpy as np
 import pytest
@@ -19,13 +21,16 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture
-def here(tiny_workspace, monkeypatch):
-    """The recipes are two small ones, so that a minute is enough for all."""
+def here(tiny_workspace, monkeypatch, keras):
+    """The recipes are two small ones, and a step is measured quickly, so that half a minute is enough for all."""
+    from kaggle_cnn.learn import within
+
     text = (tiny_workspace.root / "recipes" / "tiny.py").read_text()
     (tiny_workspace.root / "recipes" / "other.py").write_text(text.replace("width=4", "width=6"))
     monkeypatch.chdir(tiny_workspace.root)
     monkeypatch.setattr(competing, "RECIPES", ("tiny", "other"))
     monkeypatch.setattr(competing, "TRIAL", 0.25)
+    monkeypatch.setattr(within, "LEAST", 0.5)
     return tiny_workspace
 
 
@@ -38,11 +43,11 @@ def test_all_of_it_in_a_time_and_on_where_it_was_stopped(here):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        competing.compete(50, workspace=here, progress=Stop())
+        competing.compete(30, workspace=here, progress=Stop())
     first, second = list_runs(here, "colours")
     assert (first.status, second.status) == ("finished", "training")
     assert last_submission(here, "colours").name == f"{first.id}.csv"
-    printed = in_this_process("compete", "--within", "50s")
+    printed = in_this_process("compete", "--within", "30s")
     state = json.loads((here.root / "runs" / "colours" / "compete.json").read_text())
     assert [step["run"] for step in state["steps"][:2]] == [first.id, second.id]
     runs = {run.id: run for run in list_runs(here, "colours")}
@@ -88,6 +93,25 @@ def test_only_a_better_run_of_as_many_folds_replaces_the_submission(here):
     state = competing.State(within=60.0, spent=0.0, steps=steps, best="", ended=False)
     contest = competing.Contest(here, open_competition(here, None), state, here.root / "x.json", 0.0, Recorder())
     assert competing.choose_best(contest).id == "all-001"
+
+
+def test_a_killed_step_counts_and_a_run_that_it_ended_is_taken(here):
+    """compete.json is 20 s older than the run's last file: these 20 s are spent; nothing is trained again."""
+    run = make_run(here, "tiny")
+    path = here.runs("colours") / competing.FILE
+    step = competing.Step(what="trial", recipe="tiny", settings={}, folds="0", seconds=0.0, run="", score=None,
+                          after=0)  # fmt: skip
+    state = competing.State(within=60.0, spent=5.0, steps=[step], best="", ended=False)
+    path.write_text(json.dumps(state))
+    last = max(file.stat().st_mtime for file in run.folder.rglob("*"))
+    os.utime(path, (last - 20, last - 20))
+    read = competing.read_state(here, "colours", path, 60.0)
+    assert read["spent"] == pytest.approx(25, abs=0.1)
+    contest = competing.Contest(here, open_competition(here, None), read, path, time.monotonic() + 30, Recorder())
+    competing.take_step(contest, "trial", "tiny", {}, "0", 10.0, None)
+    assert [each["run"] for each in read["steps"]] == [run.id]
+    assert [each.id for each in list_runs(here, "colours")] == [run.id]
+    assert competing.read_state(here, "colours", path, 60.0)["spent"] == pytest.approx(30, abs=1)
 
 
 def test_a_time_that_is_too_short(here):

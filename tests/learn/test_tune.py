@@ -1,14 +1,11 @@
 """Tuning: a study of trials that several processes share, that no kill breaks, and whose best is trained whole."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 from conftest import environment, in_this_process
+from launching import launch
 from synthetic import make_run
 
 from kaggle_cnn.errors import KcnnError
@@ -84,24 +81,21 @@ def test_a_bad_trial_fails_alone_and_a_recipe_s_own_mistake_ends_it(here):
         in_this_process("tune", "broken", "--trials", "2", *FAST)
 
 
-def start(here, trials, home):
-    """A process that tunes, on its own."""
-    command = [sys.executable, "-m", "kaggle_cnn", "tune", "tiny", "--trials", str(trials), *FAST, *SPACE]
-    return subprocess.Popen(command, cwd=here.root, env=environment(HOME=str(home)), stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True)  # fmt: skip
-
-
 def test_two_processes_share_a_study_and_a_kill_costs_one_trial(here, tmp_path):
     """One is killed in its trial; the other ends the study, asks that trial again, and repeats none."""
-    one, other = start(here, 7, tmp_path), start(here, 7, tmp_path)
+    command = ["tune", "tiny", "--trials", "7", *FAST, *SPACE]
+    one, other = (
+        launch(command, here.root, environment(HOME=str(tmp_path)), tmp_path / f"{name}.out", tmp_path / f"{name}.err")
+        for name in ("one", "other")
+    )
     study = here.root / "runs" / "colours" / "studies" / "tiny"
     deadline = time.monotonic() + 120
-    while len(list(study.glob("trial-*/run.json"))) < 2 and time.monotonic() < deadline and one.poll() is None:
+    while len(list(study.glob("trial-*/run.json"))) < 2 and time.monotonic() < deadline and one.is_alive():
         time.sleep(0.02)
-    os.kill(one.pid, signal.SIGKILL)
-    one.wait()
-    _, said = other.communicate(timeout=200)
-    assert other.returncode == 0, said
+    one.kill()
+    one.join()
+    other.join(200)
+    assert other.exitcode == 0, (tmp_path / "other.err").read_text()
     found = tune(*FAST, trials=7)
     settings = [tuple(sorted(each["settings"].items())) for each in found["trials"]]
     assert len(set(settings)) == len(settings) == 7
@@ -113,7 +107,8 @@ def test_a_database_keeps_a_study_too(here):
     url = f"sqlite:///{here.root / 'study.db'}"
     found = tune(*FAST, "--space", "width=2..8", "--storage", url, "--study", "kept", trials=2)
     assert found["study"] == "kept"
-    assert len(tune(*FAST, "--space", "width=2..8", "--storage", url, "--study", "kept", trials=3)["trials"]) == 3
+    again = tune(*FAST, "--storage", url, "--study", "kept", trials=3)  # the space is that of the study
+    assert (again["space"], len(again["trials"])) == ({"width": "2..8"}, 3)
     with pytest.raises(KcnnError, match="the storage cannot be opened"):
         tune("--storage", "nowhere://at.all", "--space", "width=2..8")
 
