@@ -152,11 +152,11 @@ def kill_and_go_on(trial: Trial, step: str, after: dict[str, object], seconds: f
         if ended:
             break
         kills += 1
-        ended = step == "submit" and "public score" in (trial.folder / ".out").read_text()
-        if ended:  # its user has seen the score
+        seen = step == "submit" and "public score" in (trial.folder / ".out").read_text()
+        ended = seen or (step in RUNS and describe(trial.folder) == after)
+        if ended:  # its user has seen the score, or the run is whole: to repeat it would make another one
             break
-    made = step in RUNS and describe(trial.folder) == after
-    if not ended and not made:
+    if not ended:
         trial.finish(again(step, trial.folder))
     problem = CHECKS.get(step, check_same)(trial, step, after, kills)
     if problem:
