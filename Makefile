@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test bench fuzz kills lint format clean browser
+.PHONY: demo test bench fuzz kills ray-kills lint format clean browser
 
 demo: .venv/installed
 	$(BIN)/kcnn fetch demo
@@ -34,6 +34,10 @@ fuzz: .venv/installed-dev
 # cd tests && ../.venv/bin/python kills.py --only blend compete --kills 10
 kills: .venv/installed-dev
 	cd tests && ../$(BIN)/python kills.py
+
+# SIGKILL of a worker, of a machine and of the command, on a cluster of Ray.
+ray-kills: .venv/installed-dev
+	cd tests && PYTHONPATH=.. ../$(BIN)/python ray_kills.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -12,6 +12,9 @@ class KcnnError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[type["KcnnError"], tuple[str, str]]:
+        return type(self), (self.message, self.hint)  # else what comes from another process has no hint
+
 
 class TooShortError(KcnnError):
     """The time that is given is not enough for one step."""

@@ -1,11 +1,28 @@
 """What every long piece of work reports to: one protocol, and one that keeps silent."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a work that goes on beside others: `state` is "waiting", "training" or "done", `row` that of its last
+    epoch as in history.csv, `seconds` what this took, `machine` where it is."""
+
+    name: str
+    state: str = "waiting"
+    machine: str = ""
+    epoch: int = 0
+    epochs: int = 0
+    row: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
 CURRENT: "ContextVar[Progress]" = ContextVar("progress")
 Transferred = Callable[[int, int | None], None]
 
@@ -34,6 +51,9 @@ class Progress(Protocol):
     def epoch(self, row: Mapping[str, float], better: bool, seconds: float) -> None:
         """Show an epoch that is on the disk: `row` as in history.csv, `better` where its model is the best so far."""
 
+    def parts(self, parts: Sequence[Part]) -> None:
+        """Show how parts of a work go on that are done at the same time; called a few times a second."""
+
 
 class Silent:
     """A Progress that shows nothing."""
@@ -57,6 +77,9 @@ class Silent:
         pass
 
     def epoch(self, row: Mapping[str, float], better: bool, seconds: float) -> None:
+        pass
+
+    def parts(self, parts: Sequence[Part]) -> None:
         pass
 
 

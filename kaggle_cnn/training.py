@@ -1,8 +1,11 @@
 """The verbs that train: a recipe, a probe, the columns beside the images. See api for the other verbs."""
 
+import os
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from kaggle_cnn.competition.task import are_characters
 from kaggle_cnn.data.advice import MIRRORLESS
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.label_edits import join_edits, read_edits
+from kaggle_cnn.engine import require_ray, run_on_ray
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import (
@@ -28,7 +32,7 @@ from kaggle_cnn.recipe import (
 )
 from kaggle_cnn.runs.export import lacks_submission
 from kaggle_cnn.runs.run import Run, list_runs, open_runs, open_unfinished
-from kaggle_cnn.runs.study import Best, read_best
+from kaggle_cnn.runs.study import read_best
 from kaggle_cnn.workspace import Workspace
 
 ABOVE = 0.95  # the probability from which on a pseudo-label counts
@@ -71,6 +75,8 @@ def train(
     soft: bool = False,
     best_of: str = "",
     within: float | None = None,
+    devices: str | None = None,
+    on: str = "",
 ) -> Run:
     """Train the network of a recipe file; return the complete run, with its predictions, decision rule and scores.
 
@@ -80,6 +86,7 @@ def train(
     averaged. `resume` goes on with the recipe's newest unfinished run; `settings` must then be those of the run.
     `exclude`, `relabel`, `pseudo`, `above` and `soft` change the labels of the training, see Labels. `best_of` is a
     study, see tuning, whose best settings are taken. `within` so many seconds all is done: the epochs follow from it.
+    `devices`, "2" or "all", share each batch; None is all GPUs. `on` "ray", or its address, each model is a task of it.
     """
     from kaggle_cnn.learn.backend import find_device, start_backend
 
@@ -87,33 +94,103 @@ def train(
     workspace, progress = workspace or Workspace.find(), progress or Silent()
     path = find_recipe(Path(recipe), workspace.root)
     found = open_competition(workspace, competition)
-    if tensorboard and find_spec("tensorboard") is None:
-        raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
     run = open_to_resume(workspace, found, path.stem) if resume else None
-    source = run.folder / "recipe.py" if run else path
-    text = read_recipe(source)  # once: what is edited meanwhile is not in the run
-    compile_recipe(source, text)  # its mistakes are shown before Keras takes its seconds to start
+    source, text = read_source(path, run)
     dataset = open_dataset(workspace, found, run, progress)
     numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
-    require_seeds(run, seeds)
-    require_free_epochs(run, within, settings or {})
+    on = find_cluster(workspace, on)
+    require_fitting(run, seeds, within, settings or {}, tensorboard, on)
     labels = Labels(exclude, relabel, pseudo, above, soft)
     dataset, edits, more = prepare_labels(workspace, dataset, run, labels, numbers, progress)
     more |= {**({"seeds": seeds} if seeds > 1 else {}), **({"within": within} if within else {})}
     start_backend(backend or (run.record["backend"] if run else None))
-    loaded, given = load_recipe(source, text), dict(settings or {})
-    if best_of:
-        best = take_best(workspace, found, path.stem, best_of, run)
-        given, more = {**best["settings"], **given}, {**more, "study": {"name": best_of, "trial": best["trial"]}}
-    chosen, given, notes = resume_settings(loaded, given, run) if run else choose_settings(loaded, given, found)
-    progress.say(f"training {path.stem} on '{found.name}': {find_device().name}")
-    for note in [*dataset.notes, *notes]:
-        progress.say(f"note: {note}")
+    from kaggle_cnn.learn.distribution import name_devices, use_devices
     from kaggle_cnn.learn.train import train as train_run
 
+    use_devices(devices)
+    best, study = take_best(workspace, found, path.stem, best_of, run) if best_of else ({}, {})
+    loaded, given = load_recipe(source, text), {**best, **(settings or {})}
+    chosen, given, notes = resume_settings(loaded, given, run) if run else choose_settings(loaded, given, found)
+    progress.say(f"training {path.stem} on '{found.name}': {name_devices(find_device())}")
+    for note in [*dataset.notes, *notes]:
+        progress.say(f"note: {note}")
     return train_run(
-        workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, more, deadline
-    )
+        workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, more | study,
+        deadline, elsewhere=partial(train_on_ray, workspace, on, progress) if on else None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a run, in values that any process can be sent."""
+
+    root: str
+    competition: str
+    run: str
+    seed: int
+    fold: int
+    backend: str
+
+
+def train_on_ray(workspace: Workspace, on: str, progress: Progress, run: Run, members: list[tuple[int, int]]) -> None:
+    """Train models of a run, pairs of a seed and a fold, each as a task of Ray."""
+    parts = {}
+    for seed, fold in members:
+        name = f"fold {fold}" if run.seeds == 1 else f"seed {seed}, fold {fold}"
+        competition, backend = run.record["competition"], run.record["backend"]
+        parts[name] = Member(str(workspace.root), competition, run.id, seed, fold, backend)
+    run_on_ray(train_member, parts, "" if on == "ray" else on, progress)
+
+
+def train_member(member: Member, progress: Progress) -> None:
+    """Train one model of a run that is there, from where it was stopped; the run's folder is where it was made."""
+    from kaggle_cnn.learn.backend import start_backend
+    from kaggle_cnn.learn.distribution import use_devices
+    from kaggle_cnn.learn.train import train as train_run
+
+    workspace = Workspace(Path(member.root))
+    folder = workspace.runs(member.competition) / member.run
+    if not (folder / "run.json").is_file():
+        raise KcnnError(
+            f"{socket.gethostname()} does not see {folder}", "share the workspace's folder among the machines, by NFS"
+        )
+    found = open_competition(workspace, member.competition)
+    [run] = open_runs(workspace, found, [member.run])
+    dataset = open_dataset(workspace, found, run, progress)
+    dataset, edits, more = prepare_labels(workspace, dataset, run, Labels(), run.folds, progress)
+    start_backend(member.backend)
+    use_devices(None)
+    source = folder / "recipe.py"
+    text = read_recipe(source)
+    recipe = apply_settings(load_recipe(source, text), run.settings)
+    only = (member.seed, member.fold)
+    train_run(workspace, dataset, recipe, source, run.folds, progress, {}, run, False, text, edits, more, only=only)
+
+
+def require_fitting(
+    run: Run | None, seeds: int, within: float | None, settings: Mapping[str, Any], tensorboard: bool, on: str
+) -> None:
+    """Raise KcnnError where options exclude each other, where a package is missing, or where Ray is not to be had."""
+    require_seeds(run, seeds)
+    require_free_epochs(run, within, settings)
+    if tensorboard and find_spec("tensorboard") is None:
+        raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
+    if on and on != "ray" and ":" not in on:
+        raise KcnnError(
+            f"--on should be ray, or the address of a cluster of Ray, got '{on}'",
+            "for example: --on ray, --on HOST:6379",
+        )
+    if on and (within or tensorboard):
+        what = "--within plans models that are trained one after the other" if within else "--tensorboard writes here"
+        raise KcnnError(f"{what}, and --on trains them elsewhere", "leave one of them out")
+    if on:
+        require_ray("" if on == "ray" else on)
+
+
+def find_cluster(workspace: Workspace, on: str) -> str:
+    """Return where tasks are done: for "ray" the `address` in kcnn.toml, unless RAY_ADDRESS names another cluster."""
+    address = "" if os.environ.get("RAY_ADDRESS") else workspace.settings.get("address", "")
+    return address if on == "ray" and address else on
 
 
 def probe(
@@ -196,8 +273,13 @@ def parse_folds(text: str, count: int) -> list[int]:
     return sorted(map(int, parts))
 
 
-def take_best(workspace: Workspace, competition: Competition, recipe: str, study: str, run: Run | None) -> Best:
-    """Return the best trial of a study of a recipe. Raises KcnnError where it is of another recipe."""
+def take_best(
+    workspace: Workspace, competition: Competition, recipe: str, study: str, run: Run | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of the best trial of a study of a recipe, and what run.json says of it.
+
+    Raises KcnnError where it is of another recipe.
+    """
     best = read_best(workspace, competition.name, study)
     if best["recipe"] != recipe:
         raise KcnnError(
@@ -206,7 +288,16 @@ def take_best(workspace: Workspace, competition: Competition, recipe: str, study
         )
     if run:
         raise KcnnError("a run that is resumed keeps its settings", "leave --best-of out to resume it")
-    return best
+    return best["settings"], {"study": {"name": study, "trial": best["trial"]}}
+
+
+def read_source(path: Path, run: Run | None) -> tuple[Path, str]:
+    """Return the file of a recipe, of a run to resume its own copy, and its text, which is compiled: mistakes are shown
+    before Keras takes its seconds to start. It is read once: what is edited meanwhile is not in the run."""
+    source = run.folder / "recipe.py" if run else path
+    text = read_recipe(source)
+    compile_recipe(source, text)
+    return source, text
 
 
 def require_free_epochs(run: Run | None, within: float | None, settings: Mapping[str, Any]) -> None:

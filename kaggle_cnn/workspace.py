@@ -16,6 +16,7 @@ class Settings(TypedDict, total=False):
     """kcnn.toml."""
 
     competition: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,19 @@ class Workspace:
 
     def current(self) -> str | None:
         """The current competition's name, or None when none has been fetched."""
+        return self.settings.get("competition")
+
+    @property
+    def settings(self) -> Settings:
+        """What kcnn.toml says: `competition` is the current one, `address` that of a cluster of Ray."""
         path = self.root / "kcnn.toml"
         if not path.is_file():
-            return None
-        return parse(Settings, read_toml(path), str(path), "correct it, or remove it and use -c NAME").get(
-            "competition"
-        )
+            return {}
+        return parse(Settings, read_toml(path), str(path), "correct it, or remove it and use -c NAME")
 
     def make_current(self, competition: str | None) -> None:
-        settings = {} if competition is None else {"competition": competition}
+        settings = {name: value for name, value in self.settings.items() if name != "competition"}
+        settings |= {} if competition is None else {"competition": competition}
         write_toml(self.root / "kcnn.toml", settings, "The current competition: what kcnn works on without -c.")
 
     def fetched(self) -> list[str]:

@@ -75,10 +75,11 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     import keras
 
     from kaggle_cnn.learn.backend import find_device
+    from kaggle_cnn.learn.distribution import predict_batch
     from kaggle_cnn.learn.fit import FoldPlan, prepare_batches, prepare_model
     from kaggle_cnn.learn.model import cut_head, encode_targets, make_loss, make_metrics
     from kaggle_cnn.learn.phases import build_optimizer
-    from kaggle_cnn.learn.predict import predict_views, run_batch
+    from kaggle_cnn.learn.predict import predict_views
 
     margin = MARGIN if load(name).margin else 0
     recipe = replace(load(name), size=shape[0], margin=margin, batch=BATCH, **form_of(kind))
@@ -95,7 +96,7 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     trained.compile(build_optimizer(recipe, 10), loss, metrics=make_metrics(recipe, task), run_eagerly=eager)
     for model in (network.raw, network.predicting, network.whole):
         model.run_eagerly = eager
-    check_loss(loss, kind, run_batch(network.raw, sample[:PREDICTED]), chosen.targets[:PREDICTED])
+    check_loss(loss, kind, predict_batch(network.raw, sample[:PREDICTED]), chosen.targets[:PREDICTED])
     before = [np.array(each) for each in trained.get_weights()]
     precision = keras.config.dtype_policy().name
     steps = 8 if precision == "mixed_float16" else 2  # the first may be skipped, until the loss's scale fits
@@ -114,10 +115,10 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     assert np.isfinite(logits).all()
     near = {"mixed_bfloat16": 3e-2, "mixed_float16": 3e-3}.get(precision, 1e-4) * (1 + np.abs(logits).max())
     cut = np.concatenate([tta.cut_view(pixels[rows], view, recipe.size) for view in views])
-    for number, own in enumerate(np.split(run_batch(network.predicting, cut), len(views))):
+    for number, own in enumerate(np.split(predict_batch(network.predicting, cut), len(views))):
         assert np.allclose(logits[:, number], own, atol=near), views[number]
     if eager:
-        probable = run_batch(whole, tta.cut_view(pixels[rows], "centre", recipe.size))
+        probable = predict_batch(whole, tta.cut_view(pixels[rows], "centre", recipe.size))
         assert np.allclose(probable, task.activate(logits[:, 0]), atol=near)
 
 

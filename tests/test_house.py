@@ -33,7 +33,7 @@ RANKS = [
     {"recipe", "augment", "layers", "optimizers"},
     {"tta"},
     {"workspace"},
-    {"files", "parsing"},
+    {"files", "parsing", "engine"},
     {"progress"},
     {"errors", "plural"},
 ]

@@ -46,6 +46,13 @@ def train(
     ] = "",
     above: Annotated[float, typer.Option(help="Only labels of at least this probability.")] = 0.95,
     soft: Annotated[bool, typer.Option("--soft", help="Take the probabilities as labels.")] = False,
+    devices: Annotated[
+        str | None,
+        typer.Option(help="Share each batch among so many devices of this machine, or all. Default: all GPUs."),
+    ] = None,
+    on: Annotated[
+        str, typer.Option(help="Train each model as a task of Ray: ray, or a cluster's address.", metavar="ray")
+    ] = "",
     offline: OfflineOption = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")] = False,
     backend: BackendOption = None,
@@ -58,7 +65,8 @@ def train(
     options: dict[str, Any] = {
         "settings": parse_settings(settings or []), "folds": folds, "resume": resume, "tensorboard": tensorboard,
         "backend": backend, "exclude": exclude, "relabel": relabel, "seeds": seeds, "pseudo": pseudo, "above": above,
-        "soft": soft, "best_of": best_of, "within": parse_duration(within, "--within") if within else None,
+        "soft": soft, "best_of": best_of, "devices": devices, "on": on,
+        "within": parse_duration(within, "--within") if within else None,
     }  # fmt: skip
     return train_recipe(recipe, competition, options)
 

@@ -1,11 +1,13 @@
 """Show the progress of training, downloads and other long work on a rich console."""
 
+import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,9 +19,10 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
-from kaggle_cnn.progress import Transferred
+from kaggle_cnn.progress import Part, Transferred
 
 Item = TypeVar("Item")
 LONG = 1000  # items from which `track` writes a line where no bar can be shown
@@ -39,6 +42,8 @@ class ConsoleProgress:
         self.task: TaskID | None = None
         self.steps = self.epochs = self.first_epoch = 0
         self.begun = 0.0
+        self.table: Live | None = None
+        self.said: dict[str, int] = {}  # part -> the last epoch that is printed
 
     def __enter__(self) -> "ConsoleProgress":
         return self
@@ -48,6 +53,9 @@ class ConsoleProgress:
 
     def close(self) -> None:
         """Remove the live bar of the training."""
+        if self.table is not None:
+            self.table.stop()
+            self.table = None
         if self.task is not None:  # where there is none, rich would print an empty line
             self.bar.stop()
             self.bar.remove_task(self.task)
@@ -117,6 +125,43 @@ class ConsoleProgress:
         self.console.print(line, soft_wrap=True)
         if epoch == self.epochs:
             self.close()
+
+    def parts(self, parts: Sequence[Part]) -> None:
+        """Show a live table of the parts; where there is no terminal, a line for each epoch of each."""
+        if self.console.is_terminal:
+            if self.table is None:
+                self.table = Live(console=self.console, transient=True)
+                self.table.start()
+            self.table.update(self.draw_parts(parts))
+            if all(part.state == "done" for part in parts):
+                self.close()
+            return
+        for part in parts:
+            if part.row and self.said.get(part.name, 0) < part.epoch:
+                self.said[part.name] = part.epoch
+                self.say(f"{part.name}: epoch {part.epoch}/{part.epochs}  {self.format_scores(part)}")
+
+    def draw_parts(self, parts: Sequence[Part]) -> Table:
+        """Return a table with a row for each part."""
+        table = Table(box=None, header_style="dim")
+        for name in ("", "epoch", "loss", f"validation {self.metric_title}", "left", "on"):
+            table.add_column(name, justify="left" if name in ("", "on") else "right")
+        for part in parts:
+            if not part.row:
+                table.add_row(Text(part.name), part.state, "", "", "", Text(part.machine))
+                continue
+            left = format_time((part.epochs - part.epoch) * part.seconds) if part.state == "training" else part.state
+            loss, score = f"{part.row['loss']:.4f}", part.row.get(f"val_{self.metric_name}", math.nan)
+            table.add_row(
+                Text(part.name), f"{part.epoch}/{part.epochs}", loss, f"{score:.4f}", left, Text(part.machine)
+            )
+        return table
+
+    def format_scores(self, part: Part) -> str:
+        """Return the numbers of a part's last epoch."""
+        score = part.row.get(f"val_{self.metric_name}", math.nan)
+        numbers = f"{format_training(part.row)}  validation {self.metric_title} {score:.4f}"
+        return f"{numbers}  {part.seconds:.1f} s"
 
     def make_bar(self, *columns: ProgressColumn) -> Progress:
         """Return a live bar with a description before it and `columns` after it."""

@@ -34,6 +34,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backbone import PLACE
 from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_values, training_state
+from kaggle_cnn.learn.distribution import on_devices, require_equal_shares
 from kaggle_cnn.learn.feed import feed
 from kaggle_cnn.learn.model import Network, build_network, encode_targets, form_of, make_loss, make_metrics
 from kaggle_cnn.learn.phases import build_optimizer, freeze, list_frozen, plan_stages, stage_at
@@ -141,9 +142,10 @@ def compile_stage(recipe: Recipe, task: Task, plan: FoldPlan, compiled: Compiled
     stage, trained = plan_stages(recipe)[number], compiled.trained
     freeze(plan.network.raw, stage.phase, compiled.frozen)
     steps = (stage.last - stage.first) * count_epoch_steps(recipe, plan.chosen)
-    optimizer = build_optimizer(recipe, steps, plan.network.raw, stage.phase)
-    trained.compile(optimizer, make_loss(recipe, task), metrics=make_metrics(recipe, task))
-    trained.optimizer.build(trained.trainable_variables)
+    with on_devices():
+        optimizer = build_optimizer(recipe, steps, plan.network.raw, stage.phase)
+        trained.compile(optimizer, make_loss(recipe, task), metrics=make_metrics(recipe, task))
+        trained.optimizer.build(trained.trainable_variables)
     return replace(compiled, stage=number)
 
 
@@ -162,6 +164,7 @@ def rehearse_fold(
     Raises KcnnError where that fails, or where the network needs more memory than there is.
     """
     task, pixels, first = dataset.task, images.pixels, plan.chosen.rows[:2]
+    require_equal_shares(recipe.batch, len(plan.chosen.rows))
     require_memory(recipe, plan.network, device)
     require_same_network(plan.network, build_for(recipe, task, images, plan.chosen, plan.sample))
     compiled = compile_network(recipe, task, pixels, device, plan, keep=True)
@@ -289,7 +292,7 @@ def prepare_model(recipe: Recipe, plan: FoldPlan, pixels: Array, device: Device)
     """Return what is fitted: the network of `plan`, after its augmentation where the recipe augments on the device."""
     pipeline = make_pipeline(recipe, plan.sample)
     if isinstance(pipeline, keras.layers.Layer):
-        with explain_failures("the recipe's augmentation does not fit the network"):
+        with explain_failures("the recipe's augmentation does not fit the network"), on_devices():
             return augment_first(plan.network.raw, pipeline, pixels, is_resident(pixels, device))
     return plan.network.raw
 

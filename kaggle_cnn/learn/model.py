@@ -11,6 +11,7 @@ from keras import Model, layers
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.learn.distribution import clear_session, on_devices
 from kaggle_cnn.recipe import Recipe, explain_failures, give, takes
 
 SPREAD = 0.7  # grades: how far grades are taken to be from a predicted value, see GradesOfValue
@@ -86,11 +87,8 @@ class GradesOfThresholds(layers.Layer):
 
 
 def start_afresh(seed: int) -> None:
-    """Count the names of layers from the beginning, and draw all random numbers from `seed`. The precision stays, which
-    Keras forgets."""
-    precision = keras.config.dtype_policy()
-    keras.utils.clear_session()
-    keras.config.set_dtype_policy(precision)
+    """Count the names of layers from the beginning, and draw all random numbers from `seed`."""
+    clear_session()
     keras.utils.set_random_seed(seed)
 
 
@@ -110,6 +108,14 @@ def build_network(
     Raises KcnnError where it fails, does not map the images' shape to the task's outputs, or ends in an activation.
     """
     start_afresh(recipe.seed)
+    with on_devices():
+        return join_models(recipe, channels, task, sample, targets, metadata)
+
+
+def join_models(
+    recipe: Recipe, channels: int, task: Task, sample: Array | None, targets: Array | None, metadata: Array | None
+) -> Network:
+    """Return the recipe's network with what stands between its outputs and predictions."""
     outputs = count_raw(recipe, task)
     features = metadata.shape[1] if metadata is not None and takes(recipe.model, "metadata") else None
     network = call_recipe(recipe, (recipe.size, recipe.size, channels), outputs, sample, features)

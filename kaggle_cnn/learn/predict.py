@@ -20,6 +20,7 @@ from kaggle_cnn.data.image_cache import Images, join_images, load_images
 from kaggle_cnn.data.training_set import readable, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import find_device
+from kaggle_cnn.learn.distribution import fill_shares, predict_batch
 from kaggle_cnn.learn.model import cut_head, image_shape
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import describe_error, load_recipe
@@ -58,7 +59,7 @@ def predict_views(
     the other, each a call of the same compiled function: the memory is that of one view.
     """
     progress = progress or Silent()
-    batch = min(batch_size(model), max(len(rows), 1))
+    batch = fill_shares(min(batch_size(model), max(len(rows), 1)))
     starts = range(0, len(rows), batch)
     found = np.zeros((len(rows), len(views), model.output_shape[-1]), np.float32)
     description = f"predicting {len(rows)} images, {len(views)} view{'s' if len(views) > 1 else ''}"
@@ -68,23 +69,19 @@ def predict_views(
         for number, view in enumerate(views):
             cut: Any = tta.cut_view(images, view, size)
             given = cut if metadata is None else [cut, metadata[pad(chosen, batch)]]
-            found[start : start + batch, number] = run_batch(model, given)[: len(chosen)]
+            found[start : start + batch, number] = predict_batch(model, given)[: len(chosen)]
     return found
 
 
 def apply(model: Model, images: Callable[[Array], Array], rows: Array, progress: Progress, description: str) -> Array:
     """Return what `model` gives for `images(rows)`, uint8 NHWC, as float32 (len(rows), ...)."""
-    batch = min(batch_size(model), max(len(rows), 1))
+    batch = fill_shares(min(batch_size(model), max(len(rows), 1)))
     parts = [np.zeros((0, *model.output_shape[1:]), np.float32)]
     starts = range(0, len(rows), batch)
     for start in progress.track(starts, description, len(starts)):
         chosen = rows[start : start + batch]
-        parts.append(run_batch(model, images(pad(chosen, batch)))[: len(chosen)])
+        parts.append(predict_batch(model, images(pad(chosen, batch)))[: len(chosen)])
     return np.concatenate(parts)
-
-
-def run_batch(model: Model, images: Any) -> Array:
-    return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.float32)
 
 
 def pad(rows: Array, batch: int) -> Array:

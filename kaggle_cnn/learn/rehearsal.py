@@ -10,6 +10,7 @@ import numpy as np
 from kaggle_cnn.data.batches import BatchMaker
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device, free_memory
+from kaggle_cnn.learn.distribution import CURRENT
 from kaggle_cnn.learn.feed import feed
 from kaggle_cnn.learn.model import Network
 from kaggle_cnn.recipe import Recipe, explain_failures, load_recipe
@@ -39,11 +40,12 @@ def require_memory(recipe: Recipe, network: Network, device: Device) -> None:
     made = [layer.output for layer in network.raw.layers if layer.weights and not isinstance(layer, keras.Model)]
     kept = sum(int(np.prod([side or 1 for side in each.shape[1:]])) for each in made if hasattr(each, "shape"))
     bytes_each = 4 if keras.config.dtype_policy().compute_dtype == "float32" else 2
-    needed = 8 * network.raw.count_params() + bytes_each * recipe.batch * kept
+    share = recipe.batch // CURRENT.devices
+    needed = 8 * network.raw.count_params() + bytes_each * share * kept
     free = device.memory or free_memory()
     if needed > free:
         raise KcnnError(
-            f"this network needs {in_gibibytes(needed)} or more to train a batch of {recipe.batch} images, and "
+            f"this network needs {in_gibibytes(needed)} or more to train a batch of {share} images, and "
             f"{in_gibibytes(free)} are free",
             "use a smaller size or batch: --set size=VALUE, --set batch=VALUE",
         )

@@ -15,9 +15,10 @@ from kaggle_cnn.data.image_cache import fingerprint
 from kaggle_cnn.data.training_set import TrainingSet, readable
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
+from kaggle_cnn.learn.distribution import predict_batch
 from kaggle_cnn.learn.fit import make_pipeline, sample_images
 from kaggle_cnn.learn.network import last_features, require_one_input
-from kaggle_cnn.learn.predict import apply, load_model, load_train_images, run_batch
+from kaggle_cnn.learn.predict import apply, load_model, load_train_images
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.recipe import Recipe
 from kaggle_cnn.runs.run import Run
@@ -76,7 +77,7 @@ def features_key(run: Run, fold: int, dataset: Dataset) -> str:
 
 def features_of(model: Model, image: Array) -> Array:
     """Return what the last layer of `model` gets of one image (1, size, size, channels), float32 (features,)."""
-    return run_batch(last_features(model), image).reshape(-1)
+    return predict_batch(last_features(model), image).reshape(-1)
 
 
 def find_nearest(features: Array, own: Array, metric: str, most: int, itself: int = -1) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 import gc
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from kaggle_cnn.files import LockedError, one_at_a_time
 from kaggle_cnn.learn.backbone import PLACE, Place, keep_recipes
 from kaggle_cnn.learn.backend import Device, find_device
 from kaggle_cnn.learn.callbacks import BEST, STATE
+from kaggle_cnn.learn.distribution import name_devices
 from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, rehearse_fold, require_consistent
 from kaggle_cnn.learn.model import image_shape
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
@@ -48,6 +49,8 @@ def train(
     edits: Mapping[str, Path] | None = None,
     more: Mapping[str, Any] | None = None,
     deadline: float | None = None,
+    only: tuple[int, int] | None = None,
+    elsewhere: Callable[[Run, list[tuple[int, int]]], object] | None = None,
 ) -> Run:
     """Train one model for each of `folds`, and return the complete run: models, predictions, decision rule, scores.
 
@@ -57,7 +60,8 @@ def train(
     predictions of the fold are their mean. `deadline`, of time.monotonic, is when all of it should be done: the epochs
     are then those that fit.
     With `run`, go on with that run: what is on the disk is not made again. Several processes may work on one run; each
-    takes folds that no other has, and the last to end completes it.
+    takes folds that no other has, and the last to end completes it. `only` this seed and fold of it are trained, and
+    the run is not completed; `elsewhere(run, members)` trains all that is left, the pairs of seed and fold.
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
     """
     progress = progress or Silent()
@@ -65,17 +69,12 @@ def train(
     PLACE.set(Place(workspace, dataset.competition.name, dataset.folds.digest))
     source = read_recipe(path) if source is None else source
     require_room(recipe, len(dataset.ids))
-    images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
-    columns = find_metadata(dataset) if takes(recipe.model, "metadata") else None
-    images = attach_metadata(dataset, images, columns, "train")
-    report_unreadable(dataset, images, progress)
-    for fold in folds:
-        require_both_parts(dataset, images, fold)
+    images, columns = load_images(dataset, recipe, folds, progress)
     device = find_device()
     set_precision(recipe, device)
     note_mirror(recipe, progress)
     seeds = run.seeds if run else int((more or {}).get("seeds", 1))
-    members = [(seed, fold) for seed in range(seeds) for fold in folds]
+    members = [only] if only else [(seed, fold) for seed in range(seeds) for fold in folds]
     left = [(seed, fold) for seed, fold in members if not run or not has_predictions(replace(run, seed=seed), fold)]
     first = left[0] if left else None
     begun = with_seed(recipe, first[0]) if first else recipe
@@ -90,11 +89,35 @@ def train(
             recipe, compiled, pace = fit_to_time(measured, plan, compiled, folds[0], deadline)
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
         run = begin_run(workspace, record | {**(more or {})}, path, source, columns, edits or {})
-    size = f"{recipe.size}x{recipe.size}x{run.record['channels']}"
-    progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {len(dataset.ids):,} images")
+    introduce(run, len(dataset.ids), progress)
     training = Training(run, recipe, dataset, images, device, progress, tensorboard, columns)
-    train_members(training, folds, first, plan, compiled, pace)
-    return complete_run(training)
+    if elsewhere:
+        elsewhere(run, left)
+    else:
+        train_members(training, members, first, plan, compiled, pace)
+    return run if only else complete_run(training)
+
+
+def load_images(
+    dataset: Dataset, recipe: Recipe, folds: list[int], progress: Progress
+) -> tuple[Images, Columns | None]:
+    """Return the training images, with the columns beside them where the recipe takes these, and what the columns are.
+
+    Raises KcnnError where one of `folds` has nothing to train on, or to validate.
+    """
+    images = load_train_images(dataset, recipe.stored_size, recipe.fit, progress)
+    columns = find_metadata(dataset) if takes(recipe.model, "metadata") else None
+    images = attach_metadata(dataset, images, columns, "train")
+    report_unreadable(dataset, images, progress)
+    for fold in folds:
+        require_both_parts(dataset, images, fold)
+    return images, columns
+
+
+def introduce(run: Run, images: int, progress: Progress) -> None:
+    """Say how large a run's network and its data are."""
+    size = f"{run.settings['size']}x{run.settings['size']}x{run.record['channels']}"
+    progress.say(f"run {run.id}: {run.record['parameters']:,} parameters, {size}, {images:,} images")
 
 
 def unmade(folds: list[int], seeds: int) -> Run:
@@ -132,20 +155,21 @@ def note_mirror(recipe: Recipe, progress: Progress) -> None:
 
 def train_members(
     training: Training,
-    folds: list[int],
+    members: list[tuple[int, int]],
     first: tuple[int, int] | None,
     plan: FoldPlan | None,
     compiled: Compiled | None,
     pace: Pace | None,
 ) -> None:
-    """Train each fold of each seed, at a `pace` where there is a deadline; `first`, a seed and a fold, is the one that
-    `plan` and `compiled` are of."""
+    """Train `members`, pairs of a seed and a fold, at a `pace` where there is a deadline; `plan` and `compiled` are of
+    the `first`."""
     run, recipe = training.run, training.recipe
     for own in run.by_seed:
+        folds = [fold for seed, fold in members if seed == own.seed]
         seeded = replace(training, run=own, recipe=with_seed(recipe, own.seed))
         if first and own.seed > first[0]:
             compiled = None  # it begins with the weights of another seed
-        if run.seeds > 1:
+        if run.seeds > 1 and folds:
             training.progress.say(f"seed {seeded.recipe.seed}, {own.seed + 1} of {run.seeds}")
         for fold in folds:
             begins = (own.seed, fold) == first
@@ -271,7 +295,7 @@ def describe_run(
         "channels": int(image_shape(plan.network.raw)[3] or 0),
         "parameters": int(plan.network.raw.count_params()),
         "backend": backend,
-        "device": device.name,
+        "device": name_devices(device),
         "precision": keras.config.dtype_policy().name,
         "versions": list_versions("keras", backend, "numpy", "albumentations", "pillow"),
         "commit": find_commit(workspace.root),

@@ -18,15 +18,15 @@ Wanted = dict[int, tuple[str, str]]  # an output: what it is, and the colour of 
 def draw(workspace: Workspace, dataset: Dataset, run: Run, image: FoundImage, layer: str | None = None) -> Picture:
     """Draw what speaks for the predicted class of `image`, or for all labels that reach the threshold, and for its true
     ones, at the map of `layer` or of the last layer that will do. Keras must be running."""
+    from kaggle_cnn.learn.distribution import predict_batch
     from kaggle_cnn.learn.model import cut_head
     from kaggle_cnn.learn.network import grad_cam
-    from kaggle_cnn.learn.predict import run_batch
     from kaggle_cnn.learn.single_images import open_model_for, read_centre
 
     task = dataset.task
     given = read_centre(run, dataset, image.path)
     logits = cut_head(open_model_for(run, dataset, image)[0], task)
-    [scores] = task.activate(run_batch(logits, given))
+    [scores] = task.activate(predict_batch(logits, given))
     marks = None if image.row is None else dataset.targets[image.row]
     decision = Decision.read(run.folder / "decision.json")
     several = task.several

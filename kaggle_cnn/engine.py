@@ -1,0 +1,178 @@
+"""Parts of a work on many machines: each is a task of Ray, which places it, and repeats it where its worker is lost.
+
+A part is trained by a plain function of plain values that goes on from what is on the disk. Nothing of Ray is imported
+before `run_on_ray` is called.
+"""
+
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.plural import count_of
+from kaggle_cnn.progress import Part, Progress, Silent
+
+RETRIES = 3  # times that a part is begun again after its worker or its machine is lost
+PAUSE = 0.5  # seconds between two looks at what is done
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # else each task takes all cores
+Work = Callable[[Any, Progress], Any]
+
+
+def run_on_ray(work: Work, parts: Mapping[str, Any], address: str, progress: Progress) -> dict[str, Any]:
+    """Call work(part, progress) for each of `parts`, name -> part, as tasks of Ray; return what each gives, by name.
+
+    `work` is a function of kcnn, since each machine has kcnn, and a part is what pickle takes. `address` is that of a
+    cluster, "" for RAY_ADDRESS, or else for a Ray of this machine that ends with the block. The graphics cards are
+    shared one for each part, the cores equally. Raises KcnnError where Ray is not there, where a part fails, which
+    ends the others, and where one has lost its worker RETRIES times.
+    """
+    with join_cluster(address) as ray:
+        shares = share_resources(ray, len(parts))
+        settings = {**QUIET, **{name: str(shares["num_cpus"]) for name in THREADS}}
+        settings |= {name: value for name, value in os.environ.items() if name.startswith("KCNN_")}
+        call = ray.remote(**shares, max_calls=1, max_retries=RETRIES, runtime_env={"env_vars": settings})(call_work)
+        node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=True
+        )
+        board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=node).remote()
+        progress.say(f"Ray: {count_nodes(ray)}, {len(parts)} parts with {name_shares(shares)} each")
+        tasks = {call.remote(work, part, name, board): name for name, part in parts.items()}
+        return follow(ray, tasks, board, progress)
+
+
+def follow(ray: Any, tasks: dict[Any, str], board: Any, progress: Progress) -> dict[str, Any]:
+    """Show how tasks go on until all are done; return what each gives. The first that fails ends all."""
+    shown = {name: Part(name) for name in tasks.values()}
+    found: dict[str, Any] = {}
+    while len(found) < len(tasks):
+        done, _ = ray.wait([task for task, name in tasks.items() if name not in found], timeout=PAUSE)
+        for name, event, values in ray.get(board.take.remote()):
+            if event == "say":
+                progress.say(f"{name}: {values['text']}")
+            else:
+                shown[name] = replace(shown[name], state="training", **values)
+                progress.parts(list(shown.values()))
+        for task in done:
+            found[tasks[task]] = collect(ray, task, tasks[task])
+            shown[tasks[task]] = replace(shown[tasks[task]], state="done")
+        progress.parts(list(shown.values()))
+    return found
+
+
+def collect(ray: Any, task: Any, name: str) -> Any:
+    """Return what a task gives. Raises its own error, or KcnnError where its worker was lost too often."""
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        raise (error.cause if isinstance(error.cause, Exception) else error) from None
+    except ray.exceptions.RayError as error:
+        lost = type(error).__name__
+        raise KcnnError(
+            f"{name}: its worker was lost {RETRIES + 1} times ({lost})",
+            "look for too little memory on that machine; what is done is kept: --resume",
+        ) from None
+
+
+def call_work(work: Work, part: Any, name: str, board: Any) -> Any:
+    """Do one part, in a worker."""
+    return work(part, Sent(board, name))
+
+
+class Board:
+    """Where workers leave what is to be shown; an actor of Ray."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, dict[str, Any]]] = []
+
+    def add(self, name: str, event: str, values: dict[str, Any]) -> None:
+        self.events.append((name, event, values))
+
+    def take(self) -> list[tuple[str, str, dict[str, Any]]]:
+        taken, self.events = self.events, []
+        return taken
+
+
+class Sent(Silent):
+    """A Progress of a worker, which sends epochs and notes to the board."""
+
+    def __init__(self, board: Any, name: str):
+        self.board, self.name, self.machine = board, name, socket.gethostname()
+
+    def say(self, text: str) -> None:
+        if text.startswith(("note:", "left out:")):
+            self.board.add.remote(self.name, "say", {"text": text})
+
+    def fold(self, fold: int, images: int, steps: int, epochs: int, done: int) -> None:
+        self.board.add.remote(self.name, "epoch", {"machine": self.machine, "epoch": done, "epochs": epochs})
+
+    def epoch(self, row: Mapping[str, float], better: bool, seconds: float) -> None:
+        values = {"epoch": int(row["epoch"]), "row": dict(row), "seconds": seconds}
+        self.board.add.remote(self.name, "epoch", values)
+
+
+@contextmanager
+def join_cluster(address: str) -> Iterator[Any]:
+    """Give Ray, joined to a cluster, or begun on this machine, for the block."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    known = require_ray(address)
+    if not known:  # nobody else of this machine may send it code
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    import ray
+    import ray.util.scheduling_strategies
+
+    own: dict[str, Any] = {} if known else {"include_dashboard": False}
+    try:
+        ray.init(known or "local", logging_level=logging.ERROR, log_to_driver=False, namespace="kcnn", **own)
+    except Exception as error:  # a ConnectionError, a TimeoutError, or one of Ray's own
+        reason = " ".join(str(error).split())[:200]
+        raise KcnnError(f"Ray at {known or 'this machine'} cannot be joined: {reason}", "ray status") from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def require_ray(address: str) -> str:
+    """Return the address of the cluster to join, "" for none. Raises KcnnError where Ray is not installed, or nothing
+    listens at the address: Ray itself would end the process, half a minute later."""
+    if find_spec("ray") is None:
+        raise KcnnError("--on ray needs the package ray", "pip install 'kcnn[ray]'")
+    known = address or os.environ.get("RAY_ADDRESS", "")
+    if known in ("", "local", "auto"):
+        return known
+    host, _, port = known.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise KcnnError(
+            f"Ray at {known} cannot be reached: {error}", "on the cluster's first machine: ray status"
+        ) from None
+    return known
+
+
+def share_resources(ray: Any, parts: int) -> dict[str, int]:
+    """Return what each part gets: a graphics card where there are any, and an equal share of the cores, of as many
+    parts as can be at work at once."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cards, cores = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("GPU", "CPU"))
+    at_once = max(1, min(parts, cards or parts))
+    fits = max((int(node.get("CPU", 0)) for node in nodes), default=1)
+    return {"num_cpus": max(1, min(fits, cores // at_once)), "num_gpus": 1 if cards else 0}
+
+
+def count_nodes(ray: Any) -> str:
+    return count_of(sum(node["Alive"] for node in ray.nodes()), "machine")
+
+
+def name_shares(shares: Mapping[str, int]) -> str:
+    cores = count_of(shares["num_cpus"], "core")
+    return f"a graphics card and {cores}" if shares["num_gpus"] else cores

@@ -1,0 +1,91 @@
+"""Folds as tasks of Ray. What a kill does to them, on two machines, is in ray_kills.py, which takes minutes."""
+
+import io
+import json
+import pickle
+
+import numpy as np
+import pytest
+from conftest import in_this_process
+from rich.console import Console
+
+from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.insight.progress import ConsoleProgress
+from kaggle_cnn.progress import Part
+from kaggle_cnn.runs.predictions import Predictions
+from kaggle_cnn.runs.run import list_runs, read_run
+
+FAST = ("--folds", "0,1", "--set", "epochs=2", "--set", "tta=flip")
+
+
+@pytest.fixture
+def here(tiny_workspace, monkeypatch):
+    monkeypatch.chdir(tiny_workspace.root)
+    return tiny_workspace
+
+
+def test_folds_on_ray_are_those_of_this_machine(here, kcnn, keras):
+    """Each is a task in a process of its own; the run is as any other, and nothing of Ray is left."""
+    printed = kcnn("train", "tiny", *FAST, "--on", "ray", cwd=here.root, afresh=True)
+    assert "Ray: 1 machine, 2 parts with " in printed.stderr
+    for fold in (0, 1):
+        for epoch in (1, 2):
+            assert f"fold {fold}: epoch {epoch}/2  loss " in printed.stderr
+    in_this_process("train", "tiny", *FAST)
+    on_ray, here_alone = list_runs(here, "colours")
+    for part in ("oof", "test"):
+        ours, theirs = (Predictions.read(run.folder / f"{part}.npz") for run in (here_alone, on_ray))
+        assert ours.ids.tolist() == theirs.ids.tolist()
+        np.testing.assert_allclose(ours.logits, theirs.logits, atol=1e-3)
+    for name in ("epochs", "best_epoch", "status"):
+        assert on_ray.result(1)[name] == here_alone.result(1)[name]
+    assert not list(on_ray.folder.rglob("state.npz"))
+    assert "ray" not in json.dumps(read_run(on_ray.folder).record)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--on", "rya"], "--on should be ray, or the address of a cluster of Ray, got 'rya'"),
+    (["--on", "ray", "--within", "5m"], "--within plans models that are trained one after the other"),
+    (["--on", "ray", "--tensorboard"], "--tensorboard writes here"),
+])  # fmt: skip
+def test_what_is_refused(here, options, message):
+    with pytest.raises(KcnnError, match=message):
+        in_this_process("train", "tiny", *options)
+    assert not list_runs(here, "colours")
+
+
+def test_a_cluster_that_is_not_there(here, monkeypatch):
+    """Ray itself would end the process, after half a minute."""
+    with pytest.raises(KcnnError, match=r"Ray at 127\.0\.0\.1:1 cannot be reached"):
+        in_this_process("train", "tiny", *FAST, "--on", "127.0.0.1:1")
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:1")
+    with pytest.raises(KcnnError, match=r"Ray at ray://127\.0\.0\.1:1 cannot be reached"):
+        in_this_process("train", "tiny", *FAST, "--on", "ray")
+    monkeypatch.delenv("RAY_ADDRESS")
+    (here.root / "kcnn.toml").write_text('competition = "colours"\naddress = "127.0.0.1:2"\n')
+    with pytest.raises(KcnnError, match=r"Ray at 127\.0\.0\.1:2 cannot be reached"):
+        in_this_process("train", "tiny", *FAST, "--on", "ray")
+    here.make_current("colours")
+    assert here.settings == {"competition": "colours", "address": "127.0.0.1:2"}
+    assert not list_runs(here, "colours")
+
+
+def test_an_error_comes_whole_from_another_process():
+    error = pickle.loads(pickle.dumps(KcnnError("what", "why")))
+    assert (error.message, error.hint) == ("what", "why")
+
+
+def test_a_row_for_each_part():
+    """80 columns are enough; a class of several targets may be called as markup."""
+    row = {"epoch": 3, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.6, "val_accuracy": 0.75}
+    parts = [
+        Part("fold 0", "training", "node-b", 3, 8, row, 12.0),
+        Part("fold 1"),
+        Part("fold 2", "done", "x", 8, 8, row),
+    ]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(ConsoleProgress(console).draw_parts(parts))
+    rows = [line.split() for line in console.export_text().splitlines()]
+    assert rows == [["epoch", "loss", "validation", "accuracy", "left", "on"],
+                    ["fold", "0", "3/8", "0.5000", "0.7500", "1:00", "node-b"], ["fold", "1", "waiting"],
+                    ["fold", "2", "8/8", "0.5000", "0.7500", "done", "x"]]  # fmt: skip

@@ -1,0 +1,101 @@
+"""`make ray-kills`: five folds on a cluster of two machines, both here; SIGKILL of a worker, a machine, the command.
+
+Each time the run ends with the predictions of an undisturbed one, byte for byte. It takes about six minutes.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from conftest import environment, make_images_in
+from learn.test_devices import EVEN
+from ray.cluster_utils import Cluster
+
+TRAIN = ["train", "even", "--folds", "all", "--set", "epochs=40", "--set", "epoch_steps=20", "--set", "dropout=0.3"]
+
+
+def run(command, folder, wait=True):
+    """kcnn in a process of its own."""
+    with (folder / f"{time.monotonic_ns()}.log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "kaggle_cnn", *command], cwd=folder, stdout=log, stderr=log,
+                                   env=environment(HOME=str(folder), RAY_AUTH_MODE="disabled"))  # fmt: skip
+    if wait and process.wait(400):
+        sys.exit(f"{command} ended with {process.returncode}: {Path(log.name).read_text()[-3000:]}")
+    return process
+
+
+def workers() -> list[int]:
+    """The processes in which a fold is trained now."""
+    found = subprocess.run(["pgrep", "-f", "ray::call_work"], capture_output=True, text=True).stdout
+    return [int(line) for line in found.split()]
+
+
+def wait_for_epochs(runs: Path, name: str, count: int) -> None:
+    """Until so many folds of a run have a state on the disk, and are not done."""
+    deadline = time.monotonic() + 200
+    while len(list((runs / name).glob("fold-*/state.npz"))) < count:
+        if time.monotonic() > deadline:
+            sys.exit(f"{name} has not begun")
+        time.sleep(0.05)
+
+
+def predictions(runs: Path, name: str) -> list[bytes]:
+    found = []
+    for part in ("oof", "test"):
+        with np.load(runs / name / f"{part}.npz") as arrays:
+            found.append(arrays["logits"].tobytes())
+    return found
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        (folder / "recipes").mkdir()
+        (folder / "recipes" / "even.py").write_text(EVEN)
+        run(["fetch", str(make_images_in(folder / "source" / "colours"))], folder)
+        runs = folder / "runs" / "colours"
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        other = cluster.add_node(num_cpus=1)
+        on = ["--on", cluster.address]
+
+        begun = time.monotonic()
+        run([*TRAIN, *on], folder)
+        whole = predictions(runs, "even-001")
+        print(f"undisturbed: {time.monotonic() - begun:.0f} s", flush=True)
+
+        process = run([*TRAIN, *on], folder, wait=False)
+        wait_for_epochs(runs, "even-002", 1)
+        os.kill(workers()[0], signal.SIGKILL)
+        print(f"a worker killed: exit {process.wait(400)}, equal {predictions(runs, 'even-002') == whole}", flush=True)
+
+        process = run([*TRAIN, *on], folder, wait=False)
+        wait_for_epochs(runs, "even-003", 2)
+        cluster.remove_node(other, allow_graceful=False)
+        print(f"a machine killed: exit {process.wait(400)}, equal {predictions(runs, 'even-003') == whole}", flush=True)
+
+        cluster.add_node(num_cpus=1)
+        process = run([*TRAIN, *on], folder, wait=False)
+        wait_for_epochs(runs, "even-004", 2)
+        process.kill()
+        process.wait()
+        run(["train", "even", "--resume", *on], folder)
+        print(f"the driver killed, and --resume: equal {predictions(runs, 'even-004') == whole}", flush=True)
+
+        wrong = EVEN + "import os\n\nif 'RAY_JOB_ID' in os.environ:\n    raise RuntimeError('in a task')\n"
+        (folder / "recipes" / "wrong.py").write_text(wrong)
+        process = run(["train", "wrong", "--folds", "all", *on], folder, wait=False)
+        code, said = process.wait(400), max(folder.glob("*.log"), key=lambda path: path.name).read_text()
+        print(f"a mistake in a task: exit {code}, {said.splitlines()[-2:]}", flush=True)
+        cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
