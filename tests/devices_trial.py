@@ -49,6 +49,21 @@ def compare_runs(one, other):
     }
 
 
+def count_copies() -> int:
+    """How many devices have a copy of a weight of a network that is built on two."""
+    import keras
+
+    from kaggle_cnn.learn.distribution import CURRENT, on_devices, use_devices
+
+    use_devices("2")
+    with on_devices():
+        layer = keras.layers.Dense(2)
+        layer.build((None, 3))
+    if keras.backend.backend() == "jax":
+        return len(layer.kernel.value.sharding.device_set)
+    return len(CURRENT.strategy.experimental_local_results(layer.kernel.value))
+
+
 def main(backend: str, names: list[str]) -> None:
     found = {}
     for name in [name for name in names if name in CASES]:
@@ -60,6 +75,7 @@ def main(backend: str, names: list[str]) -> None:
         except KeyboardInterrupt:
             resumed = train("2", resume=True)
             found["resumed"] = compare_runs(resumed, train("2", settings={"dropout": 0.5}))
+    found["spread"] = count_copies()
     before = len(list(Path("runs/colours").iterdir()))
     try:
         train("2", settings={"batch": 9})

@@ -21,7 +21,7 @@ from launching import launch
 
 COLOURS = ["-c", "colours"]
 TRAIN = ["train", "recipes/tiny.py", *COLOURS, "--folds", "all", "--set", "epochs=2"]
-TRIALS, WITHIN = 4, 150
+TRIALS, WITHIN = 4, 200
 STEPS = {
     "fetch": ["fetch", "noise"],
     "fetch nested": ["fetch", "colours"],
@@ -55,8 +55,7 @@ class Trial:
         begun, process = time.monotonic(), self.start(command)
         process.join(2 * WITHIN)
         self.spent += time.monotonic() - begun
-        if process.exitcode != 0:
-            sys.exit(f"{command} ended with {process.exitcode} in {self.folder}: {(self.folder / '.err').read_text()}")
+        self.require_success(command, process)
 
     def kill(self, command, seconds) -> bool:
         """Kills a command after so many seconds; returns whether it had ended before."""
@@ -66,7 +65,13 @@ class Trial:
         process.kill()
         process.join()
         self.spent += time.monotonic() - begun
+        if ended:
+            self.require_success(command, process)
         return ended
+
+    def require_success(self, command, process):
+        if process.exitcode != 0:
+            sys.exit(f"{command} ended with {process.exitcode} in {self.folder}: {(self.folder / '.err').read_text()}")
 
 
 def make_kaggle(folder: Path) -> Kaggle:
