@@ -33,51 +33,82 @@ def run_on_ray(work: Work, parts: Mapping[str, Any], address: str, progress: Pro
     shared one for each part, the cores equally. Raises KcnnError where Ray is not there, where a part fails, which
     ends the others, and where one has lost its worker RETRIES times.
     """
-    with join_cluster(address) as ray:
-        shares = share_resources(ray, len(parts))
-        settings = {**QUIET, **{name: str(shares["num_cpus"]) for name in THREADS}}
-        settings |= {name: value for name, value in os.environ.items() if name.startswith("KCNN_")}
-        call = ray.remote(**shares, max_calls=1, max_retries=RETRIES, runtime_env={"env_vars": settings})(call_work)
-        node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            ray.get_runtime_context().get_node_id(), soft=True
-        )
-        board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=node).remote()
-        progress.say(f"Ray: {count_nodes(ray)}, {len(parts)} parts with {name_shares(shares)} each")
-        tasks = {call.remote(work, part, name, board): name for name, part in parts.items()}
-        return follow(ray, tasks, board, progress)
+    waiting, found = list(parts.items()), dict[str, Any]()
 
+    def end(name: str, result: Any) -> None:
+        if isinstance(result, Exception):
+            raise result
+        found[name] = result
 
-def follow(ray: Any, tasks: dict[Any, str], board: Any, progress: Progress) -> dict[str, Any]:
-    """Show how tasks go on until all are done; return what each gives. The first that fails ends all."""
-    shown = {name: Part(name) for name in tasks.values()}
-    found: dict[str, Any] = {}
-    while len(found) < len(tasks):
-        done, _ = ray.wait([task for task, name in tasks.items() if name not in found], timeout=PAUSE)
-        for name, event, values in ray.get(board.take.remote()):
-            if event == "say":
-                progress.say(f"{name}: {values['text']}")
-            else:
-                shown[name] = replace(shown[name], state="training", **values)
-                progress.parts(list(shown.values()))
-        for task in done:
-            found[tasks[task]] = collect(ray, task, tasks[task])
-            shown[tasks[task]] = replace(shown[tasks[task]], state="done")
-        progress.parts(list(shown.values()))
+    run_asked(work, len(parts), lambda: waiting.pop(0) if waiting else None, end, address, progress)
     return found
 
 
+def run_asked(
+    work: Work,
+    most: int,
+    ask: Callable[[], tuple[str, Any] | None],
+    end: Callable[[str, Any], None],
+    address: str,
+    progress: Progress,
+    judge: Callable[[str, dict[str, Any]], bool] | None = None,
+) -> None:
+    """As run_on_ray, of parts that `ask` gives when there is room for one, up to `most` at once, until it gives None
+    and none is at work. `end` is called with what each gives, or with its error. `judge` is called with what a part
+    reports; where it returns True, the part stops."""
+    with join_cluster(address) as ray:
+        shares = share_resources(ray, most)
+        call, board = prepare_calls(ray, work, shares)
+        progress.say(f"Ray: {count_nodes(ray)}, {name_shares(shares)} for each of up to {most}")
+        tasks: dict[Any, str] = {}
+        shown: dict[str, Part] = {}
+        while True:
+            while len(tasks) < most and (asked := ask()):
+                name, part = asked
+                tasks[call.remote(work, part, name, board)] = name
+                shown[name] = Part(name)
+            if not tasks:
+                return
+            done, _ = ray.wait(list(tasks), timeout=PAUSE)
+            for name, event, values in ray.get(board.take.remote()):
+                if event == "say":
+                    progress.say(f"{name}: {values['text']}")
+                elif event == "report":
+                    if judge and judge(name, values):
+                        board.stop.remote(name)
+                else:
+                    shown[name] = replace(shown[name], state="training", **values)
+                    progress.parts(list(shown.values()))
+            for task in done:
+                name = tasks.pop(task)
+                end(name, collect(ray, task, name))
+                shown[name] = replace(shown[name], state="done")
+            progress.parts(list(shown.values()))
+
+
+def prepare_calls(ray: Any, work: Work, shares: Mapping[str, int]) -> tuple[Any, Any]:
+    """Return the remote function that does a part, and the board on this machine to which it reports."""
+    settings = {**QUIET, **{name: str(shares["num_cpus"]) for name in THREADS}}
+    settings |= {name: value for name, value in os.environ.items() if name.startswith("KCNN_")}
+    call = ray.remote(**shares, max_calls=1, max_retries=RETRIES, runtime_env={"env_vars": settings})(call_work)
+    node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=True
+    )
+    return call, ray.remote(Board).options(num_cpus=0, scheduling_strategy=node).remote()
+
+
 def collect(ray: Any, task: Any, name: str) -> Any:
-    """Return what a task gives. Raises its own error, or KcnnError where its worker was lost too often."""
+    """Return what a task gives: its own error where it fails, a KcnnError where its worker was lost too often."""
     try:
         return ray.get(task)
     except ray.exceptions.RayTaskError as error:
-        raise (error.cause if isinstance(error.cause, Exception) else error) from None
+        return error.cause if isinstance(error.cause, Exception) else error
     except ray.exceptions.RayError as error:
         lost = type(error).__name__
-        raise KcnnError(
+        return KcnnError(
             f"{name}: its worker was lost {RETRIES + 1} times ({lost})",
             "look for too little memory on that machine; what is done is kept: --resume",
-        ) from None
+        )
 
 
 def call_work(work: Work, part: Any, name: str, board: Any) -> Any:
@@ -90,9 +121,16 @@ class Board:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str, dict[str, Any]]] = []
+        self.stopped: set[str] = set()
 
     def add(self, name: str, event: str, values: dict[str, Any]) -> None:
         self.events.append((name, event, values))
+
+    def stop(self, name: str) -> None:
+        self.stopped.add(name)
+
+    def is_stopped(self, name: str) -> bool:
+        return name in self.stopped
 
     def take(self) -> list[tuple[str, str, dict[str, Any]]]:
         taken, self.events = self.events, []
@@ -104,6 +142,15 @@ class Sent(Silent):
 
     def __init__(self, board: Any, name: str):
         self.board, self.name, self.machine = board, name, socket.gethostname()
+
+    def report(self, **values: Any) -> None:
+        """Send what `judge` is called with."""
+        self.board.add.remote(self.name, "report", values)
+
+    def is_stopped(self) -> bool:
+        import ray
+
+        return bool(ray.get(self.board.is_stopped.remote(self.name)))
 
     def say(self, text: str) -> None:
         if text.startswith(("note:", "left out:")):

@@ -175,14 +175,19 @@ def require_fitting(
     require_free_epochs(run, within, settings)
     if tensorboard and find_spec("tensorboard") is None:
         raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
+    if on and (within or tensorboard):
+        what = "--within plans models that are trained one after the other" if within else "--tensorboard writes here"
+        raise KcnnError(f"{what}, and --on trains them elsewhere", "leave one of them out")
+    require_cluster(on)
+
+
+def require_cluster(on: str) -> None:
+    """Raise KcnnError where `on` is neither "" nor "ray" nor an address at which there is Ray."""
     if on and on != "ray" and ":" not in on:
         raise KcnnError(
             f"--on should be ray, or the address of a cluster of Ray, got '{on}'",
             "for example: --on ray, --on HOST:6379",
         )
-    if on and (within or tensorboard):
-        what = "--within plans models that are trained one after the other" if within else "--tensorboard writes here"
-        raise KcnnError(f"{what}, and --on trains them elsewhere", "leave one of them out")
     if on:
         require_ray("" if on == "ray" else on)
 

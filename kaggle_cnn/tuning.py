@@ -1,20 +1,16 @@
 """Tuning: trials of a recipe with other settings, each a light training on one fold, in a study of their own."""
 
 import re
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kaggle_cnn.api import open_dataset
 from kaggle_cnn.competition.opening import open_competition
-from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import (
     Recipe,
-    apply_settings,
     compile_recipe,
     convert,
     find_recipe,
@@ -24,31 +20,14 @@ from kaggle_cnn.recipe import (
 )
 from kaggle_cnn.runs.study import (
     Study,
-    fail,
-    folder_of,
-    next_trial,
     open_study,
     rate_settings,
     read_space,
-    write_best,
 )
 from kaggle_cnn.search_space import derive_space, parse_space, split_space
-from kaggle_cnn.training import choose_settings
+from kaggle_cnn.training import choose_settings, find_cluster, require_cluster
+from kaggle_cnn.trials import Tuned, run_trials, run_trials_on_ray
 from kaggle_cnn.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What all trials of a tuning share."""
-
-    workspace: Workspace
-    dataset: Dataset
-    recipe: Recipe
-    path: Path
-    source: str
-    fixed: dict[str, Any]
-    fold: int
-    progress: Progress
 
 
 def tune(
@@ -64,13 +43,16 @@ def tune(
     competition: str | None = None,
     workspace: Workspace | None = None,
     progress: Progress | None = None,
+    on: str = "",
+    at_once: int = 4,
 ) -> dict[str, Any]:
     """Try settings of a recipe until a study has `trials` trials, or `timeout` seconds are over; return the study.
 
     The settings are suggested by Optuna's TPE sampler (Bergstra et al. 2011), the first ones are the recipe's own; bad
     trials are pruned. `space` is as in ["dropout=0.2..0.6", "width=32,64"], else that of the study, or the recipe's.
     `settings` are those of all trials. `study` is its name, else that of the recipe. `storage` is a database's URL in
-    place of a journal file in the study's folder. Several processes may work on one study.
+    place of a journal file in the study's folder. Several processes may work on one study. `on` "ray", or an address,
+    `at_once` trials are tasks of Ray, and this process alone writes the study.
     Returns what `describe_study` does. Raises KcnnError where the first trial cannot be trained.
     """
     from kaggle_cnn.learn.backend import find_device, start_backend
@@ -79,13 +61,10 @@ def tune(
     path = find_recipe(Path(recipe), workspace.root)
     found, source = open_competition(workspace, competition), read_recipe(path)
     name = study or path.stem
-    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
-        raise KcnnError(
-            f"--study should be a name of letters, digits, - and _, got '{name}'", "for example: --study wide"
-        )
-    if trials < 1:
-        raise KcnnError(f"--trials should be at least 1, got {trials}", "for example: --trials 20")
+    require_sensible(name, trials)
     compile_recipe(path, source)
+    cluster = find_cluster(workspace, on)
+    require_cluster(cluster)
     dataset = open_dataset(workspace, found, None, progress)
     start_backend(backend)
     chosen, given, notes = choose_settings(load_recipe(path, source), dict(settings or {}), found)
@@ -104,8 +83,21 @@ def tune(
     progress.say(f"space: {', '.join(f'{key}={span}' for key, span in spans.items())}")
     enqueue_own(opened, chosen)
     tuned = Tuned(workspace, dataset, chosen, path, source, fixed, fold, progress)
-    run_trials(opened, tuned, trials, timeout)
+    if cluster:
+        run_trials_on_ray(opened, tuned, trials, timeout, cluster, at_once)
+    else:
+        run_trials(opened, tuned, trials, timeout)
     return describe_study(opened, chosen)
+
+
+def require_sensible(name: str, trials: int) -> None:
+    """Raise KcnnError where a study's name is not one for a folder, or no trial is asked for."""
+    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+        raise KcnnError(
+            f"--study should be a name of letters, digits, - and _, got '{name}'", "for example: --study wide"
+        )
+    if trials < 1:
+        raise KcnnError(f"--trials should be at least 1, got {trials}", "for example: --trials 20")
 
 
 def enqueue_own(study: Study, recipe: Recipe) -> None:
@@ -117,66 +109,6 @@ def enqueue_own(study: Study, recipe: Recipe) -> None:
     )
     if fits and not study.optuna.get_trials(deepcopy=False):
         study.optuna.enqueue_trial(own)
-
-
-def run_trials(study: Study, tuned: Tuned, count: int, timeout: float | None) -> None:
-    """Train trials until the study has `count`, or the time is over."""
-    begun, rehearsed = time.monotonic(), False
-    while timeout is None or time.monotonic() - begun < timeout:
-        with next_trial(study, count) as trial:
-            if trial is None:
-                under_way = len(study.trials) - len(study.done)
-                if under_way:
-                    tuned.progress.say(f"another kcnn trains {under_way} of the {count} trials")
-                return
-            try:
-                run_trial(study, tuned, trial, rehearsed)
-            except BaseException:  # interrupted, or the recipe's own mistake: its settings are asked again
-                fail(study, trial.number)
-                study.optuna.enqueue_trial(trial.params)
-                raise
-        rehearsed = True
-
-
-def run_trial(study: Study, tuned: Tuned, trial: Any, rehearsed: bool) -> None:
-    """Train one trial, and tell the study what came of it. Raises KcnnError where the very first cannot be trained."""
-    import optuna
-
-    from kaggle_cnn.learn.trial import train_trial
-
-    params = dict(trial.params)
-    begun = time.monotonic()
-    tuned.progress.say(f"trial {trial.number}: {write_settings(params)}")
-    changed = {**tuned.fixed, **params}
-    try:
-        value = train_trial(
-            tuned.workspace, tuned.dataset, apply_settings(tuned.recipe, params), tuned.path, tuned.source, changed,
-            tuned.fold, folder_of(study, trial.number), trial, tuned.progress, rehearsed,
-        )  # fmt: skip
-        trial.set_user_attr("seconds", round(time.monotonic() - begun, 1))
-        study.optuna.tell(trial, value)
-        outcome = f"{study.metric.title} {value:.4f}"
-    except optuna.TrialPruned:
-        trial.set_user_attr("seconds", round(time.monotonic() - begun, 1))
-        study.optuna.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        outcome = "pruned"
-    except KcnnError as error:
-        if not rehearsed and not study.done:
-            raise
-        trial.set_user_attr("error", error.message[:300])
-        fail(study, trial.number)
-        outcome = f"failed: {error.message}"
-    best = write_best(study, tuned.path.stem, tuned.fixed)
-    so_far = f"; best {best['value']:.4f}, trial {best['trial']}" if best else ""
-    tuned.progress.say(f"trial {trial.number}: {outcome}{so_far}")
-
-
-def write_settings(settings: Mapping[str, Any]) -> str:
-    """Return settings as a text, numbers with four digits."""
-    cells = [
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in settings.items()
-    ]
-    return ", ".join(cells)
 
 
 def describe_study(study: Study, recipe: Recipe) -> dict[str, Any]:

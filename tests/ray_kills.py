@@ -4,6 +4,7 @@ Each time the run ends with the predictions of an undisturbed one, byte for byte
 """
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -88,6 +89,33 @@ def main() -> None:
         process.wait()
         run(["train", "even", "--resume", *on], folder)
         print(f"the driver killed, and --resume: equal {predictions(runs, 'even-004') == whole}", flush=True)
+
+        tuning = [
+            "tune",
+            "even",
+            "--trials",
+            "8",
+            "--set",
+            "epochs=30",
+            "--set",
+            "epoch_steps=20",
+            "--at-once",
+            "2",
+            *on,
+        ]
+        process = run(tuning, folder, wait=False)
+        study = runs / "studies" / "even"
+        deadline = time.monotonic() + 200
+        while len(list(study.glob("trial-*/fold-0"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(workers()[0], signal.SIGKILL)
+        code = process.wait(400)
+        run([*tuning, "--json"], folder)
+        last = max(folder.glob("*.log"), key=lambda path: path.name).read_text()
+        trials = json.loads(last[last.index("{\n") :])["trials"]
+        different = len({json.dumps(each["settings"], sort_keys=True) for each in trials})
+        print(f"tune, a worker killed: exit {code}, {len(trials)} trials, {different} different, "
+              f"{sum(each['state'] in ('complete', 'pruned') for each in trials)} ended", flush=True)  # fmt: skip
 
         wrong = EVEN + "import os\n\nif 'RAY_JOB_ID' in os.environ:\n    raise RuntimeError('in a task')\n"
         (folder / "recipes" / "wrong.py").write_text(wrong)

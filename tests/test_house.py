@@ -19,6 +19,7 @@ RANKS = [
     {"cli"},
     {"__init__"},
     {"submitting", "doctor", "tuning", "competing"},
+    {"trials"},
     {"training"},
     {"api"},
     {"pictures"},

@@ -39,6 +39,10 @@ def tune(
     storage: Annotated[
         str, typer.Option(help="A database's URL, in place of a journal file.", show_default=False)
     ] = "",
+    on: Annotated[
+        str, typer.Option(help="Train trials as tasks of Ray: ray, or a cluster's address.", metavar="ray")
+    ] = "",
+    at_once: Annotated[int, typer.Option(min=1, help="On Ray, train so many trials at once.")] = 4,
     svg: SvgOption = False,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
@@ -57,7 +61,17 @@ def tune(
     options: dict[str, Any] = {"study": study, "storage": storage, "backend": backend, "competition": found.name}
     with training_progress(found.task.metric, lambda _: "ended trials are kept. The same command goes on") as shown:
         numbers = tune_recipe(
-            recipe, trials, seconds, space or [], values, fold, workspace=workspace, progress=shown, **options
+            recipe,
+            trials,
+            seconds,
+            space or [],
+            values,
+            fold,
+            workspace=workspace,
+            progress=shown,
+            on=on,
+            at_once=at_once,
+            **options,
         )
     return print_json(numbers) if as_json else show_study(numbers, str(recipe), svg)
 

@@ -70,6 +70,11 @@ def start_backend(backend: str | None) -> None:
         ) from None
 
 
+def running_backend() -> str:
+    """Return the backend that Keras runs on."""
+    return str(importlib.import_module("keras").backend.backend())
+
+
 @contextmanager
 def silent_stderr() -> Iterator[None]:
     """Send file descriptor 2 to a file meanwhile, since TensorFlow's C++ lines ignore Python's sys.stderr. What was

@@ -9,9 +9,10 @@ import pytest
 from conftest import in_this_process
 from rich.console import Console
 
+from kaggle_cnn import trials
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight.progress import ConsoleProgress
-from kaggle_cnn.progress import Part
+from kaggle_cnn.progress import Part, Silent
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import list_runs, read_run
 
@@ -27,7 +28,7 @@ def here(tiny_workspace, monkeypatch):
 def test_folds_on_ray_are_those_of_this_machine(here, kcnn, keras):
     """Each is a task in a process of its own; the run is as any other, and nothing of Ray is left."""
     printed = kcnn("train", "tiny", *FAST, "--on", "ray", cwd=here.root, afresh=True)
-    assert "Ray: 1 machine, 2 parts with " in printed.stderr
+    assert "Ray: 1 machine, 1 core for each of up to 2" in printed.stderr
     for fold in (0, 1):
         for epoch in (1, 2):
             assert f"fold {fold}: epoch {epoch}/2  loss " in printed.stderr
@@ -52,6 +53,8 @@ def test_what_is_refused(here, options, message):
     with pytest.raises(KcnnError, match=message):
         in_this_process("train", "tiny", *options)
     assert not list_runs(here, "colours")
+    with pytest.raises(KcnnError, match="--on should be ray"):
+        in_this_process("tune", "tiny", "--on", "rya")
 
 
 def test_a_cluster_that_is_not_there(here, monkeypatch):
@@ -68,6 +71,52 @@ def test_a_cluster_that_is_not_there(here, monkeypatch):
     here.make_current("colours")
     assert here.settings == {"competition": "colours", "address": "127.0.0.1:2"}
     assert not list_runs(here, "colours")
+
+
+@pytest.mark.usefixtures("eager")
+def test_trials_are_asked_judged_and_ended_by_one_process(here, monkeypatch):
+    """With the tasks done in this process, in turn: bad trials are stopped after an epoch, a mistake fails alone."""
+
+    class Near(Silent):
+        """What a worker sends to, here."""
+
+        stopped = False
+
+        def report(self, **values):
+            self.stopped = self.judge(self.name, values)
+
+        def is_stopped(self):
+            return self.stopped
+
+    def run_here(work, most, ask, end, address, progress, judge):
+        while asked := ask():
+            near = Near()
+            near.name, near.judge = asked[0], judge
+            try:
+                result = work(asked[1], near)
+            except KcnnError as error:
+                result = error
+            end(asked[0], result)
+
+    monkeypatch.setattr(trials, "run_asked", run_here)
+    options = (
+        "--set",
+        "epochs=3",
+        "--set",
+        "tta=flip",
+        "--space",
+        "learning_rate=0.01,0.02,1e-9,1e30",
+        "--space",
+        "width=2..8",
+    )
+    found = json.loads(in_this_process("tune", "tiny", "--trials", "12", *options, "--on", "ray", "--json"))
+    states = [each["state"] for each in found["trials"]]
+    assert len(states) == 12
+    assert {"complete", "pruned", "fail"} == set(states)
+    assert all(len(each["epochs"]) < 3 for each in found["trials"] if each["state"] == "pruned")
+    settings = [tuple(each["settings"].items()) for each in found["trials"]]
+    assert len(set(settings)) == 12
+    assert found["best"] is not None
 
 
 def test_an_error_comes_whole_from_another_process():
