@@ -18,6 +18,7 @@ CASES = {
     "normalised": {"normalised": True},
     "weighted, averaged, mixed up": {"class_weight": "balanced", "ema": 0.9, "swa": 2, "mixup": 0.3},
     "half precision": {"precision": "mixed_bfloat16"},
+    "half precision, scaled loss": {"precision": "mixed_float16"},
     "on the device": {"on_device": True},
 }
 
