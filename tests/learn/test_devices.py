@@ -77,7 +77,9 @@ def test_two_devices_train_as_one_on_tensorflow(here):
 
 def require_alike(found):
     assert found["spread"] == 2
-    assert all(each["device"][0] == f"2 devices: {each['device'][1]}" for each in found.values() if "device" in each)
+    devices = [each["device"] for each in found.values() if isinstance(each, dict) and "device" in each]
+    assert devices
+    assert all(two == f"2 devices: {one}" for two, one in devices)
     assert found["refused"] == ["a batch of 9 images cannot be shared equally by 2 devices",
                                 "--set batch=8, or --devices 1", 0]  # fmt: skip
 
