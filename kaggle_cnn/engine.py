@@ -1,7 +1,7 @@
 """Parts of a work on many machines: each is a task of Ray, which places it, and repeats it where its worker is lost.
 
 A part is trained by a plain function of plain values that goes on from what is on the disk. Nothing of Ray is imported
-before `run_on_ray` is called.
+before `--on` asks for it.
 """
 
 import logging
@@ -29,7 +29,7 @@ def run_on_ray(work: Work, parts: Mapping[str, Any], address: str, progress: Pro
     """Call work(part, progress) for each of `parts`, name -> part, as tasks of Ray; return what each gives, by name.
 
     `work` is a function of kcnn, since each machine has kcnn, and a part is what pickle takes. `address` is that of a
-    cluster, "" for RAY_ADDRESS, or else for a Ray of this machine that ends with the block. The graphics cards are
+    cluster, "ray" for RAY_ADDRESS, or else for a Ray of this machine that ends with the call. The graphics cards are
     shared one for each part, the cores equally. Raises KcnnError where Ray is not there, where a part fails, which
     ends the others, and where one has lost its worker RETRIES times.
     """
@@ -193,7 +193,7 @@ def require_ray(address: str) -> str:
     listens at the address: Ray itself would end the process, half a minute later."""
     if find_spec("ray") is None:
         raise KcnnError("--on ray needs the package ray", "pip install 'kcnn[ray]'")
-    known = address or os.environ.get("RAY_ADDRESS", "")
+    known = os.environ.get("RAY_ADDRESS", "") if address == "ray" else address
     if known in ("", "local", "auto"):
         return known
     host, _, port = known.removeprefix("ray://").rpartition(":")

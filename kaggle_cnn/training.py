@@ -139,7 +139,7 @@ def train_on_ray(workspace: Workspace, on: str, progress: Progress, run: Run, me
         name = f"fold {fold}" if run.seeds == 1 else f"seed {seed}, fold {fold}"
         competition, backend = run.record["competition"], run.record["backend"]
         parts[name] = Member(str(workspace.root), competition, run.id, seed, fold, backend)
-    run_on_ray(train_member, parts, "" if on == "ray" else on, progress)
+    run_on_ray(train_member, parts, on, progress)
 
 
 def train_member(member: Member, progress: Progress) -> None:
@@ -160,8 +160,7 @@ def train_member(member: Member, progress: Progress) -> None:
     dataset, edits, more = prepare_labels(workspace, dataset, run, Labels(), run.folds, progress)
     start_backend(member.backend)
     use_devices(None)
-    source = folder / "recipe.py"
-    text = read_recipe(source)
+    source, text = read_source(folder / "recipe.py", run)
     recipe = apply_settings(load_recipe(source, text), run.settings)
     only = (member.seed, member.fold)
     train_run(workspace, dataset, recipe, source, run.folds, progress, {}, run, False, text, edits, more, only=only)
@@ -189,7 +188,7 @@ def require_cluster(on: str) -> None:
             "for example: --on ray, --on HOST:6379",
         )
     if on:
-        require_ray("" if on == "ray" else on)
+        require_ray(on)
 
 
 def find_cluster(workspace: Workspace, on: str) -> str:

@@ -13,7 +13,7 @@ from kaggle_cnn.engine import run_asked
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.recipe import Recipe, apply_settings, load_recipe
-from kaggle_cnn.runs.study import Study, fail, folder_of, ignore_experimental, next_trial, write_best
+from kaggle_cnn.runs.study import Study, ask_again, fail, folder_of, ignore_experimental, next_trial, write_best
 from kaggle_cnn.workspace import Workspace
 
 
@@ -44,14 +44,13 @@ def run_trials(study: Study, tuned: Tuned, count: int, timeout: float | None) ->
             try:
                 run_trial(study, tuned, trial, rehearsed)
             except BaseException:  # interrupted, or the recipe's own mistake: its settings are asked again
-                fail(study, trial.number)
-                study.optuna.enqueue_trial(trial.params)
+                ask_again(study, trial)
                 raise
         rehearsed = True
 
 
 def run_trial(study: Study, tuned: Tuned, trial: Any, rehearsed: bool) -> None:
-    """Train one trial, and tell the study what came of it. Raises KcnnError where the very first cannot be trained."""
+    """Train one trial, and end it. Raises KcnnError where the very first cannot be trained."""
     import optuna
 
     from kaggle_cnn.learn.trial import train_trial
@@ -60,25 +59,17 @@ def run_trial(study: Study, tuned: Tuned, trial: Any, rehearsed: bool) -> None:
     begun = time.monotonic()
     tuned.progress.say(f"trial {trial.number}: {write_settings(params)}")
     changed = {**tuned.fixed, **params}
+    result: float | KcnnError | None
     try:
-        value = train_trial(
+        result = train_trial(
             tuned.workspace, tuned.dataset, apply_settings(tuned.recipe, params), tuned.path, tuned.source, changed,
             tuned.fold, folder_of(study, trial.number), trial, tuned.progress, rehearsed,
         )  # fmt: skip
-        trial.set_user_attr("seconds", round(time.monotonic() - begun, 1))
-        study.optuna.tell(trial, value)
-        outcome = f"{study.metric.title} {value:.4f}"
     except optuna.TrialPruned:
-        trial.set_user_attr("seconds", round(time.monotonic() - begun, 1))
-        study.optuna.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        outcome = "pruned"
+        result = None
     except KcnnError as error:
-        if not rehearsed and not study.done:
-            raise
-        trial.set_user_attr("error", error.message[:300])
-        fail(study, trial.number)
-        outcome = f"failed: {error.message}"
-    say_outcome(study, tuned, trial, outcome)
+        result = error
+    end_trial(study, tuned, trial, result, begun)
 
 
 def run_trials_on_ray(
@@ -114,18 +105,16 @@ def run_trials_on_ray(
         return bool(asked[name][1].should_prune())
 
     def end(name: str, result: Any) -> None:
-        context, trial, started = asked.pop(name)
-        try:
-            end_trial(study, tuned, trial, result, started)
-        finally:
-            context.__exit__(None, None, None)
+        context, trial, started = asked[name]
+        end_trial(study, tuned, trial, result, started)
+        del asked[name]
+        context.__exit__(None, None, None)
 
     try:
-        run_asked(try_part, at_once, ask, end, "" if cluster == "ray" else cluster, tuned.progress, judge)
+        run_asked(try_part, at_once, ask, end, cluster, tuned.progress, judge)
     finally:
         for context, trial, _ in asked.values():  # stopped, or the recipe's own mistake: they are asked again
-            fail(study, trial.number)
-            study.optuna.enqueue_trial(trial.params)
+            ask_again(study, trial)
             context.__exit__(None, None, None)
 
 
@@ -135,8 +124,6 @@ def end_trial(study: Study, tuned: Tuned, trial: Any, result: Any, started: floa
     from optuna.trial import TrialState
 
     if isinstance(result, Exception) and (not isinstance(result, KcnnError) or not study.done):
-        fail(study, trial.number)
-        study.optuna.enqueue_trial(trial.params)
         raise result
     if isinstance(result, KcnnError):
         trial.set_user_attr("error", result.message[:300])
@@ -146,11 +133,6 @@ def end_trial(study: Study, tuned: Tuned, trial: Any, result: Any, started: floa
         trial.set_user_attr("seconds", round(time.monotonic() - started, 1))
         study.optuna.tell(trial, result, state=TrialState.PRUNED if result is None else None)
         outcome = "pruned" if result is None else f"{study.metric.title} {result:.4f}"
-    say_outcome(study, tuned, trial, outcome)
-
-
-def say_outcome(study: Study, tuned: Tuned, trial: Any, outcome: str) -> None:
-    """Write best.json, and say what came of a trial, and what is the best so far."""
     best = write_best(study, tuned.path.stem, tuned.fixed)
     so_far = f"; best {best['value']:.4f}, trial {best['trial']}" if best else ""
     tuned.progress.say(f"trial {trial.number}: {outcome}{so_far}")

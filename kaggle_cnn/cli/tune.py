@@ -58,20 +58,12 @@ def tune(
     found = open_competition(workspace, competition)
     seconds = parse_duration(timeout, "--timeout") if timeout else None
     values = parse_settings(settings or [])
-    options: dict[str, Any] = {"study": study, "storage": storage, "backend": backend, "competition": found.name}
+    options: dict[str, Any] = {
+        "study": study, "storage": storage, "backend": backend, "competition": found.name, "on": on, "at_once": at_once,
+    }  # fmt: skip
     with training_progress(found.task.metric, lambda _: "ended trials are kept. The same command goes on") as shown:
         numbers = tune_recipe(
-            recipe,
-            trials,
-            seconds,
-            space or [],
-            values,
-            fold,
-            workspace=workspace,
-            progress=shown,
-            on=on,
-            at_once=at_once,
-            **options,
+            recipe, trials, seconds, space or [], values, fold, workspace=workspace, progress=shown, **options
         )
     return print_json(numbers) if as_json else show_study(numbers, str(recipe), svg)
 

@@ -183,11 +183,16 @@ def ask_killed_again(study: Study) -> None:
             continue
         try:
             with one_at_a_time(folder_of(study, trial.number)):
-                fail(study, trial.number)
-                if len(trial.params) == len(study.space):
-                    study.optuna.enqueue_trial(trial.params)
+                ask_again(study, trial)
         except LockedError:  # it is alive
             continue
+
+
+def ask_again(study: Study, trial: Any) -> None:
+    """Fail a trial that was stopped, and put its settings in line again, where it had all of them."""
+    fail(study, trial.number)
+    if len(trial.params) == len(study.space):
+        study.optuna.enqueue_trial(trial.params)
 
 
 def fail(study: Study, number: int) -> None:
