@@ -3,7 +3,8 @@
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.label_edits import join_edits, read_edits
 from kaggle_cnn.engine import require_ray, run_on_ray
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.group import Group, find_group
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import (
     Recipe,
@@ -87,18 +89,19 @@ def train(
     `exclude`, `relabel`, `pseudo`, `above` and `soft` change the labels of the training, see Labels. `best_of` is a
     study, see tuning, whose best settings are taken. `within` so many seconds all is done: the epochs follow from it.
     `devices`, "2" or "all", share each batch; None is all GPUs. `on` "ray", or its address, each model is a task of it.
+    Several processes may call this at the same time to train one network, see group; the first returns the run.
     """
     from kaggle_cnn.learn.backend import find_device, start_backend
 
-    deadline = time.monotonic() + within if within else None
-    workspace, progress = workspace or Workspace.find(), progress or Silent()
+    deadline, group = time.monotonic() + within if within else None, find_group()
+    workspace, progress = workspace or Workspace.find(), (None if group.rank else progress) or Silent()
     path = find_recipe(Path(recipe), workspace.root)
-    found = open_competition(workspace, competition)
-    run = open_to_resume(workspace, found, path.stem) if resume else None
-    source, text = read_source(path, run)
-    dataset = open_dataset(workspace, found, run, progress)
+    found, on = open_competition(workspace, competition), find_cluster(workspace, on)
+    with join_others(group, devices, backend or ("jax" if resume else None), within, on):
+        run = open_to_resume(workspace, found, path.stem) if resume else None
+        source, text = read_source(path, run)
+        dataset = open_dataset(workspace, found, run, progress)
     numbers = run.folds if run else parse_folds(folds, dataset.folds.count)
-    on = find_cluster(workspace, on)
     require_fitting(run, seeds, within, settings or {}, tensorboard, on)
     labels = Labels(exclude, relabel, pseudo, above, soft)
     dataset, edits, more = prepare_labels(workspace, dataset, run, labels, numbers, progress)
@@ -111,13 +114,46 @@ def train(
     best, study = take_best(workspace, found, path.stem, best_of, run) if best_of else ({}, {})
     loaded, given = load_recipe(source, text), {**best, **(settings or {})}
     chosen, given, notes = resume_settings(loaded, given, run) if run else choose_settings(loaded, given, found)
-    progress.say(f"training {path.stem} on '{found.name}': {name_devices(find_device())}")
-    for note in [*dataset.notes, *notes]:
-        progress.say(f"note: {note}")
+    say_all(progress, f"training {path.stem} on '{found.name}': {name_devices(find_device())}", dataset.notes + notes)
     return train_run(
         workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, more | study,
         deadline, elsewhere=partial(train_on_ray, workspace, on, progress) if on else None,
     )  # fmt: skip
+
+
+@contextmanager
+def join_others(
+    group: Group, devices: str | None, backend: str | None, within: float | None, on: str
+) -> Iterator[None]:
+    """Where several processes train one network, join them, and let the first do the block before the others."""
+    if group.processes == 1:
+        yield
+        return
+    require_shared(group, within, on, backend)
+    from kaggle_cnn.learn.backend import start_backend
+
+    start_backend("jax")
+    from kaggle_cnn.learn.processes import first_alone, join_group
+
+    join_group(group, devices)
+    with first_alone():
+        yield
+
+
+def require_shared(group: Group, within: float | None, on: str, backend: str | None) -> None:
+    """Raise KcnnError where several processes cannot train one network with these options, or on this backend."""
+    from kaggle_cnn.learn.backend import choose_backend
+
+    if within or on:
+        raise KcnnError(
+            f"{'--within' if within else '--on'} is for one process, and {group.processes} train this network",
+            "leave it out, or start one process",
+        )
+    if choose_backend(backend) != "jax":
+        raise KcnnError(
+            f"{group.processes} processes can train one network on JAX only, not on {choose_backend(backend)}",
+            "--backend jax",
+        )
 
 
 @dataclass(frozen=True)
@@ -220,12 +256,17 @@ def probe(
     start_backend(backend)
     given = {**(settings or {}), **({"backbone": backbone} if backbone else {})}
     recipe, given, notes = choose_settings(load_recipe(path, text), given, found)
-    progress.say(f"probing {list_settings(recipe)['backbone']} on '{found.name}': {find_device().name}")
-    for note in [*dataset.notes, *notes]:
-        progress.say(f"note: {note}")
+    what = f"probing {list_settings(recipe)['backbone']} on '{found.name}': {find_device().name}"
+    say_all(progress, what, dataset.notes + notes)
     from kaggle_cnn.learn.probe import probe as probe_run
 
     return probe_run(workspace, dataset, recipe, path, text, given, progress)
+
+
+def say_all(progress: Progress, text: str, notes: list[str]) -> None:
+    """Say what begins, and what is to be noted."""
+    for line in (text, *(f"note: {note}" for note in notes)):
+        progress.say(line)
 
 
 def train_tabular(

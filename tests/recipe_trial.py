@@ -90,7 +90,7 @@ def trial(name: str, shape: tuple[int, int, int], outputs: int, kind: str = "mul
     chosen = TrainingSet(np.arange(IMAGES), encode_targets(recipe, task, targets, targets))
     sample = pixels[:IMAGES, : shape[0], : shape[0]]
     plan, device = FoldPlan(network, chosen, sample), find_device()
-    trained = prepare_model(recipe, plan, pixels, device)
+    trained = prepare_model(recipe, network.raw, sample, pixels, device)
     makers = prepare_batches(recipe, plan, chosen, Images(pixels, {}), device)
     loss = make_loss(recipe, task)
     trained.compile(build_optimizer(recipe, 10), loss, metrics=make_metrics(recipe, task), run_eagerly=eager)

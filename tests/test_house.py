@@ -34,7 +34,7 @@ RANKS = [
     {"recipe", "augment", "layers", "optimizers"},
     {"tta"},
     {"workspace"},
-    {"files", "parsing", "engine"},
+    {"files", "parsing", "engine", "group"},
     {"progress"},
     {"errors", "plural"},
 ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -94,10 +94,9 @@ def main() -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it says where its cache cannot be written
     try:
         app(prog_name="kcnn")
-    except KcnnError as error:
-        fail(error.message, error.hint)
     except Exception as error:
-        fail(*explain(error))
+        print_error(error)
+        sys.exit(1)
     finally:
         if why := close_streams():
             print(f"error: cannot write to standard output: {why}\nhint: nothing else is lost", file=sys.stderr)
@@ -105,7 +104,9 @@ def main() -> None:
 
 
 def explain(error: Exception) -> tuple[str, str]:
-    """Return the error and the hint for what is not a KcnnError."""
+    """Return the error and the hint for an exception."""
+    if isinstance(error, KcnnError):
+        return error.message, error.hint
     if isinstance(error, MemoryError):
         return "there is not enough memory", "use smaller images or batches, or a computer with more memory"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -124,12 +125,13 @@ def explain(error: Exception) -> tuple[str, str]:
     return f"kcnn has a defect: {words}", hint
 
 
-def fail(message: str, hint: str) -> NoReturn:
+def print_error(error: Exception, whose: str = "") -> None:
+    """Print an exception as an error and a hint; `whose` comes before the error."""
     from kaggle_cnn.insight.printing import clean
 
-    for word, text in (("error", message), ("hint", name_competition(hint))):
+    message, hint = explain(error)
+    for word, text in (("error", whose + message), ("hint", name_competition(hint))):
         print(f"{word}: {clean(' '.join(text.split()))}", file=sys.stderr)
-    sys.exit(1)
 
 
 def forbid_downloads(offline: bool) -> bool:

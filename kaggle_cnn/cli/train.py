@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kaggle_cnn.cli.guard import guard
 from kaggle_cnn.cli.terminal import (
     BackendOption,
     CompetitionOption,
@@ -15,6 +16,7 @@ from kaggle_cnn.cli.terminal import (
     say,
     training_progress,
 )
+from kaggle_cnn.group import find_group
 from kaggle_cnn.workspace import Workspace
 
 
@@ -68,7 +70,7 @@ def train(
         "soft": soft, "best_of": best_of, "devices": devices, "on": on,
         "within": parse_duration(within, "--within") if within else None,
     }  # fmt: skip
-    return train_recipe(recipe, competition, options)
+    return guard(lambda: train_recipe(recipe, competition, options), recipe)
 
 
 def train_recipe(recipe: Path, competition: str | None, options: dict[str, Any]) -> None:
@@ -83,6 +85,8 @@ def train_recipe(recipe: Path, competition: str | None, options: dict[str, Any])
         found.task.metric, lambda shown: resumed if shown.steps else "training had not started"
     ) as shown:
         run = training.train(recipe, competition=found.name, workspace=workspace, progress=shown, **options)
+        if find_group().rank:  # the first of the group completes it
+            return None
         if not run.finished:  # another process trains the other folds
             return print_line(f"run         {run.folder}")
         path = complete_run(run, found, workspace)

@@ -136,6 +136,21 @@ def epoch_state(seed: int, epoch: int) -> int:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Which part of each batch is made: that of number `rank`, from 0, of so many equal `parts`."""
+
+    rank: int = 0
+    parts: int = 1
+
+    def cut(self, values: Array) -> Array:
+        size = len(values) // self.parts
+        return values[self.rank * size : (self.rank + 1) * size]
+
+
+WHOLE = Share()
+
+
+@dataclass(frozen=True)
 class Mixing:
     """The Beta parameters of mixup and cutmix, 0 for none; see Recipe."""
 
@@ -151,26 +166,31 @@ def training_batch(
     step: int,
     mixing: Mixing | None = None,
     metadata: Array | None = None,
+    share: Share = WHOLE,
 ) -> Batch:
     """Return batch number `step`, counted from 0 over all epochs: the same for the same arguments, at any time.
 
     `pixels` uint8 (N, side, side, channels), of which `chosen` names the rows. Returns uint8 (batch, size, size,
     channels), float32 (batch, outputs), and float32 (batch,) where there are weights; with `metadata` (N, features) the
     images and float32 (batch, features) as the first. Mixing pairs images of the batch,
-    by draws of its own from (seed, epoch, step).
+    by draws of its own from (seed, epoch, step). Of a `share` only that part is returned, and made; with mixing all
+    images are made, since they need each other.
     """
     epoch, index = divmod(step, steps_per_epoch(len(chosen.rows), batch))
+    mixes = mixing is not None and bool(mixing.mixup or mixing.cutmix)
     places = images_of_step(len(chosen.rows), batch, augment.seed, step)
+    places = places if mixes else share.cut(places)
     pixels = unmapped(pixels, step)
     images = fill_batch([int(row) for row in chosen.rows[places]], pixels, augment, epoch)
     targets = chosen.targets[places]
     weights = np.ones(len(places), np.float32) if chosen.weights is None else chosen.weights[places]
-    if mixing and (mixing.mixup or mixing.cutmix):
+    if mixing and mixes:
         draw = np.random.default_rng((augment.seed, epoch, index))
         if mixing.cutmix and (not mixing.mixup or draw.random() < 0.5):
             images, targets, weights = cut_and_mix(images, targets, weights, draw, mixing.cutmix)
         else:
             images, targets, weights = mix_up(images, targets, weights, draw, mixing.mixup)
+        images, targets, weights = map(share.cut, (images, targets, weights))
     given: Any = images if metadata is None else (images, metadata[chosen.rows[places]])
     return (given, targets) if chosen.weights is None else (given, targets, weights)
 
@@ -186,10 +206,12 @@ def fill_batch(rows: list[int], pixels: Array, augment: Augmenter, epoch: int) -
     return images
 
 
-def plain_batch(pixels: Array | None, chosen: TrainingSet, batch: int, seed: int, step: int) -> Batch:
+def plain_batch(
+    pixels: Array | None, chosen: TrainingSet, batch: int, seed: int, step: int, share: Share = WHOLE
+) -> Batch:
     """Return the same images at full size, not augmented, for a model that augments them itself; or where `pixels` is
     None, since that model has them, their row numbers int32 (batch,)."""
-    places = images_of_step(len(chosen.rows), batch, seed, step)
+    places = share.cut(images_of_step(len(chosen.rows), batch, seed, step))
     rows = chosen.rows[places]
     images = rows.astype(np.int32) if pixels is None else unmapped(pixels, step)[rows]
     made = (images, chosen.targets[places])

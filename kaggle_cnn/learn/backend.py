@@ -35,12 +35,17 @@ class Device:
     memory: int = 0
 
 
+def choose_backend(backend: str | None) -> str:
+    """Return `backend`, or else that of KERAS_BACKEND, or TensorFlow."""
+    return backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
 def start_backend(backend: str | None) -> None:
-    """Import Keras on `backend`, or on KERAS_BACKEND, or on TensorFlow; drop what the libraries print meanwhile.
+    """Import Keras on the backend that `choose_backend` gives; drop what the libraries print meanwhile.
 
     Raises KcnnError where the backend is unknown or not installed.
     """
-    backend = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    backend = choose_backend(backend)
     if backend not in BACKENDS:
         raise KcnnError(f"there is no backend '{backend}'", f"expected one of {', '.join(BACKENDS)}")
     if "keras" in sys.modules:

@@ -19,6 +19,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.learn.model import Network
 from kaggle_cnn.learn.phases import list_optimizers, read_rate
+from kaggle_cnn.learn.processes import by_itself, follow, is_first, share_values
 from kaggle_cnn.progress import Progress
 from kaggle_cnn.runs.run import Run
 
@@ -73,6 +74,9 @@ class Checkpoint(keras.callbacks.Callback):
     in the learning-rate schedule. A thread writes, while the next epoch is trained; when all is written,
     `progress.epoch(row, better, seconds)` is called. Use as a context: at its end, model.keras is written.
 
+    `network` is validated and kept; it follows `fitted`, the one that learns: itself, or that across several processes,
+    of which the first alone writes.
+
     `averaged` are the numbers of the epochs, from 0, of whose weights the mean is tried after the last one; its row
     then has the numbers of the mean, where these are the best.
     """
@@ -82,6 +86,7 @@ class Checkpoint(keras.callbacks.Callback):
         run: Run,
         fold: int,
         network: Network,
+        fitted: Network,
         validate: Callable[[], Row],
         metric: Metric,
         plateau: int,
@@ -89,7 +94,8 @@ class Checkpoint(keras.callbacks.Callback):
         averaged: range = range(0),
     ):
         super().__init__()
-        self.run, self.fold, self.folder, self.network = run, fold, run.fold_folder(fold), network
+        self.run, self.fold, self.folder = run, fold, run.fold_folder(fold)
+        self.network, self.fitted = network, fitted
         self.validate, self.metric, self.plateau, self.progress = validate, metric, plateau, progress
         self.averaged, self.sums = averaged, dict[str, Array]()
         self.history: list[Row] = []
@@ -110,6 +116,8 @@ class Checkpoint(keras.callbacks.Callback):
                 self.require_numbers()
         finally:
             self.save_best()
+        if kind is None:
+            share_values(self.network.whole.variables)
 
     def wait(self) -> None:
         """Wait until what is being written is whole. Raises what went wrong with it."""
@@ -118,7 +126,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def save_best(self) -> None:
         """Write model.keras with the weights of the best epoch, where there has been one."""
-        if not (self.folder / BEST).is_file():
+        if not is_first() or not (self.folder / BEST).is_file():
             return
         with np.load(self.folder / BEST) as best:
             for name, variable in name_variables(self.network.whole.variables).items():
@@ -162,7 +170,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.wait()
-        with averaged_weights(self.model):
+        with averaged_weights(self.model), by_itself():
+            follow(self.network.whole, self.fitted.whole)
             row = {"epoch": epoch + 1, **(logs or {}), **self.validate()}
             row = {name: float(value) for name, value in row.items()}
             row = self.try_mean(epoch, row) if epoch in self.averaged else row
@@ -178,7 +187,8 @@ class Checkpoint(keras.callbacks.Callback):
                 optimizer.learning_rate = read_rate(optimizer) / 10
         values = copy_values(training_state(self.model))
         values |= {"seconds": np.array(self.seconds), **{f"{SUM}{name}": each for name, each in self.sums.items()}}
-        self.writing = self.writer.submit(self.write, list(self.history), best, values, seconds)
+        if is_first():
+            self.writing = self.writer.submit(self.write, list(self.history), best, values, seconds)
 
     def try_mean(self, epoch: int, row: Row) -> Row:
         """Add the weights after an epoch to the sums; after the last one give the network their mean, where that is

@@ -19,10 +19,14 @@ FORWARDS: "weakref.WeakKeyDictionary[keras.Model, Any]" = weakref.WeakKeyDiction
 
 @dataclass
 class Spread:
-    """How many devices share a batch now, and TensorFlow's strategy; of JAX, Keras keeps it."""
+    """How many devices share a batch now, and TensorFlow's strategy; of JAX, Keras keeps it. See processes for several
+    `processes`, of which this one is number `rank`, and what is set while something is done `across` them."""
 
     devices: int = 1
     strategy: Any = None
+    processes: int = 1
+    rank: int = 0
+    across: Any = None
 
 
 CURRENT = Spread()
@@ -33,8 +37,11 @@ def use_devices(wanted: str | None) -> int:
     how many these are.
 
     On JAX by Keras' DataParallel, on TensorFlow by its MirroredStrategy. A machine without a GPU pretends to have so
-    many CPU devices: nothing is faster by it, but all is as with GPUs. Raises KcnnError where there are not so many.
+    many CPU devices: nothing is faster by it, but all is as with GPUs. Of several processes the devices are known when
+    they are joined. Raises KcnnError where there are not so many.
     """
+    if CURRENT.processes > 1:
+        return CURRENT.devices
     count = count_wanted(wanted)
     CURRENT.devices, CURRENT.strategy = count, None
     backend = keras.backend.backend()
@@ -107,7 +114,8 @@ def pretend_devices(count: int) -> None:
 
 def name_devices(device: Device) -> str:
     """Return how many devices are used, where there are several, and what they are."""
-    return device.name if CURRENT.devices == 1 else f"{CURRENT.devices} devices: {device.name}"
+    of = f" of {CURRENT.processes} processes" if CURRENT.processes > 1 else ""
+    return device.name if CURRENT.devices == 1 else f"{CURRENT.devices} devices{of}: {device.name}"
 
 
 def require_equal_shares(batch: int, images: int) -> None:
@@ -116,7 +124,7 @@ def require_equal_shares(batch: int, images: int) -> None:
     if size % count:
         raise KcnnError(
             f"a batch of {size} images cannot be shared equally by {count} devices",
-            f"--set batch={max(1, batch // count) * count}, or --devices 1",
+            f"--set batch={max(1, batch // count) * count}, or fewer devices",
         )
 
 
@@ -175,5 +183,7 @@ def to_numpy(value: Any) -> Array:
 
 
 def fill_shares(images: int) -> int:
-    """Return the least number from `images` on that the devices can share equally."""
-    return -(-images // CURRENT.devices) * CURRENT.devices
+    """Return the least number from `images` on that the devices can share equally; of several processes, each predicts
+    by itself, on one device."""
+    devices = 1 if CURRENT.processes > 1 else CURRENT.devices
+    return -(-images // devices) * devices

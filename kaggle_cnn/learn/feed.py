@@ -6,6 +6,14 @@ from typing import Any
 import keras
 
 from kaggle_cnn.data.batches import Batch, BatchMaker
+from kaggle_cnn.learn.processes import across_processes, explain_loss
+
+
+def fit_batches(trained: keras.Model, batch_at: BatchMaker, first_step: int = 0, **options: Any) -> Any:
+    """Fit a compiled model on the batches from `first_step` on; return its History. `options` are those of `fit`: how
+    many, and what is called."""
+    with across_processes(), explain_loss():
+        return trained.fit(feed(batch_at, first_step), shuffle=False, verbose=0, **options)
 
 
 class Endless(keras.utils.PyDataset):

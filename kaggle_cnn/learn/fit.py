@@ -20,6 +20,7 @@ from kaggle_cnn.data.batches import (
     Augmenter,
     BatchMaker,
     Mixing,
+    Share,
     augmenting_threads,
     centres,
     plain_batch,
@@ -34,11 +35,12 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backbone import PLACE
 from kaggle_cnn.learn.backend import Device
 from kaggle_cnn.learn.callbacks import Checkpoint, Row, Scalars, Watch, copy_values, training_state
-from kaggle_cnn.learn.distribution import on_devices, require_equal_shares
-from kaggle_cnn.learn.feed import feed
+from kaggle_cnn.learn.distribution import CURRENT, on_devices, require_equal_shares
+from kaggle_cnn.learn.feed import fit_batches
 from kaggle_cnn.learn.model import Network, build_network, encode_targets, form_of, make_loss, make_metrics
 from kaggle_cnn.learn.phases import build_optimizer, freeze, list_frozen, plan_stages, stage_at
 from kaggle_cnn.learn.predict import predict_views
+from kaggle_cnn.learn.processes import across_processes, is_first
 from kaggle_cnn.learn.rehearsal import rehearse, require_memory, require_same_network
 from kaggle_cnn.learn.resident import augment_first
 from kaggle_cnn.progress import Progress
@@ -75,9 +77,11 @@ class FoldPlan:
 class Compiled:
     """A compiled network: `trained` is what is fitted, for the `stage` of that number, in `steps` a fold; `start` has
     the variables as they were before any training, for the folds that follow; empty where none can use it. `frozen`
-    are the layers that the recipe itself keeps from learning."""
+    are the layers that the recipe itself keeps from learning. `fitted` is the part of `trained` that `network` follows:
+    itself, or that which is built across several processes."""
 
     network: Network
+    fitted: Network
     trained: keras.Model
     stage: int
     steps: int
@@ -125,13 +129,16 @@ def count_steps(recipe: Recipe, chosen: TrainingSet) -> int:
     return recipe.epochs * count_epoch_steps(recipe, chosen)
 
 
-def compile_network(recipe: Recipe, task: Task, pixels: Array, device: Device, plan: FoldPlan, keep: bool) -> Compiled:
+def compile_network(recipe: Recipe, task: Task, images: Images, device: Device, plan: FoldPlan, keep: bool) -> Compiled:
     """Return the network of `plan` compiled for the last stage, in which the most layers learn; with `keep`, with its
     variables as they are before any training."""
-    stages = plan_stages(recipe)
-    trained = prepare_model(recipe, plan, pixels, device)
-    frozen = list_frozen(plan.network.raw)
-    compiled = Compiled(plan.network, trained, len(stages) - 1, count_steps(recipe, plan.chosen), {}, frozen)
+    stages, fitted = plan_stages(recipe), plan.network
+    with across_processes():
+        if CURRENT.across:
+            fitted = build_for(recipe, task, images, plan.chosen, plan.sample)
+        trained = prepare_model(recipe, fitted.raw, plan.sample, images.pixels, device)
+    frozen, steps = list_frozen(fitted.raw), count_steps(recipe, plan.chosen)
+    compiled = Compiled(plan.network, fitted, trained, len(stages) - 1, steps, {}, frozen)
     for number in range(len(stages)):  # each, so that a mistake in one is found before any training
         compiled = compile_stage(recipe, task, plan, compiled, number)
     return replace(compiled, start=copy_values(training_state(trained))) if keep else compiled
@@ -140,10 +147,10 @@ def compile_network(recipe: Recipe, task: Task, pixels: Array, device: Device, p
 def compile_stage(recipe: Recipe, task: Task, plan: FoldPlan, compiled: Compiled, number: int) -> Compiled:
     """Compile a network for a stage: its layers, its optimizer and its schedule."""
     stage, trained = plan_stages(recipe)[number], compiled.trained
-    freeze(plan.network.raw, stage.phase, compiled.frozen)
+    freeze(compiled.fitted.raw, stage.phase, compiled.frozen)
     steps = (stage.last - stage.first) * count_epoch_steps(recipe, plan.chosen)
-    with on_devices():
-        optimizer = build_optimizer(recipe, steps, plan.network.raw, stage.phase)
+    with on_devices(), across_processes():
+        optimizer = build_optimizer(recipe, steps, compiled.fitted.raw, stage.phase)
         trained.compile(optimizer, make_loss(recipe, task), metrics=make_metrics(recipe, task))
         trained.optimizer.build(trained.trainable_variables)
     return replace(compiled, stage=number)
@@ -152,8 +159,9 @@ def compile_stage(recipe: Recipe, task: Task, plan: FoldPlan, compiled: Compiled
 def begin_again(compiled: Compiled, seed: int) -> None:
     """Put a network's variables back to what they were before any training."""
     keras.utils.set_random_seed(seed)
-    for name, variable in training_state(compiled.trained).items():
-        variable.assign(compiled.start[name])
+    with across_processes():
+        for name, variable in training_state(compiled.trained).items():
+            variable.assign(compiled.start[name])
 
 
 def rehearse_fold(
@@ -163,15 +171,15 @@ def rehearse_fold(
 
     Raises KcnnError where that fails, or where the network needs more memory than there is.
     """
-    task, pixels, first = dataset.task, images.pixels, plan.chosen.rows[:2]
+    task, first = dataset.task, plan.chosen.rows[:2]
     require_equal_shares(recipe.batch, len(plan.chosen.rows))
     require_memory(recipe, plan.network, device)
     require_same_network(plan.network, build_for(recipe, task, images, plan.chosen, plan.sample))
-    compiled = compile_network(recipe, task, pixels, device, plan, keep=True)
+    compiled = compile_network(recipe, task, images, device, plan, keep=True)
     makers = prepare_batches(recipe, plan, encoded_set(recipe, task, plan.chosen), images, device)
-    given: Any = centres(pixels, first, recipe.size)
+    given: Any = centres(images.pixels, first, recipe.size)
     given = given if images.metadata is None else [given, images.metadata[first]]
-    rehearse(compiled.trained, plan.network, makers[0], given, path, source)
+    rehearse(compiled.trained, compiled.fitted, plan.network, makers[0], given, path, source)
     return compiled
 
 
@@ -188,8 +196,9 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
     for the next fold.
     """
     recipe, dataset, progress = training.recipe, training.dataset, training.progress
-    run, task, pixels = training.run, dataset.task, training.images.pixels
-    run.fold_folder(fold).mkdir(exist_ok=True)
+    run, task = training.run, dataset.task
+    if is_first():
+        run.fold_folder(fold).mkdir(exist_ok=True)
     encoded = encoded_set(recipe, task, plan.chosen)
     steps = count_epoch_steps(recipe, encoded)
     makers = prepare_batches(recipe, plan, encoded, training.images, training.device)
@@ -199,30 +208,33 @@ def fit_fold(training: Training, fold: int, plan: FoldPlan, compiled: Compiled |
         if not for_others:
             compiled.start.clear()  # as much memory as the weights and the optimizer's slots
     else:
-        compiled = compile_network(recipe, task, pixels, training.device, plan, for_others)
+        compiled = compile_network(recipe, task, training.images, training.device, plan, for_others)
     trained, loss, stages = compiled.trained, make_loss(recipe, task), plan_stages(recipe)
     validate = partial(validate_fold, plan, recipe, loss, dataset, training.images, fold)
     averaged = range(max(0, recipe.epochs - recipe.swa), recipe.epochs) if recipe.swa else range(0)
-    with Checkpoint(run, fold, plan.network, validate, task.metric, recipe.plateau, progress, averaged) as checkpoint:
+    networks = (plan.network, compiled.fitted)
+    with Checkpoint(run, fold, *networks, validate, task.metric, recipe.plateau, progress, averaged) as checkpoint:
         done = checkpoint.read_epochs()
         first = stage_at(stages, done)
         if first != compiled.stage:
             compiled = compile_stage(recipe, task, plan, compiled, first)
-        checkpoint.restore(trained, begins_stage=done == stages[first].first)
-        logging = [Scalars(run.fold_folder(fold) / "tensorboard", checkpoint)] if training.tensorboard else []
+        with across_processes():
+            checkpoint.restore(trained, begins_stage=done == stages[first].first)
+        logs = training.tensorboard and is_first()
+        logging = [Scalars(run.fold_folder(fold) / "tensorboard", checkpoint)] if logs else []
         progress.fold(fold, len(encoded.rows), steps, recipe.epochs, done)
         with Ahead(makers) as batch_at, batch_at.explain_errors():
             for number in range(first, len(stages) if done < recipe.epochs else 0):
                 if number != compiled.stage:
                     compiled = compile_stage(recipe, task, plan, compiled, number)
                 begin = max(done, stages[number].first)
-                trained.fit(
-                    feed(batch_at, first_step=begin * steps),
+                fit_batches(
+                    trained,
+                    batch_at,
+                    begin * steps,
                     steps_per_epoch=steps,
                     epochs=stages[number].last,
                     initial_epoch=begin,
-                    shuffle=False,
-                    verbose=0,
                     callbacks=[Watch(progress), checkpoint, *logging],
                 )
     return compiled
@@ -288,13 +300,13 @@ def make_pipeline(recipe: Recipe, sample: Array | None) -> Any:
     return pipeline
 
 
-def prepare_model(recipe: Recipe, plan: FoldPlan, pixels: Array, device: Device) -> keras.Model:
-    """Return what is fitted: the network of `plan`, after its augmentation where the recipe augments on the device."""
-    pipeline = make_pipeline(recipe, plan.sample)
+def prepare_model(recipe: Recipe, raw: keras.Model, sample: Array | None, pixels: Array, device: Device) -> keras.Model:
+    """Return what is fitted: a network, after its augmentation where the recipe augments on the device."""
+    pipeline = make_pipeline(recipe, sample)
     if isinstance(pipeline, keras.layers.Layer):
         with explain_failures("the recipe's augmentation does not fit the network"), on_devices():
-            return augment_first(plan.network.raw, pipeline, pixels, is_resident(pixels, device))
-    return plan.network.raw
+            return augment_first(raw, pipeline, pixels, is_resident(pixels, device))
+    return raw
 
 
 def is_resident(pixels: Array, device: Device) -> bool:
@@ -308,14 +320,17 @@ def prepare_batches(
     """Return functions of the step that make the batches of a fold, one for each thread; a single one where the recipe
     augments on the device."""
     pipeline, pixels = make_pipeline(recipe, plan.sample), images.pixels
+    share = Share(CURRENT.rank, CURRENT.processes)
     if isinstance(pipeline, keras.layers.Layer):
         there = None if is_resident(pixels, device) else pixels
-        return [partial(plain_batch, there, chosen, recipe.batch, recipe.seed)]
+        return [partial(plain_batch, there, chosen, recipe.batch, recipe.seed, share=share)]
     mixing = Mixing(recipe.mixup, recipe.cutmix)
     pipelines = [pipeline, *(make_pipeline(recipe, plan.sample) for _ in range(augmenting_threads() - 1))]
 
     def maker_of(each: Any) -> BatchMaker:
         augmenter = Augmenter(each, recipe.seed, recipe.size)
-        return lambda step: training_batch(pixels, chosen, augmenter, recipe.batch, step, mixing, images.metadata)
+        return lambda step: training_batch(
+            pixels, chosen, augmenter, recipe.batch, step, mixing, images.metadata, share
+        )
 
     return [maker_of(each) for each in pipelines]

@@ -22,6 +22,7 @@ from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import find_device
 from kaggle_cnn.learn.distribution import fill_shares, predict_batch
 from kaggle_cnn.learn.model import cut_head, image_shape
+from kaggle_cnn.learn.processes import first_alone, gather, split_rows
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import describe_error, load_recipe
 from kaggle_cnn.runs.predictions import Predictions, average_folds, join_folds
@@ -56,9 +57,10 @@ def predict_views(
 
     `pixels` uint8 (N, side, side, channels), of which the views are `size` x `size`; see tta.cut_view. `metadata`
     (N, features) is the second input, where the model has one. One view after
-    the other, each a call of the same compiled function: the memory is that of one view.
+    the other, each a call of the same compiled function: the memory is that of one view. Of several processes that
+    train together, each predicts its part.
     """
-    progress = progress or Silent()
+    progress, count, rows = progress or Silent(), len(rows), split_rows(rows)
     batch = fill_shares(min(batch_size(model), max(len(rows), 1)))
     starts = range(0, len(rows), batch)
     found = np.zeros((len(rows), len(views), model.output_shape[-1]), np.float32)
@@ -70,7 +72,7 @@ def predict_views(
             cut: Any = tta.cut_view(images, view, size)
             given = cut if metadata is None else [cut, metadata[pad(chosen, batch)]]
             found[start : start + batch, number] = predict_batch(model, given)[: len(chosen)]
-    return found
+    return gather(found, count)
 
 
 def apply(model: Model, images: Callable[[Array], Array], rows: Array, progress: Progress, description: str) -> Array:
@@ -173,17 +175,20 @@ def load_train_images(dataset: Dataset, stored_size: int, fit: str, progress: Pr
     """Return all training images as squares of `stored_size` pixels; `fit` is one of recipe.FITS. Where test images
     have pseudo-labels, these follow."""
     folder, names = dataset.competition.folder, dataset.ids.tolist()
-    images = load_images(folder, names, stored_size, None, dataset.cache, progress, fit, dataset.bits)
+    with first_alone():
+        images = load_images(folder, names, stored_size, None, dataset.cache, progress, fit, dataset.bits)
     if not dataset.pseudo:
         return images
     tested = load_test_images(dataset, stored_size, fit, images.pixels.shape[3], progress)
-    return join_images(images, tested, dataset.cache)
+    with first_alone():
+        return join_images(images, tested, dataset.cache)
 
 
 def load_test_images(dataset: Dataset, stored_size: int, fit: str, channels: int, progress: Progress) -> Images:
     """Return the test images that have a file, and say which of them cannot be read."""
     folder, files = dataset.competition.folder, dataset.test_images[0]
-    images = load_images(folder, files, stored_size, channels, dataset.cache, progress, fit, dataset.bits)
+    with first_alone():
+        images = load_images(folder, files, stored_size, channels, dataset.cache, progress, fit, dataset.bits)
     for row, reason in images.problems.items():
         progress.say(f"note: {files[row]} cannot be read ({reason}): it gets the class priors")
     return images

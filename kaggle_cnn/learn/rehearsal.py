@@ -11,8 +11,9 @@ from kaggle_cnn.data.batches import BatchMaker
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backend import Device, free_memory
 from kaggle_cnn.learn.distribution import CURRENT
-from kaggle_cnn.learn.feed import feed
+from kaggle_cnn.learn.feed import fit_batches
 from kaggle_cnn.learn.model import Network
+from kaggle_cnn.learn.processes import follow
 from kaggle_cnn.recipe import Recipe, explain_failures, load_recipe
 
 
@@ -55,21 +56,25 @@ def in_gibibytes(count: int) -> str:
     return f"{count / 2**30:,.1f} GiB"
 
 
-def rehearse(trained: keras.Model, network: Network, make: BatchMaker, given: Any, path: Path, source: str) -> None:
+def rehearse(
+    trained: keras.Model, fitted: Network, network: Network, make: BatchMaker, given: Any, path: Path, source: str
+) -> None:
     """Make one batch, train on it, predict the images `given`, save the network, load it again. The weights change.
 
-    `trained` is compiled; `path` and `source` are the recipe's. Raises KcnnError that says which of these fails.
+    `trained` is compiled, and `fitted` the part of it that `network` follows; `path` and `source` are the recipe's.
+    Raises KcnnError that says which of these fails.
     """
     with explain_failures("the recipe's augmentation fails"):
         batch = make(0)
     with explain_failures("one step of training fails"):
         # By fit, as the training: what it compiles is then compiled once. train_on_batch took 2 s more of a resnet.
-        done = trained.fit(feed(lambda step: batch), steps_per_epoch=1, epochs=1, shuffle=False, verbose=0)
+        done = fit_batches(trained, lambda step: batch, steps_per_epoch=1, epochs=1)
         loss = float(done.history["loss"][0])
     if not np.isfinite(loss):
         raise KcnnError(
             f"the loss of the first batch is {loss}", "use a lower learning rate: --set learning_rate=VALUE"
         )
+    follow(network.whole, fitted.whole)
     require_numbers(network.predicting, given)
     require_savable(network.whole, given, path, source)
 

@@ -3,6 +3,7 @@
 import gc
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from kaggle_cnn.learn.distribution import name_devices
 from kaggle_cnn.learn.fit import Compiled, FoldPlan, Training, fit_fold, plan_fold, rehearse_fold, require_consistent
 from kaggle_cnn.learn.model import image_shape
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
+from kaggle_cnn.learn.processes import is_alone, is_first, leave_group, share
 from kaggle_cnn.learn.rehearsal import require_room
 from kaggle_cnn.learn.within import Pace, fit_to_time, keep_pace
 from kaggle_cnn.progress import CURRENT, Progress, Silent
@@ -75,13 +77,12 @@ def train(
     note_mirror(recipe, progress)
     seeds = run.seeds if run else int((more or {}).get("seeds", 1))
     members = [only] if only else [(seed, fold) for seed in range(seeds) for fold in folds]
-    left = [(seed, fold) for seed, fold in members if not run or not has_predictions(replace(run, seed=seed), fold)]
+    left = list_left(run, members)
     first = left[0] if left else None
     begun = with_seed(recipe, first[0]) if first else recipe
     plan = plan_fold(begun, dataset, images, first[1]) if first else None
     require_consistent(recipe)
-    compiled = rehearse_fold(begun, dataset, images, device, plan, path, source) if plan else None
-    pace = None
+    compiled, pace = rehearse_fold(begun, dataset, images, device, plan, path, source) if plan else None, None
     if run is None:
         assert plan is not None  # of a new run, no fold has predictions
         if deadline is not None and compiled:
@@ -95,7 +96,14 @@ def train(
         elsewhere(run, left)
     else:
         train_members(training, members, first, plan, compiled, pace)
-    return run if only else complete_run(training)
+    leave_group()
+    return complete_run(training) if is_first() and not only else run
+
+
+def list_left(run: Run | None, members: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the members of a run that are not done, as the first process sees them."""
+    left = [(seed, fold) for seed, fold in members if not run or not has_predictions(replace(run, seed=seed), fold)]
+    return [(seed, fold) for seed, fold in share(left)]
 
 
 def load_images(
@@ -134,12 +142,17 @@ def begin_run(
     columns: Columns | None,
     edits: Mapping[str, Path],
 ) -> Run:
-    """Make the folder of a new run, with its recipe and copies of the files of the user's decisions."""
+    """Make the folder of a new run, with its recipe and copies of the files of the user's decisions. Of several
+    processes the first makes it, and all return it."""
+    if not is_first():
+        name, made = share(None)
+        return Run(workspace.runs(record["competition"]) / name, made)
     record |= {"metadata": columns.names} if columns else {}
     record |= {"edits": {name: str(each) for name, each in edits.items()}} if edits else {}
     files = {f"{name}.csv": each.read_text("utf-8") for name, each in edits.items()}
     run = create_run(workspace, record["competition"], path, record, source, files)
     keep_recipes(run)
+    share([run.id, run.record])
     return run
 
 
@@ -193,14 +206,17 @@ def train_fold(
     """
     run, recipe, dataset, images = training.run, training.recipe, training.dataset, training.images
     try:
-        with one_at_a_time(run.fold_folder(fold)):
-            if has_predictions(run, fold):
+        with one_at_a_time(run.fold_folder(fold)) if is_first() else nullcontext():
+            if share(has_predictions(run, fold)):
                 return compiled
             plan = plan or plan_fold(recipe, dataset, images, fold, compiled)
             compiled = fit_fold(training, fold, plan, compiled)
             predict_fold(training, fold, compiled.network.predicting)
-            run.write_result(fold, **{**run.result(fold), "status": "finished"})
+            if is_first():
+                run.write_result(fold, **{**run.result(fold), "status": "finished"})
     except LockedError:
+        if not is_alone():
+            raise
         training.progress.say(f"fold {fold}: another kcnn is training it")
     return compiled
 
@@ -217,12 +233,14 @@ def predict_fold(training: Training, fold: int, model: keras.Model) -> None:
     views = tta.views_of("none", recipe.policy)
     made = predict_validation(model, dataset, training.images, fold, views, recipe.size, progress)
     require_numbers(made, run)
-    made.write(folder / "oof.npz")
+    if is_first():
+        made.write(folder / "oof.npz")
     tested = load_test_images(dataset, recipe.stored_size, recipe.fit, run.record["channels"], progress)
     tested = attach_metadata(dataset, tested, training.columns, "test")
     made = predict_test(model, dataset, tested, views, recipe.size, progress)
     require_numbers(made, run)
-    made.write(folder / "test.npz")
+    if is_first():
+        made.write(folder / "test.npz")
     gc.collect()
 
 

@@ -16,7 +16,7 @@ from kaggle_cnn.data.columns import attach_metadata
 from kaggle_cnn.data.training_set import validation_rows
 from kaggle_cnn.errors import TooShortError
 from kaggle_cnn.learn.callbacks import Checkpoint
-from kaggle_cnn.learn.feed import feed
+from kaggle_cnn.learn.feed import fit_batches
 from kaggle_cnn.learn.fit import (
     Compiled,
     FoldPlan,
@@ -104,7 +104,7 @@ def fit_to_time(
         f"{planned:,.0f} s for each of {count_of(members, 'model')}"
     )
     begin_again(compiled, recipe.seed)
-    arguments = (recipe, training.dataset.task, training.images.pixels, training.device, plan, True)
+    arguments = (recipe, training.dataset.task, training.images, training.device, plan, True)
     return recipe, compile_network(*arguments), Pace(speed, deadline, members)
 
 
@@ -151,15 +151,12 @@ def measure_speed(training: Training, plan: FoldPlan, fold: int, seconds: float)
     recipe, dataset, images = training.recipe, training.dataset, training.images
     encoded = encoded_set(recipe, dataset.task, plan.chosen)
     wanted, begun = max(LEAST, SHARE * seconds), time.monotonic()
-    trained = compile_network(recipe, dataset.task, images.pixels, training.device, plan, keep=False).trained
+    trained = compile_network(recipe, dataset.task, images, training.device, plan, keep=False).trained
     with Ahead(prepare_batches(recipe, plan, encoded, images, training.device)) as batch_at, batch_at.explain_errors():
 
         def train(steps: int, epochs: int = 1, callbacks: Sequence[keras.callbacks.Callback] = ()) -> float:
             start = time.monotonic()
-            trained.fit(
-                feed(batch_at), steps_per_epoch=steps, epochs=epochs, shuffle=False, verbose=0,
-                callbacks=list(callbacks),
-            )  # fmt: skip
+            fit_batches(trained, batch_at, steps_per_epoch=steps, epochs=epochs, callbacks=list(callbacks))
             return time.monotonic() - start
 
         train(1)
@@ -189,7 +186,7 @@ def end_epochs(training: Training, plan: FoldPlan, fold: int, folder: str) -> Ch
     run.fold_folder(fold).mkdir()
     loss = make_loss(recipe, dataset.task)
     validate = partial(validate_fold, plan, recipe, loss, dataset, training.images, fold)
-    return Checkpoint(run, fold, plan.network, validate, dataset.task.metric, 0, Silent())
+    return Checkpoint(run, fold, plan.network, plan.network, validate, dataset.task.metric, 0, Silent())
 
 
 def measure_prediction(training: Training, plan: FoldPlan, fold: int) -> tuple[float, float]:

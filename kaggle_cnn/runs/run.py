@@ -301,7 +301,7 @@ def open_unfinished(workspace: Workspace, competition: str, recipe: str) -> Run:
 def is_locked(folder: Path) -> bool:
     """Return whether another process is at work on a folder."""
     try:
-        with one_at_a_time(folder):
+        with one_at_a_time(folder, wait=0.5):  # another process may ask the same
             return False
     except LockedError:
         return True

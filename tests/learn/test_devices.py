@@ -81,7 +81,7 @@ def require_alike(found):
     assert devices
     assert all(two == f"2 devices: {one}" for two, one in devices)
     assert found["refused"] == ["a batch of 9 images cannot be shared equally by 2 devices",
-                                "--set batch=8, or --devices 1", 0]  # fmt: skip
+                                "--set batch=8, or fewer devices", 0]  # fmt: skip
 
 
 @pytest.mark.parametrize(("wanted", "message"), [
