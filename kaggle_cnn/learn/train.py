@@ -257,7 +257,7 @@ def complete_run(training: Training) -> Run:
     """Join the folds' predictions, fit the decision rule and compute the scores, where all folds are done."""
     run, dataset = training.run, training.dataset
     if missing := [fold for fold in run.folds if not all(has_predictions(own, fold) for own in run.by_seed)]:
-        training.progress.say(f"folds {', '.join(map(str, missing))} are not done: the run is complete when they are")
+        training.progress.say(f"the run is complete when these folds are done too: {', '.join(map(str, missing))}")
         return run
     with one_at_a_time(run.folder):
         join_parts(run, dataset.task)
