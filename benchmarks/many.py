@@ -1,24 +1,29 @@
-"""100,000 images of 64 pixels beside 5,000: peak memory, and time for an image.
+"""Many images beside few: peak memory, and time for an image.
 
-    python benchmarks/many.py
+    python benchmarks/many.py                                     # 100,000 images of 64 pixels beside 5,000
+    python benchmarks/many.py 100000 1000000 --size 32 --limit 2  # a million, in 2 GiB of memory, on Linux as root
 
 The same tiny network, `kcnn train`'s own way from JPEGs to predictions, each number of images in a process of its own.
 'folds' is what the first fetch adds to listing: every image is opened for its copies, and folds are drawn.
-Peak memory counts the pages of the cache that are mapped, which the system takes back when it needs them.
+Peak memory counts the pages of the cache that are mapped, which the system takes back when it needs them. With a limit
+the process, with its part of the system's cache of files, is in a control group of so much memory, and the disk is read
+anew.
 """
 
+import argparse
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-COUNTS = (5_000, 100_000)
 RECIPE = """
 from keras import Input, Model, layers
 from kaggle_cnn import Recipe
@@ -29,26 +34,32 @@ def small(shape, outputs):
     x = layers.Conv2D(8, 4, 4, activation="relu")(layers.Rescaling(1 / 255)(inputs))
     return Model(inputs, layers.Dense(outputs)(layers.GlobalAveragePooling2D()(x)))
 
-recipe = Recipe(model=small, augment=shift_rotate_flip, epochs=2, tta="flip", batch=32)
+recipe = Recipe(model=small, augment=shift_rotate_flip, epochs=2, tta="flip", batch=32, size=SIZE)
 """
 
 
-def work(folder: Path, count: int) -> None:
-    """Prints the seconds of each part and the peak MiB."""
-    from competitions import Times, fetched
+def make_images(folder: Path, count: int, size: int) -> None:
+    """Write JPEGs of ten classes, all different as files; of a thousand kinds of pictures."""
     from pictures import squares
     from PIL import Image
+
+    kinds = [Image.fromarray(pixels) for pixels in squares(1000, size)]
+    for number in range(count):
+        path = folder / "source" / "train" / f"class {number % 10}" / f"{number:07}.jpg"
+        if number < 10:
+            path.parent.mkdir(parents=True)
+        kinds[number % 1000].save(path, quality=75 + number // 1000 % 20, comment=str(number).encode())
+
+
+def work(folder: Path, count: int, size: int) -> None:
+    """Prints the seconds of each part and the peak MiB."""
+    from competitions import Times, fetched
 
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.data.image_cache import load_images
     from kaggle_cnn.progress import Silent
 
-    kinds = [Image.fromarray(pixels) for pixels in squares(200, 64)]
-    for number in range(count):
-        path = folder / "source" / "train" / f"class {number % 10}" / f"{number:06}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kinds[number % 200].save(path, quality=75 + number // 200 % 20, comment=str(number).encode())
     workspace = fetched(folder / "source", folder / "work")
     seconds = {}
     competition = open_competition(workspace, None)
@@ -58,7 +69,7 @@ def work(folder: Path, count: int) -> None:
         seconds[part] = time.perf_counter() - begun
     seconds["folds"] -= seconds["listing"]
     begun = time.perf_counter()
-    load_images(competition.folder, dataset.ids.tolist(), 64, None, dataset.cache, Silent())
+    load_images(competition.folder, dataset.ids.tolist(), size, None, dataset.cache, Silent())
     seconds["decoding"] = time.perf_counter() - begun
 
     from kaggle_cnn.learn.backend import start_backend
@@ -67,7 +78,7 @@ def work(folder: Path, count: int) -> None:
     from kaggle_cnn.learn.train import train
     from kaggle_cnn.recipe import load_recipe
 
-    (folder / "small.py").write_text(RECIPE)
+    (folder / "small.py").write_text(RECIPE.replace("SIZE", str(size)))
     times = Times()
     recipe = load_recipe(folder / "small.py")
     train(workspace, dataset, recipe, folder / "small.py", [0], times)
@@ -76,17 +87,52 @@ def work(folder: Path, count: int) -> None:
     print(*(seconds[part] / count * 1e6 for part in ("folds", "listing", "decoding", "training")), peak)
 
 
+@contextmanager
+def limited(gibibytes: float) -> Iterator[Path | None]:
+    """Give the file to which a process writes its number to have so much memory; 0 is no limit."""
+    if not gibibytes:
+        yield None
+        return
+    first = Path("/sys/fs/cgroup/memory")  # of version 1; version 2 has no folder for each resource
+    group = (first if first.is_dir() else first.parent) / f"kcnn-{os.getpid()}"
+    group.mkdir()
+    limit = group / ("memory.limit_in_bytes" if first.is_dir() else "memory.max")
+    limit.write_text(str(int(gibibytes * 2**30)))
+    try:
+        yield group / "cgroup.procs"
+    finally:
+        group.rmdir()
+
+
+def measure(count: int, size: int, limit: float) -> list[float]:
+    """What `work` prints, in a process of its own."""
+    with tempfile.TemporaryDirectory(dir=Path.home()) as folder, limited(limit) as group:
+        make_images(Path(folder), count, size)
+        if group:
+            os.sync()
+            Path("/proc/sys/vm/drop_caches").write_text("3")
+        begin = f"echo $$ > {group}; exec" if group else "exec"
+        command = f"{begin} {sys.executable} {__file__} {count} --size {size} --work {folder}"
+        done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=True)
+        return [float(value) for value in done.stdout.split()]
+
+
 def main() -> None:
-    if sys.argv[1:]:
-        return work(Path(sys.argv[1]), int(sys.argv[2]))
-    table = Table(title="images of 64 pixels, a tiny network", title_justify="left")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("counts", type=int, nargs="*", default=[5_000, 100_000])
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--limit", type=float, default=0.0, help="GiB")
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.work:
+        return work(given.work, given.counts[0], given.size)
+    limit = f", {given.limit:g} GiB of memory" if given.limit else ""
+    table = Table(title=f"images of {given.size} pixels, a tiny network{limit}", title_justify="left")
     for heading in ("images", "folds us", "listing us", "decoding us", "an epoch us", "peak MiB"):
         table.add_column(heading, justify="right")
-    for count in COUNTS:
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, __file__, folder, str(count)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
-            table.add_row(f"{count:,}", *(f"{float(value):,.1f}" for value in done.stdout.split()))
+    for count in given.counts:
+        values = measure(count, given.size, given.limit)
+        table.add_row(f"{count:,}", *(f"{value:,.1f}" for value in values))
     Console(width=100).print(table)
     return None
 

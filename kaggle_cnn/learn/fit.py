@@ -24,12 +24,12 @@ from kaggle_cnn.data.batches import (
     augmenting_threads,
     centres,
     plain_batch,
-    steps_per_epoch,
     training_batch,
 )
 from kaggle_cnn.data.columns import Columns
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.image_cache import Images
+from kaggle_cnn.data.order import steps_per_epoch
 from kaggle_cnn.data.training_set import TrainingSet, training_set, validation_rows
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.learn.backbone import PLACE

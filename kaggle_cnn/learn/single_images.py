@@ -8,10 +8,11 @@ import numpy as np
 from keras import Model
 
 from kaggle_cnn.competition.metrics import Array
-from kaggle_cnn.data.batches import Augmenter, Mixing, centres, epoch_order, training_batch
+from kaggle_cnn.data.batches import Augmenter, Mixing, centres, training_batch
 from kaggle_cnn.data.dataset import Dataset, FoundImage
 from kaggle_cnn.data.decode import decode_square
 from kaggle_cnn.data.image_cache import fingerprint
+from kaggle_cnn.data.order import epoch_order
 from kaggle_cnn.data.training_set import TrainingSet, readable
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.files import whole_file

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 
 from kaggle_cnn import tta
-from kaggle_cnn.data.batches import Ahead, steps_per_epoch
+from kaggle_cnn.data.batches import Ahead
 from kaggle_cnn.data.columns import attach_metadata
+from kaggle_cnn.data.order import steps_per_epoch
 from kaggle_cnn.data.training_set import validation_rows
 from kaggle_cnn.errors import TooShortError
 from kaggle_cnn.learn.callbacks import Checkpoint

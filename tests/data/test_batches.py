@@ -24,12 +24,12 @@ from kaggle_cnn.data.batches import (
     QuickRandom,
     centres,
     plain_batch,
-    steps_per_epoch,
     training_batch,
 )
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.folds import Folds
 from kaggle_cnn.data.image_cache import Images
+from kaggle_cnn.data.order import steps_per_epoch
 from kaggle_cnn.data.training_set import TrainingSet, training_set, validation_rows
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (50, 20, 20, 3), dtype=np.uint8)
