@@ -3,7 +3,7 @@
     python benchmarks/many.py                                     # 100,000 images of 64 pixels beside 5,000
     python benchmarks/many.py 100000 1000000 --size 32 --limit 2  # a million, in 2 GiB of memory, on Linux as root
 
-The same tiny network, `kcnn train`'s own way from JPEGs to predictions, each number of images in a process of its own.
+The same tiny network, `kcnn train`'s own way from JPEGs to predictions, `fetch` and `train` each in a process of its own.
 'folds' is what the first fetch adds to listing: every image is opened for its copies, and folds are drawn.
 Peak memory counts the pages of the cache that are mapped, which the system takes back when it needs them. With a limit
 the process, with its part of the system's cache of files, is in a control group of so much memory, and the disk is read
@@ -51,26 +51,39 @@ def make_images(folder: Path, count: int, size: int) -> None:
         kinds[number % 1000].save(path, quality=75 + number // 1000 % 20, comment=str(number).encode())
 
 
-def work(folder: Path, count: int, size: int) -> None:
-    """Prints the seconds of each part and the peak MiB."""
-    from competitions import Times, fetched
+def draw_folds(folder: Path) -> None:
+    """As `kcnn fetch`. Prints the seconds that it takes more than to list the images."""
+    from competitions import fetched
+
+    from kaggle_cnn.competition.opening import open_competition
+    from kaggle_cnn.data.dataset import load_dataset
+
+    workspace = fetched(folder / "source", folder / "work")
+    competition, seconds = open_competition(workspace, None), []
+    for _ in range(2):
+        begun = time.perf_counter()
+        load_dataset(workspace, competition)
+        seconds.append(time.perf_counter() - begun)
+    print(seconds[0] - seconds[1], peak())
+
+
+def train_small(folder: Path, size: int) -> None:
+    """As `kcnn train`. Prints the seconds to list and decode the images, and those of an epoch."""
+    from competitions import Times
 
     from kaggle_cnn.competition.opening import open_competition
     from kaggle_cnn.data.dataset import load_dataset
     from kaggle_cnn.data.image_cache import load_images
     from kaggle_cnn.progress import Silent
+    from kaggle_cnn.workspace import Workspace
 
-    workspace = fetched(folder / "source", folder / "work")
-    seconds = {}
-    competition = open_competition(workspace, None)
-    for part in ("folds", "listing"):
-        begun = time.perf_counter()
-        dataset = load_dataset(workspace, competition)
-        seconds[part] = time.perf_counter() - begun
-    seconds["folds"] -= seconds["listing"]
+    workspace = Workspace(folder / "work")
     begun = time.perf_counter()
+    competition = open_competition(workspace, None)
+    dataset = load_dataset(workspace, competition)
+    listed = time.perf_counter()
     load_images(competition.folder, dataset.ids.tolist(), size, None, dataset.cache, Silent())
-    seconds["decoding"] = time.perf_counter() - begun
+    decoded = time.perf_counter()
 
     from kaggle_cnn.learn.backend import start_backend
 
@@ -82,9 +95,11 @@ def work(folder: Path, count: int, size: int) -> None:
     times = Times()
     recipe = load_recipe(folder / "small.py")
     train(workspace, dataset, recipe, folder / "small.py", [0], times)
-    seconds["training"] = times.seconds[-1]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(*(seconds[part] / count * 1e6 for part in ("folds", "listing", "decoding", "training")), peak)
+    print(listed - begun, decoded - listed, times.seconds[-1], peak())
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @contextmanager
@@ -105,34 +120,40 @@ def limited(gibibytes: float) -> Iterator[Path | None]:
 
 
 def measure(count: int, size: int, limit: float) -> list[float]:
-    """What `work` prints, in a process of its own."""
+    """Microseconds an image of each part, and the peak MiB of each process."""
     with tempfile.TemporaryDirectory(dir=Path.home()) as folder, limited(limit) as group:
         make_images(Path(folder), count, size)
-        if group:
-            os.sync()
-            Path("/proc/sys/vm/drop_caches").write_text("3")
-        begin = f"echo $$ > {group}; exec" if group else "exec"
-        command = f"{begin} {sys.executable} {__file__} {count} --size {size} --work {folder}"
-        done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=True)
-        return [float(value) for value in done.stdout.split()]
+        found: list[float] = []
+        for part in ("fetch", "train"):
+            if group:
+                os.sync()
+                Path("/proc/sys/vm/drop_caches").write_text("3")
+            begin = f"echo $$ > {group}; exec" if group else "exec"
+            command = f"{begin} {sys.executable} {__file__} --size {size} --part {part} {folder}"
+            done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=True)
+            *seconds, most = map(float, done.stdout.split())
+            found += [*(value / count * 1e6 for value in seconds), most]
+        return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("counts", type=int, nargs="*", default=[5_000, 100_000])
+    parser.add_argument("counts", nargs="*", default=["5000", "100000"], help="numbers of images")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--limit", type=float, default=0.0, help="GiB")
-    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--part", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.work:
-        return work(given.work, given.counts[0], given.size)
+    if given.part:
+        folder = Path(given.counts[0])
+        return draw_folds(folder) if given.part == "fetch" else train_small(folder, given.size)
     limit = f", {given.limit:g} GiB of memory" if given.limit else ""
     table = Table(title=f"images of {given.size} pixels, a tiny network{limit}", title_justify="left")
-    for heading in ("images", "folds us", "listing us", "decoding us", "an epoch us", "peak MiB"):
+    for heading in ("images", "folds us", "peak MiB", "listing us", "decoding us", "an epoch us", "peak MiB"):
         table.add_column(heading, justify="right")
-    for count in given.counts:
+    for count in map(int, given.counts):
         values = measure(count, given.size, given.limit)
         table.add_row(f"{count:,}", *(f"{value:,.1f}" for value in values))
+        print(count, *values, file=sys.stderr)
     Console(width=100).print(table)
     return None
 

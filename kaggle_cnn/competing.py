@@ -71,6 +71,8 @@ class Contest:
     path: Path
     deadline: float
     progress: Progress
+    backend: str | None = None
+    on: str = ""
 
     @property
     def left(self) -> float:
@@ -91,12 +93,14 @@ def compete(
     competition: str | None = None,
     workspace: Workspace | None = None,
     progress: Progress | None = None,
+    on: str = "",
 ) -> State:
     """Do what can be done for a competition `within` so many seconds; return what was tried, and the best run.
 
     Trials of recipes and image sizes on one fold; all folds of the best, and of the second; the blend of the two. After
     each step the submission is that of the best run so far. Called again with the same time, it goes on where it was
-    stopped; once it has ended, it begins anew. Raises KcnnError where the time is too short for a first trial.
+    stopped; once it has ended, it begins anew. `on` is as in train. Raises KcnnError where the time is too short for a
+    first trial.
     """
     begun = time.monotonic()
     workspace, progress = workspace or Workspace.find(), progress or Silent()
@@ -104,12 +108,12 @@ def compete(
     path = workspace.runs(found.name) / FILE
     with one_at_a_time(path):
         state = read_state(workspace, found.name, path, within)
-        contest = Contest(workspace, found, state, path, begun + within - state["spent"], progress)
+        contest = Contest(workspace, found, state, path, begun + within - state["spent"], progress, backend, on)
         dataset = api.open_dataset(workspace, found, None, progress)
         if state["steps"]:
             progress.say(f"going on: {state['spent']:,.0f} of {within:,.0f} s are spent")
-        try_recipes(contest, dataset, backend)
-        train_folds(contest, dataset, backend)
+        try_recipes(contest, dataset)
+        train_folds(contest)
         blend_best(contest)
         state["ended"] = True
         contest.write()
@@ -151,20 +155,20 @@ def list_trials(contest: Contest, dataset: Dataset) -> list[tuple[str, dict[str,
     return trials
 
 
-def try_recipes(contest: Contest, dataset: Dataset, backend: str | None) -> None:
+def try_recipes(contest: Contest, dataset: Dataset) -> None:
     """Train each trial on one fold, where that is not done. Once there is a submission, one that fails is left out."""
     if all(step["what"] == "trial" for step in contest.state["steps"]):
         for recipe, settings in list_trials(contest, dataset):
             seconds = min(TRIAL * contest.within, contest.left - END * contest.within - LAST)
             try:
-                take_step(contest, "trial", recipe, settings, "0", seconds, backend)
+                take_step(contest, "trial", recipe, settings, "0", seconds)
             except KcnnError as error:
                 if not contest.state["best"]:
                     raise
                 contest.progress.say(f"note: no trial of {recipe} {settings or ''}: {error.message}")
 
 
-def train_folds(contest: Contest, dataset: Dataset, backend: str | None) -> None:
+def train_folds(contest: Contest) -> None:
     """Train all folds of the best trial; then of the best other one that is not worse beyond noise, else of the best
     again with another seed."""
     task = contest.competition.task
@@ -177,7 +181,7 @@ def train_folds(contest: Contest, dataset: Dataset, backend: str | None) -> None
         seconds = share * (contest.left - END * contest.within - LAST)
         for folds in ("all", "0,1,2", "0"):
             try:
-                take_step(contest, "folds", trial["recipe"], trial["settings"], folds, seconds, backend)
+                take_step(contest, "folds", trial["recipe"], trial["settings"], folds, seconds)
                 break
             except TooShortError as error:
                 contest.progress.say(f"note: {trial['recipe']}, folds {folds}: {error.message}")
@@ -190,9 +194,7 @@ def is_worse(contest: Contest, step: Step, best: Step) -> bool:
     return bool(compare(contest.competition.task, targets, scores, decisions)["beyond_noise"])
 
 
-def take_step(
-    contest: Contest, what: str, recipe: str, settings: dict[str, Any], folds: str, seconds: float, backend: str | None
-) -> None:
+def take_step(contest: Contest, what: str, recipe: str, settings: dict[str, Any], folds: str, seconds: float) -> None:
     """Train a run within `seconds`, where no step has done it; go on with one that was under way."""
     steps = contest.state["steps"]
     same = [step for step in steps if (step["what"], step["recipe"], step["settings"]) == (what, recipe, settings)]
@@ -206,7 +208,7 @@ def take_step(
         contest.write()
     common: dict[str, Any] = {
         "competition": contest.competition.name, "workspace": contest.workspace, "progress": contest.progress,
-        "backend": backend}  # fmt: skip
+        "backend": contest.backend, "on": contest.on}  # fmt: skip
     try:
         if begun is None:
             run = train(recipe, settings, folds, within=max(seconds, 1.0), **common)

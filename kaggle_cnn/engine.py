@@ -52,10 +52,10 @@ def run_asked(
     address: str,
     progress: Progress,
     judge: Callable[[str, dict[str, Any]], bool] | None = None,
-) -> None:
+) -> int:
     """As run_on_ray, of parts that `ask` gives when there is room for one, up to `most` at once, until it gives None
     and none is at work. `end` is called with what each gives, or with its error. `judge` is called with what a part
-    reports; where it returns True, the part stops."""
+    reports; where it returns True, the part stops. Return how many can be at work at once."""
     with join_cluster(address) as ray:
         shares = share_resources(ray, most)
         call, board = prepare_calls(ray, work, shares)
@@ -68,7 +68,7 @@ def run_asked(
                 tasks[call.remote(work, part, name, board)] = name
                 shown[name] = Part(name)
             if not tasks:
-                return
+                return count_at_once(ray, shares, most)
             done, _ = ray.wait(list(tasks), timeout=PAUSE)
             for name, event, values in ray.get(board.take.remote()):
                 if event == "say":
@@ -216,6 +216,13 @@ def share_resources(ray: Any, parts: int) -> dict[str, int]:
     at_once = max(1, min(parts, cards or parts))
     fits = max((int(node.get("CPU", 0)) for node in nodes), default=1)
     return {"num_cpus": max(1, min(fits, cores // at_once)), "num_gpus": 1 if cards else 0}
+
+
+def count_at_once(ray: Any, shares: Mapping[str, int], parts: int) -> int:
+    """Return how many of so many parts have their share at the same time."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    kinds = [(kind, share) for kind, share in (("CPU", shares["num_cpus"]), ("GPU", shares["num_gpus"])) if share]
+    return max(1, min(parts, sum(min(int(node.get(kind, 0)) // share for kind, share in kinds) for node in nodes)))
 
 
 def count_nodes(ray: Any) -> str:

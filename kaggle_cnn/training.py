@@ -18,7 +18,7 @@ from kaggle_cnn.competition.task import are_characters
 from kaggle_cnn.data.advice import MIRRORLESS
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.label_edits import join_edits, read_edits
-from kaggle_cnn.engine import require_ray, run_on_ray
+from kaggle_cnn.engine import require_ray, run_asked, run_on_ray
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.group import Group, find_group
 from kaggle_cnn.progress import Progress, Silent
@@ -115,10 +115,24 @@ def train(
     loaded, given = load_recipe(source, text), {**best, **(settings or {})}
     chosen, given, notes = resume_settings(loaded, given, run) if run else choose_settings(loaded, given, found)
     say_all(progress, f"training {path.stem} on '{found.name}': {name_devices(find_device())}", dataset.notes + notes)
+    elsewhere = train_elsewhere(workspace, on, progress, found, source, text) if on else None
     return train_run(
         workspace, dataset, chosen, source, numbers, progress, given, run, tensorboard, text, edits, more | study,
-        deadline, elsewhere=partial(train_on_ray, workspace, on, progress) if on else None,
+        deadline, elsewhere=elsewhere,
     )  # fmt: skip
+
+
+def train_elsewhere(
+    workspace: Workspace, on: str, progress: Progress, competition: Competition, path: Path, source: str
+) -> Any:
+    """Return how the models of a recipe are trained as tasks of Ray."""
+    from kaggle_cnn.learn.backend import running_backend
+    from kaggle_cnn.learn.within import Elsewhere
+
+    pilot = Pilot(str(workspace.root), competition.name, str(path), source, {}, running_backend(), 0, 0.0)
+    return Elsewhere(
+        partial(train_on_ray, workspace, on, progress), partial(measure_on_ray, workspace, on, progress, pilot)
+    )
 
 
 @contextmanager
@@ -168,6 +182,52 @@ class Member:
     backend: str
 
 
+@dataclass(frozen=True)
+class Pilot:
+    """A training that is measured and makes no run, in values that any process can be sent; see Member."""
+
+    root: str
+    competition: str
+    path: str
+    source: str
+    settings: dict[str, Any]
+    backend: str
+    fold: int
+    seconds: float
+
+
+def measure_on_ray(
+    workspace: Workspace, on: str, progress: Progress, pilot: Pilot, recipe: Recipe, fold: int, members: int,
+    seconds: float,
+) -> tuple[Any, int]:  # fmt: skip
+    """Return the speed at which a recipe is trained as one of so many `members`, tasks of Ray, from a part of
+    `seconds`, and how many of these are trained at once. See learn.within.Elsewhere."""
+    begun, found = time.monotonic(), dict[str, Any]()
+    waiting = [("pilot", replace(pilot, settings=list_settings(recipe), fold=fold, seconds=seconds))]
+    ask = partial(next, iter(waiting), None)
+    at_once = run_asked(measure_pilot, members, ask, found.__setitem__, on, progress)
+    if isinstance(found["pilot"], Exception):
+        raise found["pilot"]
+    speed, spent = found["pilot"]
+    return replace(speed, compiled=speed.compiled + time.monotonic() - begun - spent), at_once
+
+
+def measure_pilot(pilot: Pilot, progress: Progress) -> tuple[Any, float]:
+    """Measure a training in a worker; return its speed, and the seconds that this took without the start."""
+    from kaggle_cnn.learn.backend import start_backend
+
+    workspace = Workspace(Path(pilot.root))
+    dataset = open_dataset(workspace, open_competition(workspace, pilot.competition), None, progress)
+    start_backend(pilot.backend)
+    from kaggle_cnn.learn.distribution import use_devices
+    from kaggle_cnn.learn.train import measure
+
+    use_devices(None)
+    recipe = apply_settings(load_recipe(Path(pilot.path), pilot.source), pilot.settings)
+    begun = time.monotonic()
+    return measure(workspace, dataset, recipe, pilot.fold, pilot.seconds), time.monotonic() - begun
+
+
 def train_on_ray(workspace: Workspace, on: str, progress: Progress, run: Run, members: list[tuple[int, int]]) -> None:
     """Train models of a run, pairs of a seed and a fold, each as a task of Ray."""
     parts = {}
@@ -210,9 +270,8 @@ def require_fitting(
     require_free_epochs(run, within, settings)
     if tensorboard and find_spec("tensorboard") is None:
         raise KcnnError("--tensorboard needs the package tensorboard", "pip install 'kcnn[tensorboard]'")
-    if on and (within or tensorboard):
-        what = "--within plans models that are trained one after the other" if within else "--tensorboard writes here"
-        raise KcnnError(f"{what}, and --on trains them elsewhere", "leave one of them out")
+    if on and tensorboard:
+        raise KcnnError("--tensorboard writes here, and --on trains elsewhere", "leave one of them out")
     require_cluster(on)
 
 

@@ -23,6 +23,9 @@ from kaggle_cnn.workspace import Workspace
 @app.command()
 def compete(
     within: Annotated[str, typer.Option(help="The time for all of it: 30m, 2h, 1h30m.")],
+    on: Annotated[
+        str, typer.Option(help="Train each model as a task of Ray: ray, or a cluster's address.", metavar="ray")
+    ] = "",
     offline: OfflineOption = False,
     backend: BackendOption = None,
     competition: CompetitionOption = None,
@@ -40,7 +43,7 @@ def compete(
     found = open_competition(workspace, competition)
     seconds = parse_duration(within, "--within")
     with training_progress(found.task.metric, lambda _: "what was done is kept. The same command goes on") as shown:
-        state = run_contest(seconds, backend, found.name, workspace, shown)
+        state = run_contest(seconds, backend, found.name, workspace, shown, on)
     report = write_report(workspace.runs(found.name) / FILE, state, found.task.metric)
     if as_json:
         return print_json(state)

@@ -2,7 +2,7 @@
 
 import gc
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from kaggle_cnn.learn.model import image_shape
 from kaggle_cnn.learn.predict import load_test_images, load_train_images, predict_test, predict_validation
 from kaggle_cnn.learn.processes import is_alone, is_first, leave_group, share
 from kaggle_cnn.learn.rehearsal import require_room
-from kaggle_cnn.learn.within import Pace, fit_to_time, keep_pace
+from kaggle_cnn.learn.within import Elsewhere, Pace, Speed, fit_to_time, keep_pace, measure_speed
 from kaggle_cnn.progress import CURRENT, Progress, Silent
 from kaggle_cnn.recipe import Recipe, list_settings, read_recipe, takes
 from kaggle_cnn.runs.describe import describe, list_versions
@@ -52,7 +52,7 @@ def train(
     more: Mapping[str, Any] | None = None,
     deadline: float | None = None,
     only: tuple[int, int] | None = None,
-    elsewhere: Callable[[Run, list[tuple[int, int]]], object] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Run:
     """Train one model for each of `folds`, and return the complete run: models, predictions, decision rule, scores.
 
@@ -63,7 +63,7 @@ def train(
     are then those that fit.
     With `run`, go on with that run: what is on the disk is not made again. Several processes may work on one run; each
     takes folds that no other has, and the last to end completes it. `only` this seed and fold of it are trained, and
-    the run is not completed; `elsewhere(run, members)` trains all that is left, the pairs of seed and fold.
+    the run is not completed; `elsewhere` trains all that is left, and says how fast it is.
     Raises KcnnError where the images or the recipe are not fit for training; no run is made then.
     """
     progress = progress or Silent()
@@ -87,13 +87,13 @@ def train(
         assert plan is not None  # of a new run, no fold has predictions
         if deadline is not None and compiled:
             measured = Training(unmade(folds, seeds), recipe, dataset, images, device, progress, False, columns)
-            recipe, compiled, pace = fit_to_time(measured, plan, compiled, folds[0], deadline)
+            recipe, compiled, pace = fit_to_time(measured, plan, compiled, folds[0], deadline, elsewhere)
         record = describe_run(workspace, dataset, recipe, path, folds, device, plan, changed or {})
         run = begin_run(workspace, record | {**(more or {})}, path, source, columns, edits or {})
     introduce(run, len(dataset.ids), progress)
     training = Training(run, recipe, dataset, images, device, progress, tensorboard, columns)
     if elsewhere:
-        elsewhere(run, left)
+        elsewhere.train(run, left)
     else:
         train_members(training, members, first, plan, compiled, pace)
     leave_group()
@@ -132,6 +132,16 @@ def unmade(folds: list[int], seeds: int) -> Run:
     """Return a run that is not made yet, of which only folds and seeds are known."""
     record: Any = {"folds": {"numbers": folds}, "seeds": seeds}
     return Run(Path(), record)
+
+
+def measure(workspace: Workspace, dataset: Dataset, recipe: Recipe, fold: int, seconds: float) -> Speed:
+    """Return how fast a recipe is trained here, from a part of `seconds`; no run is made."""
+    PLACE.set(Place(workspace, dataset.competition.name, dataset.folds.digest))
+    images, columns = load_images(dataset, recipe, [fold], Silent())
+    device = find_device()
+    set_precision(recipe, device)
+    training = Training(unmade([fold], 1), recipe, dataset, images, device, Silent(), False, columns)
+    return measure_speed(training, plan_fold(recipe, dataset, images, fold), fold, seconds)
 
 
 def begin_run(

@@ -1,7 +1,8 @@
 """A training that ends in a given time: what a step takes is measured, and the epochs follow from it."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from kaggle_cnn.parsing import read_json
 from kaggle_cnn.plural import count_of
 from kaggle_cnn.progress import Silent
 from kaggle_cnn.recipe import Recipe
-from kaggle_cnn.runs.run import write_json
+from kaggle_cnn.runs.run import Run, write_json
 
 SPARE = 0.02  # of the time: a machine is slower at times
 LAST = 3.0  # seconds to join the folds, to decide and to print
@@ -43,6 +44,7 @@ LEAST, SHARE = 2.0, 0.02  # a step is measured for so many seconds, or for this 
 EPOCHS = 3  # that are ended to measure what that takes
 MOST_BETWEEN = 0.2  # of the time, for what comes after epochs
 NEARLY = 0.03  # of the time of a model: by less, its steps are not changed
+CROWDED = 1.15  # times that a step takes which was measured without others on the same machine
 PLAN = "plan.json"  # in a fold's folder: its steps an epoch, where they are not those of the run
 
 
@@ -55,6 +57,16 @@ class Speed:
     step: float
     between: float
     prediction: float
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """How the models of a run are trained by other processes. `train(run, members)`: all these pairs of a seed and a
+    fold. `measure(recipe, fold, members, seconds)`: the speed there, of which to start is a part of `compiled`, and how
+    many of so many members are trained at once."""
+
+    train: Callable[[Run, list[tuple[int, int]]], object]
+    measure: Callable[[Recipe, int, int, float], tuple[Speed, int]]
 
 
 @dataclass(frozen=True)
@@ -88,25 +100,38 @@ class Pace:
 
 
 def fit_to_time(
-    training: Training, plan: FoldPlan, compiled: Compiled, fold: int, deadline: float
-) -> tuple[Recipe, Compiled, Pace]:
+    training: Training,
+    plan: FoldPlan,
+    compiled: Compiled,
+    fold: int,
+    deadline: float,
+    elsewhere: Elsewhere | None = None,
+) -> tuple[Recipe, Compiled, Pace | None]:
     """Return the recipe with as many epochs, and steps in each, as all folds and seeds, one after the other, and their
     predictions, take until `deadline` of time.monotonic; its network, compiled, as it is before any training; and the
-    pace to keep.
+    pace to keep, which models that are trained `elsewhere` do not.
 
     Raises TooShortError where that is not enough for one step.
     """
+    if elsewhere:
+        return fit_elsewhere(training, plan, elsewhere, fold, deadline), compiled, None
     members = training.run.seeds * len(training.run.folds)
+    compiling = training.run.seeds if is_same_for_all_folds(training.recipe, training.dataset) else members
     speed = measure_speed(training, plan, fold, deadline - time.monotonic())
-    recipe = choose_epochs(training, plan, speed, members, deadline - time.monotonic())
-    planned = recipe.epochs * (recipe.epoch_steps * speed.step + speed.between)
-    training.progress.say(
-        f"a step takes {1000 * speed.step:.0f} ms: {count_of(recipe.epochs, 'epoch')} of {recipe.epoch_steps:,} steps, "
-        f"{planned:,.0f} s for each of {count_of(members, 'model')}"
-    )
+    recipe = choose_epochs(training, plan, speed, members, compiling, deadline)
     begin_again(compiled, recipe.seed)
     arguments = (recipe, training.dataset.task, training.images, training.device, plan, True)
     return recipe, compile_network(*arguments), Pace(speed, deadline, members)
+
+
+def fit_elsewhere(training: Training, plan: FoldPlan, elsewhere: Elsewhere, fold: int, deadline: float) -> Recipe:
+    """Return the recipe with as many epochs, and steps in each, as the models that one process elsewhere trains, and
+    their predictions, take until `deadline` of time.monotonic. Raises TooShortError as `fit_to_time` does."""
+    members = training.run.seeds * len(training.run.folds)
+    speed, at_once = elsewhere.measure(training.recipe, fold, members, deadline - time.monotonic())
+    speed = replace(speed, step=CROWDED * speed.step, between=CROWDED * speed.between)
+    own = math.ceil(members / at_once)
+    return choose_epochs(training, plan, speed, own, own, deadline)
 
 
 def keep_pace(training: Training, fold: int, pace: Pace | None) -> Training:
@@ -125,11 +150,13 @@ def keep_pace(training: Training, fold: int, pace: Pace | None) -> Training:
     return replace(training, recipe=recipe)
 
 
-def choose_epochs(training: Training, plan: FoldPlan, speed: Speed, members: int, seconds: float) -> Recipe:
-    """Return the recipe with the epochs and the steps of each that fit into `seconds`: about whole passes, but no more
-    epochs than that what comes after each takes MOST_BETWEEN of the time."""
-    recipe, seeds = training.recipe, training.run.seeds
-    compiling = seeds if is_same_for_all_folds(recipe, training.dataset) else members
+def choose_epochs(
+    training: Training, plan: FoldPlan, speed: Speed, members: int, compiling: int, deadline: float
+) -> Recipe:
+    """Return the recipe with the epochs and the steps of each of `members`, one after the other, that fit until
+    `deadline`: about whole passes, but no more epochs than that what comes after each takes MOST_BETWEEN of the time.
+    So many of them are compiled, or started, anew."""
+    recipe, seconds = training.recipe, deadline - time.monotonic()
     usable = seconds * (1 - SPARE) - LAST - compiling * speed.compiled - members * speed.prediction
     own = usable / members
     whole = steps_per_epoch(len(plan.chosen.rows), recipe.batch)
@@ -143,6 +170,11 @@ def choose_epochs(training: Training, plan: FoldPlan, speed: Speed, members: int
             f"is around it takes {needed:,.0f} s",
             "give more time, or train fewer folds or smaller images: --folds 0, --set size=VALUE",
         )
+    training.progress.say(
+        f"a step takes {1000 * speed.step:.0f} ms: {count_of(epochs, 'epoch')} of {steps:,} steps, "
+        f"{epochs * (steps * speed.step + speed.between):,.0f} s for each of "
+        f"{count_of(training.run.seeds * len(training.run.folds), 'model')}"
+    )
     return replace(recipe, epochs=epochs, epoch_steps=steps)
 
 

@@ -24,7 +24,7 @@ def draw(workspace: Workspace, dataset: Dataset, run: Run | None, recipe: Recipe
         from kaggle_cnn.learn.model import build_network
 
         files = (dataset.competition.folder / str(each) for each in dataset.ids)
-        network = build_network(recipe, count_channels(files), dataset.task).whole
+        network = build_network(recipe, count_channels(list(files)), dataset.task).whole
     rows = outline(network)
     parameters, operations = (sum(row[key] for row in rows) for key in ("parameters", "operations"))
     title = f"{name}: {parameters:,} parameters, {operations:,} multiply-adds for an image"

@@ -108,7 +108,7 @@ def test_a_killed_step_counts_and_a_run_that_it_ended_is_taken(here):
     read = competing.read_state(here, "colours", path, 60.0)
     assert read["spent"] == pytest.approx(25, abs=0.1)
     contest = competing.Contest(here, open_competition(here, None), read, path, time.monotonic() + 30, Recorder())
-    competing.take_step(contest, "trial", "tiny", {}, "0", 10.0, None)
+    competing.take_step(contest, "trial", "tiny", {}, "0", 10.0)
     assert [each["run"] for each in read["steps"]] == [run.id]
     assert [each.id for each in list_runs(here, "colours")] == [run.id]
     assert competing.read_state(here, "colours", path, 60.0)["spent"] == pytest.approx(30, abs=1)

@@ -46,7 +46,6 @@ def test_folds_on_ray_are_those_of_this_machine(here, kcnn, keras):
 
 @pytest.mark.parametrize(("options", "message"), [
     (["--on", "rya"], "--on should be ray, or the address of a cluster of Ray, got 'rya'"),
-    (["--on", "ray", "--within", "5m"], "--within plans models that are trained one after the other"),
     (["--on", "ray", "--tensorboard"], "--tensorboard writes here"),
 ])  # fmt: skip
 def test_what_is_refused(here, options, message):
