@@ -3,7 +3,7 @@
     python benchmarks/many.py                                     # 100,000 images of 64 pixels beside 5,000
     python benchmarks/many.py 100000 1000000 --size 32 --limit 2  # a million, in 2 GiB of memory, on Linux as root
 
-The same tiny network, `kcnn train`'s own way from JPEGs to predictions, `fetch` and `train` each in a process of its own.
+The same tiny network, kcnn's own way from JPEGs to predictions, `fetch` and `train` each in a process of its own.
 'folds' is what the first fetch adds to listing: every image is opened for its copies, and folds are drawn.
 Peak memory counts the pages of the cache that are mapped, which the system takes back when it needs them. With a limit
 the process, with its part of the system's cache of files, is in a control group of so much memory, and the disk is read
