@@ -103,13 +103,13 @@ def peak() -> float:
 
 
 @contextmanager
-def limited(gibibytes: float) -> Iterator[Path | None]:
+def limited(gibibytes: float, name: str = "") -> Iterator[Path | None]:
     """Give the file to which a process writes its number to have so much memory; 0 is no limit."""
     if not gibibytes:
         yield None
         return
     first = Path("/sys/fs/cgroup/memory")  # of version 1; version 2 has no folder for each resource
-    group = (first if first.is_dir() else first.parent) / f"kcnn-{os.getpid()}"
+    group = (first if first.is_dir() else first.parent) / f"kcnn-{os.getpid()}{name}"
     group.mkdir()
     limit = group / ("memory.limit_in_bytes" if first.is_dir() else "memory.max")
     limit.write_text(str(int(gibibytes * 2**30)))

@@ -3,10 +3,13 @@
 import io
 import json
 import pickle
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from conftest import in_this_process
+from conftest import environment, in_this_process
 from rich.console import Console
 
 from kaggle_cnn import trials
@@ -16,6 +19,20 @@ from kaggle_cnn.progress import Part, Silent
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import list_runs, read_run
 
+# A network with one other machine, which never replies; what is sent to it, or beyond it, is counted at the end.
+ISLAND = ["unshare", "-rn", "sh", "-c", """set -e
+ip link set lo up
+ip link add v0 type veth peer name v1
+for each in v0 v1; do echo 1 > /proc/sys/net/ipv6/conf/$each/disable_ipv6; done
+ip addr add 192.0.2.1/24 dev v0
+ip link set v1 up
+ip link set v0 up
+ip route add default dev v0
+set +e
+"$@"
+code=$?
+awk '$1 == "v0:" {print "packets", $11}' /proc/net/dev >&2
+exit $code""", "sh"]  # fmt: skip
 FAST = ("--folds", "0,1", "--set", "epochs=2", "--set", "tta=flip")
 
 
@@ -25,9 +42,14 @@ def here(tiny_workspace, monkeypatch):
     return tiny_workspace
 
 
-def test_folds_on_ray_are_those_of_this_machine(here, kcnn, keras):
-    """Each is a task in a process of its own; the run is as any other, and nothing of Ray is left."""
-    printed = kcnn("train", "tiny", *FAST, "--on", "ray", cwd=here.root, afresh=True)
+def test_folds_on_ray_are_those_of_this_machine(here, keras):
+    """Each is a task in a process of its own; the run is as any other, and nothing of Ray is left, nor sent."""
+    command = [sys.executable, "-m", "kaggle_cnn", "train", "tiny", *FAST, "--on", "ray"]
+    alone = [] if send_from_an_island(["true"]) is None else ISLAND
+    printed = subprocess.run([*alone, *command], cwd=here.root, env=environment(HOME=str(here.root)),
+                             capture_output=True, text=True)  # fmt: skip
+    assert printed.returncode == 0, printed.stderr
+    assert not alone or printed.stderr.splitlines()[-1] == "packets 0"
     assert "Ray: 1 machine, 1 core for each of up to 2" in printed.stderr
     for fold in (0, 1):
         for epoch in (1, 2):
@@ -42,6 +64,23 @@ def test_folds_on_ray_are_those_of_this_machine(here, kcnn, keras):
         assert on_ray.result(1)[name] == here_alone.result(1)[name]
     assert not list(on_ray.folder.rglob("state.npz"))
     assert "ray" not in json.dumps(read_run(on_ray.folder).record)
+
+
+def send_from_an_island(command):
+    """How many packets a command sends to other machines; None where the system does not let us look."""
+    if shutil.which("unshare") is None:
+        return None
+    done = subprocess.run([*ISLAND, *command], capture_output=True, text=True)
+    last = (done.stderr.splitlines() or [""])[-1]
+    return int(last.removeprefix("packets ")) if last.startswith("packets ") else None
+
+
+def test_a_packet_to_another_machine_is_seen():
+    if send_from_an_island(["true"]) is None:
+        pytest.skip("a network of one's own needs Linux, iproute2, and leave to make one")
+    send = "import socket; socket.create_connection(('192.0.2.7', 80), timeout=0.5)"
+    assert send_from_an_island([sys.executable, "-c", send]) > 0
+    assert send_from_an_island([sys.executable, "-c", send.replace("192.0.2.7", "127.0.0.1")]) == 0
 
 
 @pytest.mark.parametrize(("options", "message"), [
