@@ -199,22 +199,24 @@ class Pilot:
 def measure_on_ray(
     workspace: Workspace, on: str, progress: Progress, pilot: Pilot, recipe: Recipe, fold: int, members: int,
     seconds: float,
-) -> tuple[Any, int]:  # fmt: skip
+) -> tuple[Any, int, float]:  # fmt: skip
     """Return the speed at which a recipe is trained as one of so many `members`, tasks of Ray, from a part of
-    `seconds`, and how many of these are trained at once. See learn.within.Elsewhere."""
+    `seconds`, how many of these are trained at once, and the seconds to start. See learn.within.Elsewhere."""
     begun, found = time.monotonic(), dict[str, Any]()
     waiting = [("pilot", replace(pilot, settings=list_settings(recipe), fold=fold, seconds=seconds))]
     ask = partial(next, iter(waiting), None)
     at_once = run_asked(measure_pilot, members, ask, found.__setitem__, on, progress)
     if isinstance(found["pilot"], Exception):
         raise found["pilot"]
-    speed, spent = found["pilot"]
-    return replace(speed, compiled=speed.compiled + time.monotonic() - begun - spent), at_once
+    speed, spent, anew = found["pilot"]
+    start = time.monotonic() - begun - spent
+    return replace(speed, compiled=speed.compiled + anew * start), at_once, start
 
 
-def measure_pilot(pilot: Pilot, progress: Progress) -> tuple[Any, float]:
-    """Measure a training in a worker; return its speed, and the seconds that this took without the start."""
-    from kaggle_cnn.learn.backend import start_backend
+def measure_pilot(pilot: Pilot, progress: Progress) -> tuple[Any, float, bool]:
+    """Measure a training in a worker; return its speed, the seconds that this took without the start, and whether each
+    model is started anew, as the engine does it where there is a graphics card."""
+    from kaggle_cnn.learn.backend import find_device, start_backend
 
     workspace = Workspace(Path(pilot.root))
     dataset = open_dataset(workspace, open_competition(workspace, pilot.competition), None, progress)
@@ -225,7 +227,8 @@ def measure_pilot(pilot: Pilot, progress: Progress) -> tuple[Any, float]:
     use_devices(None)
     recipe = apply_settings(load_recipe(Path(pilot.path), pilot.source), pilot.settings)
     begun = time.monotonic()
-    return measure(workspace, dataset, recipe, pilot.fold, pilot.seconds), time.monotonic() - begun
+    speed = measure(workspace, dataset, recipe, pilot.fold, pilot.seconds)
+    return speed, time.monotonic() - begun, find_device().memory > 0
 
 
 def train_on_ray(workspace: Workspace, on: str, progress: Progress, run: Run, members: list[tuple[int, int]]) -> None:

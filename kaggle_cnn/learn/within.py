@@ -62,11 +62,11 @@ class Speed:
 @dataclass(frozen=True)
 class Elsewhere:
     """How the models of a run are trained by other processes. `train(run, members)`: all these pairs of a seed and a
-    fold. `measure(recipe, fold, members, seconds)`: the speed there, of which to start is a part of `compiled`, and how
-    many of so many members are trained at once."""
+    fold. `measure(recipe, fold, members, seconds)`: the speed there, how many of so many members are trained at once,
+    and the seconds to start. On a graphics card each model is started anew, and `compiled` has these seconds too."""
 
     train: Callable[[Run, list[tuple[int, int]]], object]
-    measure: Callable[[Recipe, int, int, float], tuple[Speed, int]]
+    measure: Callable[[Recipe, int, int, float], tuple[Speed, int, float]]
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,10 @@ def fit_elsewhere(training: Training, plan: FoldPlan, elsewhere: Elsewhere, fold
     """Return the recipe with as many epochs, and steps in each, as the models that one process elsewhere trains, and
     their predictions, take until `deadline` of time.monotonic. Raises TooShortError as `fit_to_time` does."""
     members = training.run.seeds * len(training.run.folds)
-    speed, at_once = elsewhere.measure(training.recipe, fold, members, deadline - time.monotonic())
+    speed, at_once, start = elsewhere.measure(training.recipe, fold, members, deadline - time.monotonic())
     speed = replace(speed, step=CROWDED * speed.step, between=CROWDED * speed.between)
     own = math.ceil(members / at_once)
-    return choose_epochs(training, plan, speed, own, own, deadline)
+    return choose_epochs(training, plan, speed, own, own, deadline - start)
 
 
 def keep_pace(training: Training, fold: int, pace: Pace | None) -> Training:

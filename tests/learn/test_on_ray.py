@@ -12,7 +12,7 @@ import pytest
 from conftest import environment, in_this_process
 from rich.console import Console
 
-from kaggle_cnn import trials
+from kaggle_cnn import training, trials
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight.progress import ConsoleProgress
 from kaggle_cnn.progress import Part, Silent
@@ -155,6 +155,36 @@ def test_trials_are_asked_judged_and_ended_by_one_process(here, monkeypatch):
     settings = [tuple(each["settings"].items()) for each in found["trials"]]
     assert len(set(settings)) == 12
     assert found["best"] is not None
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_time_counts_how_many_models_are_trained_at_once(here, keras, monkeypatch):
+    """With the tasks done in this process: a pilot measures, the epochs follow; of two at once each has twice the
+    time of one of two in turn."""
+    from kaggle_cnn.learn import within
+
+    planned, at_once = [], iter((2, 1))
+
+    def run_here(work, most, ask, end, address, progress):
+        name, part = ask()
+        assert ask() is None
+        end(name, work(part, progress))
+        return next(at_once)
+
+    def train_none(work, parts, address, progress):
+        [run] = list_runs(here, "colours")[-1:]
+        planned.append(run.settings["epochs"] * run.settings["epoch_steps"])
+        raise KcnnError("enough", "")
+
+    monkeypatch.setattr(within, "LEAST", 0.3)
+    monkeypatch.setattr(within, "LAST", 0.5)
+    monkeypatch.setattr(training, "run_asked", run_here)
+    monkeypatch.setattr(training, "run_on_ray", train_none)
+    for _ in range(2):
+        with pytest.raises(KcnnError, match="enough"):
+            training.train("tiny", folds="0,1", within=60, on="ray", workspace=here)
+    assert planned[0] == pytest.approx(2 * planned[1], rel=0.5)
+    assert planned[0] > 1.3 * planned[1]
 
 
 def test_an_error_comes_whole_from_another_process():
