@@ -24,9 +24,10 @@ DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 
 
 def guard(work: Callable[[], None], recipe: Path) -> None:
-    """Call `work`; where several processes train one network, in a child. Raises KcnnError where that is killed."""
+    """Call `work`; where several processes train one network, in a child, where the system has such. Raises KcnnError
+    where that is killed."""
     group = find_group()
-    if group.processes == 1:
+    if group.processes == 1 or not hasattr(os, "fork"):
         return work()
     sys.stdout.flush()
     sys.stderr.flush()
