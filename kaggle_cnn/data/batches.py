@@ -25,6 +25,7 @@ from kaggle_cnn.recipe import explain_failure
 Batch = tuple[Any, ...]  # images, or these and metadata; targets; and weights where the training set has any
 BatchMaker = Callable[[int], Batch]
 BITS = 2**64 - 1
+READ_AHEAD = 8  # steps
 
 
 def scramble(number: int) -> int:
@@ -161,8 +162,9 @@ def training_batch(
     """
     epoch, index = divmod(step, steps_per_epoch(len(chosen.rows), batch))
     mixes = mixing is not None and bool(mixing.mixup or mixing.cutmix)
-    places = images_of_step(len(chosen.rows), batch, augment.seed, step, count_block(pixels, batch))
-    places = places if mixes else share.cut(places)
+    part, block = WHOLE if mixes else share, count_block(pixels, batch)
+    places = part.cut(images_of_step(len(chosen.rows), batch, augment.seed, step, block))
+    read_ahead(pixels, chosen.rows, batch, augment.seed, step, block, part)
     pixels = unmapped(pixels, step)
     images = fill_batch([int(row) for row in chosen.rows[places]], pixels, augment, epoch)
     targets = chosen.targets[places]
@@ -196,6 +198,8 @@ def plain_batch(
     None, since that model has them, their row numbers int32 (batch,)."""
     block = 0 if pixels is None else count_block(pixels, batch)
     places = share.cut(images_of_step(len(chosen.rows), batch, seed, step, block))
+    if pixels is not None:
+        read_ahead(pixels, chosen.rows, batch, seed, step, block, share)
     rows = chosen.rows[places]
     images = rows.astype(np.int32) if pixels is None else unmapped(pixels, step)[rows]
     made = (images, chosen.targets[places])
@@ -206,6 +210,27 @@ def centres(pixels: Array, rows: Array, size: int) -> Array:
     """Return the centres (len(rows), size, size, channels) of those images."""
     edge = (pixels.shape[1] - size) // 2
     return unmapped(pixels)[rows, edge : edge + size, edge : edge + size]
+
+
+def read_ahead(pixels: Array, rows: Array, batch: int, seed: int, step: int, block: int, share: Share) -> None:
+    """Ask the system to read the blocks of a step that comes soon, and nothing else: Linux may be set to read 8 MiB
+    around each image that is not in memory, of which a million then never end (LOG.md)."""
+    memory = pixels.base
+    if not block or not isinstance(memory, mmap.mmap) or not hasattr(mmap, "MADV_RANDOM"):
+        return
+    if step % 4 == 0:
+        memory.madvise(mmap.MADV_RANDOM)
+    soon, size, begin = step + READ_AHEAD, block * pixels[0].nbytes, pixels.offset % mmap.ALLOCATIONGRANULARITY
+    coming, epoch = images_of_step(len(rows), batch, seed, soon, block), soon // steps_per_epoch(len(rows), batch)
+    for number in np.unique(rows[share.cut(coming)] // block).tolist():
+        start = (begin + number * size) // mmap.PAGESIZE * mmap.PAGESIZE
+        ask_for(memory, start, min(size + mmap.PAGESIZE, len(memory) - start), epoch)
+
+
+@lru_cache(maxsize=2**16)
+def ask_for(memory: mmap.mmap, start: int, length: int, epoch: int) -> None:
+    """Ask for a part of a file, once in an epoch."""
+    memory.madvise(mmap.MADV_WILLNEED, start, length)
 
 
 def unmapped(pixels: Array, step: int = 0) -> Array:

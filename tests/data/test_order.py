@@ -1,11 +1,12 @@
 """Which images make up a batch, where there are so many that a disk is read block by block."""
 
+import mmap
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from kaggle_cnn.data import order
+from kaggle_cnn.data import batches, order
 from kaggle_cnn.data.batches import Augmenter, Share, plain_batch, training_batch
 from kaggle_cnn.data.order import BLOCK, LANES, LARGE, WINDOW, block_order, count_block, images_of_step
 from kaggle_cnn.data.training_set import TrainingSet
@@ -70,6 +71,26 @@ def test_only_many_bytes_are_read_by_blocks():
     assert count_block(pixels(200_000, 256), 128) == 1
     assert pixels(1_000_000, 32).nbytes > LARGE
     assert count_block(pixels(LANES * 128 - 1, 512), 128) == 0  # too few for lanes
+
+
+def test_the_blocks_that_come_soon_are_asked_for(monkeypatch, tmp_path):
+    """What a later step reads from the disk is what was asked for before, of the file as it is mapped."""
+    monkeypatch.setattr(order, "LARGE", 0)
+    monkeypatch.setattr(order, "BLOCK", 5 * 64 * 64 * 3)
+    monkeypatch.setattr(order, "LANES", 4)
+    np.save(tmp_path / "pixels.npy", np.zeros((96, 64, 64, 3), np.uint8))
+    pixels, asked = np.load(tmp_path / "pixels.npy", mmap_mode="r"), []
+    monkeypatch.setattr(batches, "ask_for", lambda memory, start, length, epoch: asked.append((start, start + length)))
+    chosen = TrainingSet(np.arange(8, 96), np.eye(88, dtype=np.float32))
+    plain_batch(pixels, chosen, 16, 9, 2)
+    mapped = pixels.ctypes.data - pixels.offset
+    for row in chosen.rows[images_of_step(88, 16, 9, 2 + batches.READ_AHEAD, 5)]:
+        begin = pixels[row].ctypes.data - mapped
+        assert any(start <= begin and begin + pixels[row].nbytes <= end for start, end in asked)
+    assert all(start % mmap.PAGESIZE == 0 for start, _ in asked)
+    assert max(end for _, end in asked) <= len(pixels.base)
+    monkeypatch.undo()
+    batches.ask_for(pixels.base, 0, mmap.PAGESIZE, 0)
 
 
 def test_batches_take_them_by_blocks(monkeypatch):
