@@ -233,6 +233,12 @@ def ask_for(memory: mmap.mmap, start: int, length: int, epoch: int) -> None:
     memory.madvise(mmap.MADV_WILLNEED, start, length)
 
 
+def read_in_order(pixels: Array) -> None:
+    """Let the system read ahead by itself again, for rows in their order."""
+    if isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_NORMAL"):
+        pixels.base.madvise(mmap.MADV_NORMAL)
+
+
 def unmapped(pixels: Array, step: int = 0) -> Array:
     """Return `pixels` as a plain array: a row of a memmap is a memmap again, and takes longer to make than to read.
 

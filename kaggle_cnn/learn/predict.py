@@ -13,7 +13,7 @@ from keras import Model
 from kaggle_cnn import tta
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.competition.task import Task
-from kaggle_cnn.data.batches import unmapped
+from kaggle_cnn.data.batches import read_in_order, unmapped
 from kaggle_cnn.data.columns import attach_metadata, find_metadata
 from kaggle_cnn.data.dataset import Dataset
 from kaggle_cnn.data.image_cache import Images, join_images, load_images
@@ -63,6 +63,7 @@ def predict_views(
     progress, count, rows = progress or Silent(), len(rows), split_rows(rows)
     batch = fill_shares(min(batch_size(model), max(len(rows), 1)))
     starts = range(0, len(rows), batch)
+    read_in_order(pixels)
     found = np.zeros((len(rows), len(views), model.output_shape[-1]), np.float32)
     description = f"predicting {len(rows)} images, {len(views)} view{'s' if len(views) > 1 else ''}"
     for start in progress.track(starts, description, len(starts)):
