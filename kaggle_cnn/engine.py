@@ -21,6 +21,8 @@ from kaggle_cnn.progress import Part, Progress, Silent
 RETRIES = 3  # times that a part is begun again after its worker or its machine is lost
 PAUSE = 0.5  # seconds between two looks at what is done
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+# Ray asks which cloud it is in, by addresses beyond this machine, also where usage statistics are off.
+NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # else each task takes all cores
 Work = Callable[[Any, Progress], Any]
 
@@ -56,9 +58,9 @@ def run_asked(
     """As run_on_ray, of parts that `ask` gives when there is room for one, up to `most` at once, until it gives None
     and none is at work. `end` is called with what each gives, or with its error. `judge` is called with what a part
     reports; where it returns True, the part stops. Return how many can be at work at once."""
-    with join_cluster(address) as ray:
+    with join_cluster(address) as (ray, settings):
         shares = share_resources(ray, most)
-        call, board = prepare_calls(ray, work, shares)
+        call, board = prepare_calls(ray, work, shares, settings)
         progress.say(f"Ray: {count_nodes(ray)}, {name_shares(shares)} for each of up to {most}")
         tasks: dict[Any, str] = {}
         shown: dict[str, Part] = {}
@@ -86,9 +88,10 @@ def run_asked(
             progress.parts(list(shown.values()))
 
 
-def prepare_calls(ray: Any, work: Work, shares: Mapping[str, int]) -> tuple[Any, Any]:
-    """Return the remote function that does a part, and the board on this machine to which it reports."""
-    settings = {**QUIET, **{name: str(shares["num_cpus"]) for name in THREADS}}
+def prepare_calls(ray: Any, work: Work, shares: Mapping[str, int], settings: Mapping[str, str]) -> tuple[Any, Any]:
+    """Return the remote function that does a part, with environment variables, and the board on this machine to which
+    it reports."""
+    settings = {**settings, **QUIET, **{name: str(shares["num_cpus"]) for name in THREADS}}
     settings |= {name: value for name, value in os.environ.items() if name.startswith("KCNN_")}
     # A worker that goes on to the next part keeps TensorFlow, but a graphics card too.
     most = 1 if shares["num_gpus"] else 0
@@ -167,8 +170,8 @@ class Sent(Silent):
 
 
 @contextmanager
-def join_cluster(address: str) -> Iterator[Any]:
-    """Give Ray, joined to a cluster, or begun on this machine, for the block."""
+def join_cluster(address: str) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Give Ray, joined to a cluster, or begun on this machine, for the block, and the environment of its tasks."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     known = require_ray(address)
@@ -179,15 +182,32 @@ def join_cluster(address: str) -> Iterator[Any]:
     import ray.util.scheduling_strategies
 
     own: dict[str, Any] = {} if known else {"include_dashboard": False}
+    kept = {} if known else {name: os.environ.get(name, "") for name in NOWHERE}
     try:
-        ray.init(known or "local", logging_level=logging.ERROR, log_to_driver=False, namespace="kcnn", **own)
+        with environment({} if known else NOWHERE):
+            ray.init(known or "local", logging_level=logging.ERROR, log_to_driver=False, namespace="kcnn", **own)
     except Exception as error:  # a ConnectionError, a TimeoutError, or one of Ray's own
         reason = " ".join(str(error).split())[:200]
         raise KcnnError(f"Ray at {known or 'this machine'} cannot be joined: {reason}", "ray status") from None
     try:
-        yield ray
+        yield ray, kept
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the block."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def require_ray(address: str) -> str:

@@ -317,7 +317,7 @@ def test_two_processes_share_the_folds_of_a_run(train_tiny, tiny_workspace):
     with one_at_a_time(run.fold_folder(1)):
         train_tiny(folds=(0, 1), epochs=1, run=run, progress=progress)
     assert "fold 1: another kcnn is training it" in progress.said
-    assert any(text.startswith("folds 1 are not done") for text in progress.said)
+    assert any(text == "the run is complete when these folds are done too: 1" for text in progress.said)
     assert run.status == "training"
     assert not (run.folder / "fold-1").exists()
     train_tiny(folds=(0, 1), epochs=1, run=run)

@@ -22,14 +22,16 @@ def plan_for(here, speed, seconds, folds=(0,), seeds=1, **settings):
     """What a recipe's epochs and steps would be."""
     from types import SimpleNamespace
 
-    from kaggle_cnn.learn.fit import Training
+    from kaggle_cnn.learn.fit import Training, is_same_for_all_folds
     from kaggle_cnn.learn.train import unmade
     from kaggle_cnn.learn.within import choose_epochs
 
     recipe = replace(load_recipe(here.root / "recipes" / "tiny.py"), **settings)
     training = Training(unmade(list(folds), seeds), recipe, dataset_in(here), None, None, Recorder())
     plan = SimpleNamespace(chosen=SimpleNamespace(rows=range(800)))
-    return choose_epochs(training, plan, speed, seeds * len(folds), seconds)
+    compiling = seeds if is_same_for_all_folds(recipe, training.dataset) else seeds * len(folds)
+    deadline = time.monotonic() + seconds
+    return choose_epochs(training, plan, speed, seeds * len(folds), compiling, deadline)
 
 
 @pytest.mark.parametrize(("folds", "seeds"), [((0,), 1), ((0, 1, 2, 3, 4), 1), ((0, 1), 3)])
