@@ -39,6 +39,7 @@ from kaggle_cnn.workspace import Workspace
 
 ABOVE = 0.95  # the probability from which on a pseudo-label counts
 MOST_SEEDS = 100
+LONGEST_ORPHAN = 60  # tries, a second apart, to train a fold that another process has
 
 
 @dataclass(frozen=True)
@@ -261,8 +262,13 @@ def train_member(member: Member, progress: Progress) -> None:
     use_devices(None)
     source, text = read_source(folder / "recipe.py", run)
     recipe = apply_settings(load_recipe(source, text), run.settings)
-    only = (member.seed, member.fold)
-    train_run(workspace, dataset, recipe, source, run.folds, progress, {}, run, False, text, edits, more, only=only)
+    only, own = (member.seed, member.fold), replace(run, seed=member.seed)
+    for _ in range(LONGEST_ORPHAN):
+        train_run(workspace, dataset, recipe, source, run.folds, progress, {}, run, False, text, edits, more, only=only)
+        if (own.fold_folder(member.fold) / "test.npz").is_file():
+            return
+        time.sleep(1)  # a worker whose machine is lost to Ray goes on with the fold for some seconds
+    raise KcnnError(f"fold {member.fold} of {run.id} is being trained by another kcnn", "wait until it ends; --resume")
 
 
 def require_fitting(
