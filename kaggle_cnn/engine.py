@@ -93,9 +93,7 @@ def prepare_calls(ray: Any, work: Work, shares: Mapping[str, int], settings: Map
     it reports."""
     settings = {**settings, **QUIET, **{name: str(shares["num_cpus"]) for name in THREADS}}
     settings |= {name: value for name, value in os.environ.items() if name.startswith("KCNN_")}
-    # A worker that goes on to the next part keeps TensorFlow, but a graphics card too.
-    most = 1 if shares["num_gpus"] else 0
-    call = ray.remote(**shares, max_calls=most, max_retries=RETRIES, runtime_env={"env_vars": settings})(call_work)
+    call = ray.remote(**shares, max_calls=1, max_retries=RETRIES, runtime_env={"env_vars": settings})(call_work)
     node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=True
     )
