@@ -1,12 +1,8 @@
 """The verbs that train: a recipe, a probe, the columns beside the images. See api for the other verbs."""
 
-import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,11 +12,10 @@ from kaggle_cnn.competition.competition import Competition
 from kaggle_cnn.competition.opening import open_competition
 from kaggle_cnn.competition.task import are_characters
 from kaggle_cnn.data.advice import MIRRORLESS
-from kaggle_cnn.data.dataset import Dataset
-from kaggle_cnn.data.label_edits import join_edits, read_edits
-from kaggle_cnn.engine import require_ray, run_asked, run_on_ray
+from kaggle_cnn.elsewhere import find_cluster, require_cluster, train_elsewhere
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.group import Group, find_group
+from kaggle_cnn.labels import ABOVE, Labels, prepare_labels
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import (
     Recipe,
@@ -33,31 +28,11 @@ from kaggle_cnn.recipe import (
     require_same,
 )
 from kaggle_cnn.runs.export import lacks_submission
-from kaggle_cnn.runs.run import Run, list_runs, open_runs, open_unfinished
+from kaggle_cnn.runs.run import Run, list_runs, open_unfinished
 from kaggle_cnn.runs.study import read_best
 from kaggle_cnn.workspace import Workspace
 
-ABOVE = 0.95  # the probability from which on a pseudo-label counts
 MOST_SEEDS = 100
-LONGEST_ORPHAN = 60  # tries, a second apart, to train a fold that another process has
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What changes the labels of a training, never those of the validation. `exclude` and `relabel`: CSVs as
-    doctor.csv; `pseudo`: a run that labels test images, `above` this probability, `soft` with its probabilities."""
-
-    exclude: str | Path | None = None
-    relabel: str | Path | None = None
-    pseudo: str = ""
-    above: float = ABOVE
-    soft: bool = False
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """The CSVs that are given, "exclude" or "relabel" -> path."""
-        pairs = (("exclude", self.exclude), ("relabel", self.relabel))
-        return {name: Path(path) for name, path in pairs if path}
 
 
 def train(
@@ -123,19 +98,6 @@ def train(
     )  # fmt: skip
 
 
-def train_elsewhere(
-    workspace: Workspace, on: str, progress: Progress, competition: Competition, path: Path, source: str
-) -> Any:
-    """Return how the models of a recipe are trained as tasks of Ray."""
-    from kaggle_cnn.learn.backend import running_backend
-    from kaggle_cnn.learn.within import Elsewhere
-
-    pilot = Pilot(str(workspace.root), competition.name, str(path), source, {}, running_backend(), 0, 0.0)
-    return Elsewhere(
-        partial(train_on_ray, workspace, on, progress), partial(measure_on_ray, workspace, on, progress, pilot)
-    )
-
-
 @contextmanager
 def join_others(
     group: Group, devices: str | None, backend: str | None, within: float | None, on: str
@@ -171,105 +133,6 @@ def require_shared(group: Group, within: float | None, on: str, backend: str | N
         )
 
 
-@dataclass(frozen=True)
-class Member:
-    """One model of a run, in values that any process can be sent."""
-
-    root: str
-    competition: str
-    run: str
-    seed: int
-    fold: int
-    backend: str
-
-
-@dataclass(frozen=True)
-class Pilot:
-    """A training that is measured and makes no run, in values that any process can be sent; see Member."""
-
-    root: str
-    competition: str
-    path: str
-    source: str
-    settings: dict[str, Any]
-    backend: str
-    fold: int
-    seconds: float
-
-
-def measure_on_ray(
-    workspace: Workspace, on: str, progress: Progress, pilot: Pilot, recipe: Recipe, fold: int, members: int,
-    seconds: float,
-) -> tuple[Any, int, float]:  # fmt: skip
-    """Return the speed at which a recipe is trained as one of so many `members`, tasks of Ray, from a part of
-    `seconds`, how many of these are trained at once, and the seconds to start. See learn.within.Elsewhere."""
-    begun, found = time.monotonic(), dict[str, Any]()
-    waiting = [("pilot", replace(pilot, settings=list_settings(recipe), fold=fold, seconds=seconds))]
-    ask = partial(next, iter(waiting), None)
-    at_once = run_asked(measure_pilot, members, ask, found.__setitem__, on, progress)
-    if isinstance(found["pilot"], Exception):
-        raise found["pilot"]
-    speed, spent = found["pilot"]
-    start = time.monotonic() - begun - spent
-    return replace(speed, compiled=speed.compiled + start), at_once, start
-
-
-def measure_pilot(pilot: Pilot, progress: Progress) -> tuple[Any, float]:
-    """Measure a training in a worker; return its speed, and the seconds that this took without the start."""
-    from kaggle_cnn.learn.backend import start_backend
-
-    workspace = Workspace(Path(pilot.root))
-    dataset = open_dataset(workspace, open_competition(workspace, pilot.competition), None, progress)
-    start_backend(pilot.backend)
-    from kaggle_cnn.learn.distribution import use_devices
-    from kaggle_cnn.learn.train import measure
-
-    use_devices(None)
-    recipe = apply_settings(load_recipe(Path(pilot.path), pilot.source), pilot.settings)
-    begun = time.monotonic()
-    speed = measure(workspace, dataset, recipe, pilot.fold, pilot.seconds)
-    return speed, time.monotonic() - begun
-
-
-def train_on_ray(workspace: Workspace, on: str, progress: Progress, run: Run, members: list[tuple[int, int]]) -> None:
-    """Train models of a run, pairs of a seed and a fold, each as a task of Ray."""
-    parts = {}
-    for seed, fold in members:
-        name = f"fold {fold}" if run.seeds == 1 else f"seed {seed}, fold {fold}"
-        competition, backend = run.record["competition"], run.record["backend"]
-        parts[name] = Member(str(workspace.root), competition, run.id, seed, fold, backend)
-    run_on_ray(train_member, parts, on, progress)
-
-
-def train_member(member: Member, progress: Progress) -> None:
-    """Train one model of a run that is there, from where it was stopped; the run's folder is where it was made."""
-    from kaggle_cnn.learn.backend import start_backend
-    from kaggle_cnn.learn.distribution import use_devices
-    from kaggle_cnn.learn.train import train as train_run
-
-    workspace = Workspace(Path(member.root))
-    folder = workspace.runs(member.competition) / member.run
-    if not (folder / "run.json").is_file():
-        raise KcnnError(
-            f"{socket.gethostname()} does not see {folder}", "share the workspace's folder among the machines, by NFS"
-        )
-    found = open_competition(workspace, member.competition)
-    [run] = open_runs(workspace, found, [member.run])
-    dataset = open_dataset(workspace, found, run, progress)
-    dataset, edits, more = prepare_labels(workspace, dataset, run, Labels(), run.folds, progress)
-    start_backend(member.backend)
-    use_devices(None)
-    source, text = read_source(folder / "recipe.py", run)
-    recipe = apply_settings(load_recipe(source, text), run.settings)
-    only, own = (member.seed, member.fold), replace(run, seed=member.seed)
-    for _ in range(LONGEST_ORPHAN):
-        train_run(workspace, dataset, recipe, source, run.folds, progress, {}, run, False, text, edits, more, only=only)
-        if (own.fold_folder(member.fold) / "test.npz").is_file():
-            return
-        time.sleep(1)  # a worker whose machine is lost to Ray goes on with the fold for some seconds
-    raise KcnnError(f"fold {member.fold} of {run.id} is being trained by another kcnn", "wait until it ends; --resume")
-
-
 def require_fitting(
     run: Run | None, seeds: int, within: float | None, settings: Mapping[str, Any], tensorboard: bool, on: str
 ) -> None:
@@ -281,23 +144,6 @@ def require_fitting(
     if on and tensorboard:
         raise KcnnError("--tensorboard writes here, and --on trains elsewhere", "leave one of them out")
     require_cluster(on)
-
-
-def require_cluster(on: str) -> None:
-    """Raise KcnnError where `on` is neither "" nor "ray" nor an address at which there is Ray."""
-    if on and on != "ray" and ":" not in on:
-        raise KcnnError(
-            f"--on should be ray, or the address of a cluster of Ray, got '{on}'",
-            "for example: --on ray, --on HOST:6379",
-        )
-    if on:
-        require_ray(on)
-
-
-def find_cluster(workspace: Workspace, on: str) -> str:
-    """Return where tasks are done: for "ray" the `address` in kcnn.toml, unless RAY_ADDRESS names another cluster."""
-    address = "" if os.environ.get("RAY_ADDRESS") else workspace.settings.get("address", "")
-    return address if on == "ray" and address else on
 
 
 def probe(
@@ -429,71 +275,3 @@ def require_seeds(run: Run | None, seeds: int) -> None:
             f"the run to resume has {run.seeds} seeds, not {seeds}",
             "leave --seeds out to resume it, or leave --resume out to start a new run",
         )
-
-
-def prepare_labels(
-    workspace: Workspace, dataset: Dataset, run: Run | None, labels: Labels, folds: list[int], progress: Progress
-) -> tuple[Dataset, dict[str, Path], dict[str, Any]]:
-    """Return the dataset with what changes its labels in training, the files of that, and what run.json says of
-    pseudo-labels. A run to resume has its own."""
-    require_own_labels(run, labels)
-    files = labels.files
-    if run:
-        files = {str(name): run.folder / f"{name}.csv" for name in run.record.get("edits", {})}
-    dataset = edit_labels(dataset, files, progress)
-    more = name_pseudo(workspace, dataset.competition, run, labels)
-    return add_pseudo_labels(workspace, dataset.competition, dataset, folds, more, progress), files, more
-
-
-def require_own_labels(run: Run | None, labels: Labels) -> None:
-    """Raise KcnnError where options do not fit each other, or a run to resume, which keeps its labels, gets others."""
-    if not 0 <= labels.above <= 1:
-        raise KcnnError(f"--above should be from 0 to 1, got {labels.above:g}", "for example: --above 0.95")
-    if (labels.soft or labels.above != ABOVE) and not labels.pseudo:
-        raise KcnnError("--above and --soft are for pseudo-labels, and no run gives them", "add --pseudo RUN")
-    if run and (labels.files or labels.pseudo):
-        raise KcnnError(
-            "a run that is resumed keeps its labels, and other ones are given",
-            "leave --exclude, --relabel and --pseudo out to resume, or leave --resume out to start a new run",
-        )
-
-
-def name_pseudo(workspace: Workspace, competition: Competition, run: Run | None, labels: Labels) -> dict[str, Any]:
-    """Return what run.json says of pseudo-labels, {} where there are none: of a run to resume what it says."""
-    if run:
-        return {"pseudo": run.record["pseudo"]} if "pseudo" in run.record else {}
-    if not labels.pseudo:
-        return {}
-    [named] = open_runs(workspace, competition, [labels.pseudo])
-    return {"pseudo": {"run": named.id, "above": labels.above, "soft": labels.soft}}
-
-
-def add_pseudo_labels(
-    workspace: Workspace,
-    competition: Competition,
-    dataset: Dataset,
-    folds: list[int],
-    more: Mapping[str, Any],
-    progress: Progress,
-) -> Dataset:
-    """Return a dataset with the pseudo-labels that `more` names, where it names some."""
-    if "pseudo" not in more:
-        return dataset
-    from kaggle_cnn.runs.pseudo_labels import label_tests
-
-    asked = more["pseudo"]
-    [run] = open_runs(workspace, competition, [asked["run"]])
-    labels = label_tests(run, dataset, folds, asked["above"], asked["soft"])
-    counts = ", ".join(f"{len(each.rows):,}" for each in labels.values())
-    progress.say(f"pseudo-labels by {run.id}: {counts} of {len(dataset.test_images[0]):,} test images (by fold)")
-    return replace(dataset, pseudo=labels)
-
-
-def edit_labels(dataset: Dataset, files: Mapping[str, Path], progress: Progress) -> Dataset:
-    """Return a dataset whose training sets have the user's decisions on labels."""
-    parts = {name: read_edits(path, dataset.ids, dataset.task, name == "relabel") for name, path in files.items()}
-    for name, part in parts.items():
-        count = len(part.relabelled if name == "relabel" else part.excluded)
-        what = "have another label" if name == "relabel" else "are left out"
-        progress.say(f"{files[name]}: {count:,} images {what} in training; validation is as before")
-    return replace(dataset, edits=join_edits(list(parts.values()))) if parts else dataset

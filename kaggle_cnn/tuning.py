@@ -7,6 +7,7 @@ from typing import Any
 
 from kaggle_cnn.api import open_dataset
 from kaggle_cnn.competition.opening import open_competition
+from kaggle_cnn.elsewhere import find_cluster, require_cluster
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.progress import Progress, Silent
 from kaggle_cnn.recipe import (
@@ -25,7 +26,7 @@ from kaggle_cnn.runs.study import (
     read_space,
 )
 from kaggle_cnn.search_space import derive_space, parse_space, split_space
-from kaggle_cnn.training import choose_settings, find_cluster, require_cluster
+from kaggle_cnn.training import choose_settings
 from kaggle_cnn.trials import Tuned, run_trials, run_trials_on_ray
 from kaggle_cnn.workspace import Workspace
 

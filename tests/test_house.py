@@ -21,6 +21,8 @@ RANKS = [
     {"submitting", "doctor", "tuning", "competing"},
     {"trials"},
     {"training"},
+    {"elsewhere"},
+    {"labels"},
     {"api"},
     {"pictures"},
     {"backbone"},

@@ -12,7 +12,7 @@ import pytest
 from conftest import environment, in_this_process
 from rich.console import Console
 
-from kaggle_cnn import training, trials
+from kaggle_cnn import elsewhere, training, trials
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.insight.progress import ConsoleProgress
 from kaggle_cnn.progress import Part, Silent
@@ -180,8 +180,8 @@ def test_a_time_counts_how_many_models_are_trained_at_once(here, keras, monkeypa
 
     monkeypatch.setattr(within, "LEAST", 0.3)
     monkeypatch.setattr(within, "LAST", 0.5)
-    monkeypatch.setattr(training, "run_asked", run_here)
-    monkeypatch.setattr(training, "run_on_ray", train_none)
+    monkeypatch.setattr(elsewhere, "run_asked", run_here)
+    monkeypatch.setattr(elsewhere, "run_on_ray", train_none)
     for _ in range(2):
         with pytest.raises(KcnnError, match="enough"):
             training.train("tiny", folds="0,1", within=60, on="ray", workspace=here)

@@ -15,10 +15,10 @@ from kaggle_cnn.data.image_cache import Images
 from kaggle_cnn.data.label_edits import read_edits
 from kaggle_cnn.data.training_set import training_set
 from kaggle_cnn.errors import KcnnError
+from kaggle_cnn.labels import edit_labels
 from kaggle_cnn.runs.label_errors import find_confused, find_label_errors, find_outliers
 from kaggle_cnn.runs.predictions import Predictions
 from kaggle_cnn.runs.run import read_run
-from kaggle_cnn.training import edit_labels
 
 
 def draw_wrong(kind="multiclass", images=2000, share=0.05):
