@@ -64,7 +64,8 @@ def main() -> None:
         run(["fetch", str(make_images_in(folder / "source" / "colours"))], folder)
         runs = folder / "runs" / "colours"
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-        other = cluster.add_node(num_cpus=1)
+        # With an address of its own: else the command may join the machine that is killed, and end with it.
+        other = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2")
         on = ["--on", cluster.address]
 
         begun = time.monotonic()
@@ -82,7 +83,7 @@ def main() -> None:
         cluster.remove_node(other, allow_graceful=False)
         print(f"a machine killed: exit {process.wait(400)}, equal {predictions(runs, 'even-003') == whole}", flush=True)
 
-        cluster.add_node(num_cpus=1)
+        cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2")
         process = run([*TRAIN, *on], folder, wait=False)
         wait_for_epochs(runs, "even-004", 2)
         process.kill()
