@@ -162,9 +162,7 @@ def training_batch(
     """
     epoch, index = divmod(step, steps_per_epoch(len(chosen.rows), batch))
     mixes = mixing is not None and bool(mixing.mixup or mixing.cutmix)
-    part, block = WHOLE if mixes else share, count_block(pixels, batch)
-    places = part.cut(images_of_step(len(chosen.rows), batch, augment.seed, step, block))
-    read_ahead(pixels, chosen.rows, batch, augment.seed, step, block, part)
+    places = take_places(pixels, chosen.rows, batch, augment.seed, step, WHOLE if mixes else share)
     pixels = unmapped(pixels, step)
     images = fill_batch([int(row) for row in chosen.rows[places]], pixels, augment, epoch)
     targets = chosen.targets[places]
@@ -196,10 +194,7 @@ def plain_batch(
 ) -> Batch:
     """Return the same images at full size, not augmented, for a model that augments them itself; or where `pixels` is
     None, since that model has them, their row numbers int32 (batch,)."""
-    block = 0 if pixels is None else count_block(pixels, batch)
-    places = share.cut(images_of_step(len(chosen.rows), batch, seed, step, block))
-    if pixels is not None:
-        read_ahead(pixels, chosen.rows, batch, seed, step, block, share)
+    places = take_places(pixels, chosen.rows, batch, seed, step, share)
     rows = chosen.rows[places]
     images = rows.astype(np.int32) if pixels is None else unmapped(pixels, step)[rows]
     made = (images, chosen.targets[places])
@@ -212,17 +207,26 @@ def centres(pixels: Array, rows: Array, size: int) -> Array:
     return unmapped(pixels)[rows, edge : edge + size, edge : edge + size]
 
 
-def read_ahead(pixels: Array, rows: Array, batch: int, seed: int, step: int, block: int, share: Share) -> None:
-    """Ask the system to read the blocks of a step that comes soon, and nothing else: Linux may be set to read 8 MiB
-    around each image that is not in memory, of which a million then never end (LOG.md)."""
-    memory = pixels.base
-    if not block or not isinstance(memory, mmap.mmap) or not hasattr(mmap, "MADV_RANDOM"):
-        return
-    if step % 4 == 0:
+def take_places(pixels: Array | None, rows: Array, batch: int, seed: int, step: int, share: Share) -> Array:
+    """Return which of `rows` make up a share of a batch, and have the blocks read that a step needs which comes soon.
+    Images that a device has, of which `pixels` is None, are taken in any order."""
+    block = 0 if pixels is None else count_block(pixels, batch)
+    if block and pixels is not None and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
+        soon = step + READ_AHEAD
+        coming = rows[share.cut(images_of_step(len(rows), batch, seed, soon, block))]
+        read_ahead(pixels, coming, block, soon // steps_per_epoch(len(rows), batch), step % 4 == 0)
+    return share.cut(images_of_step(len(rows), batch, seed, step, block))
+
+
+def read_ahead(pixels: Array, rows: Array, block: int, epoch: int, alone: bool) -> None:
+    """Ask the system to read the blocks of rows of a mapped file; `alone` tells it again to read nothing else: Linux
+    may be set to read 8 MiB around each image that is not in memory, of which a million then never end (LOG.md)."""
+    mapped: Any = pixels
+    memory = mapped.base
+    if alone:
         memory.madvise(mmap.MADV_RANDOM)
-    soon, size, begin = step + READ_AHEAD, block * pixels[0].nbytes, pixels.offset % mmap.ALLOCATIONGRANULARITY
-    coming, epoch = images_of_step(len(rows), batch, seed, soon, block), soon // steps_per_epoch(len(rows), batch)
-    for number in np.unique(rows[share.cut(coming)] // block).tolist():
+    size, begin = block * pixels[0].nbytes, mapped.offset % mmap.ALLOCATIONGRANULARITY
+    for number in np.unique(rows // block).tolist():
         start = (begin + number * size) // mmap.PAGESIZE * mmap.PAGESIZE
         ask_for(memory, start, min(size + mmap.PAGESIZE, len(memory) - start), epoch)
 

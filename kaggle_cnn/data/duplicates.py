@@ -18,7 +18,7 @@ from kaggle_cnn.data.pixel_tables import read_tables
 from kaggle_cnn.files import whole_file
 from kaggle_cnn.progress import Progress
 
-TABULATED = 16_384  # results that become columns at a time: those of a million images take 0.4 GiB
+TABULATED = 16_384  # results that become columns at a time, since those of a million images take much memory
 
 Result = TypeVar("Result")
 Results = list[tuple[Result | None, str]]  # for each file what `attempt` returns

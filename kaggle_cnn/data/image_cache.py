@@ -39,7 +39,7 @@ Result = TypeVar("Result")
 
 
 class Paths(Sequence[Path]):
-    """`names` below a `folder`, each a Path when it is asked for: a million of them take 0.6 GiB (LOG.md)."""
+    """`names` below a `folder`, each a Path when it is asked for: a million of them take too much memory (LOG.md)."""
 
     def __init__(self, folder: Path, names: Sequence[str]):
         self.folder, self.names = folder, names

@@ -8,7 +8,7 @@ that is made there is made by all. All go through the same steps, so what one of
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import keras
@@ -73,30 +73,28 @@ def is_first() -> bool:
     return CURRENT.rank == 0
 
 
-@contextmanager
-def across_processes() -> Iterator[None]:
+def across_processes() -> AbstractContextManager[None]:
     """Build, compile, fit and assign on the devices of all processes; all of them must do the same in the block."""
-    if CURRENT.across is None:
-        yield
-        return
-    keras.distribution.set_distribution(CURRENT.across)
-    try:
-        yield
-    finally:
-        keras.distribution.set_distribution(None)
+    return spread_over(CURRENT.across)
+
+
+def by_itself() -> AbstractContextManager[None]:
+    """Within `across_processes`: build and assign in this process alone."""
+    return spread_over(None)
 
 
 @contextmanager
-def by_itself() -> Iterator[None]:
-    """Within `across_processes`: build and assign in this process alone."""
+def spread_over(devices: Any) -> Iterator[None]:
+    """Use Keras' distribution `devices` in the block, where several processes train together."""
     if CURRENT.across is None:
         yield
         return
-    keras.distribution.set_distribution(None)
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(devices)
     try:
         yield
     finally:
-        keras.distribution.set_distribution(CURRENT.across)
+        keras.distribution.set_distribution(before)
 
 
 @contextmanager
