@@ -198,18 +198,19 @@ def measure_speed(training: Training, plan: FoldPlan, fold: int, seconds: float)
         while spent < wanted:
             steps = max(2 * steps, int(1.2 * steps * wanted / max(spent, 1e-3)))
             spent = train(steps)
-        step, few = spent / steps, max(1, steps // 8)
+        step = spent / steps
         with (
             TemporaryDirectory(dir=training.dataset.cache) as folder,
             end_epochs(training, plan, fold, folder) as ending,
         ):
-            ended = train(few, EPOCHS, [ending])
+            # Epochs of one step: the noise of many steps is more than what comes after them.
+            ended = train(1, EPOCHS, [ending])
     each, first = measure_prediction(training, plan, fold)
     tested = load_test_images(dataset, recipe.stored_size, recipe.fit, images.pixels.shape[3], training.progress)
     tested = attach_metadata(dataset, tested, training.columns, "test")
     validated, views = len(validation_rows(dataset, images, fold)), len(tta.views_of("none", recipe.policy))
     predicted = first + each * views * (validated + len(tested.pixels))
-    return Speed(compiling, step, max(ended / EPOCHS - few * step, 1e-3), predicted)
+    return Speed(compiling, step, max(ended / EPOCHS - step, 1e-3), predicted)
 
 
 def end_epochs(training: Training, plan: FoldPlan, fold: int, folder: str) -> Checkpoint:

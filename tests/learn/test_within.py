@@ -92,6 +92,8 @@ def test_a_training_ends_in_its_time(here, keras):
     run = read_run(here.root / "runs" / "colours" / "tiny-002")
     assert run.record["within"] == 20
     assert run.settings["epochs"] * run.settings["epoch_steps"] > 20
+    # Measured as the difference of two noisy times, what comes between epochs once was 0: 760 epochs, and 33 to 51 s.
+    assert run.settings["epochs"] < 300
     history = run.histories()
     assert [len(each) for each in history] == [run.settings["epochs"]] * 2
     assert history[0]["learning_rate"].iloc[-1] < 0.01 * history[0]["learning_rate"].iloc[0]  # the whole schedule
