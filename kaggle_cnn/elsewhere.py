@@ -71,14 +71,15 @@ def measure_on_ray(
     at_once = run_asked(measure_pilot, members, ask, found.__setitem__, on, progress)
     if isinstance(found["pilot"], Exception):
         raise found["pilot"]
-    speed, spent = found["pilot"]
+    speed, spent, anew = found["pilot"]
     start = time.monotonic() - begun - spent
-    return replace(speed, compiled=speed.compiled + start), at_once, start
+    return replace(speed, compiled=speed.compiled + anew * start), at_once, start
 
 
-def measure_pilot(pilot: Pilot, progress: Progress) -> tuple[Any, float]:
-    """Measure a training in a worker; return its speed, and the seconds that this took without the start."""
-    from kaggle_cnn.learn.backend import start_backend
+def measure_pilot(pilot: Pilot, progress: Progress) -> tuple[Any, float, bool]:
+    """Measure a training in a worker; return its speed, the seconds that this took without the start, and whether each
+    model is started anew, as the engine does it where there is a graphics card."""
+    from kaggle_cnn.learn.backend import find_device, start_backend
 
     workspace = Workspace(Path(pilot.root))
     dataset = open_dataset(workspace, open_competition(workspace, pilot.competition), None, progress)
@@ -90,7 +91,7 @@ def measure_pilot(pilot: Pilot, progress: Progress) -> tuple[Any, float]:
     recipe = apply_settings(load_recipe(Path(pilot.path), pilot.source), pilot.settings)
     begun = time.monotonic()
     speed = measure(workspace, dataset, recipe, pilot.fold, pilot.seconds)
-    return speed, time.monotonic() - begun
+    return speed, time.monotonic() - begun, find_device().memory > 0
 
 
 def train_on_ray(workspace: Workspace, on: str, progress: Progress, run: Run, members: list[tuple[int, int]]) -> None:

@@ -20,7 +20,8 @@ from kaggle_cnn.progress import Part, Progress, Silent
 
 RETRIES = 3  # times that a part is begun again after its worker or its machine is lost
 PAUSE = 0.5  # seconds between two looks at what is done
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET |= {"RAY_DEDUP_LOGS_SKIP_REGEX": ".*"}  # else it prints 30 lines, into a table or JSON, when a worker is lost
 # Ray asks which cloud it is in, by addresses beyond this machine, also where usage statistics are off.
 NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # else each task takes all cores
@@ -58,8 +59,9 @@ def run_asked(
     """As run_on_ray, of parts that `ask` gives when there is room for one, up to `most` at once, until it gives None
     and none is at work. `end` is called with what each gives, or with its error. `judge` is called with what a part
     reports; where it returns True, the part stops. Return how many can be at work at once."""
-    with join_cluster(address) as (ray, settings):
+    with join_cluster(address) as (ray, settings), explain_loss(ray):
         shares = share_resources(ray, most)
+        at_once = count_at_once(ray, shares, most)
         call, board = prepare_calls(ray, work, shares, settings)
         progress.say(f"Ray: {count_nodes(ray)}, {name_shares(shares)} for each of up to {most}")
         tasks: dict[Any, str] = {}
@@ -70,7 +72,7 @@ def run_asked(
                 tasks[call.remote(work, part, name, board)] = name
                 shown[name] = Part(name)
             if not tasks:
-                return count_at_once(ray, shares, most)
+                return at_once
             done, _ = ray.wait(list(tasks), timeout=PAUSE)
             for name, event, values in ray.get(board.take.remote()):
                 if event == "say":
@@ -78,6 +80,10 @@ def run_asked(
                 elif event == "report":
                     if judge and judge(name, values):
                         board.stop.remote(name)
+                elif event == "begin":
+                    if shown[name].machine:
+                        progress.say(f"note: {name}: its worker was lost; it goes on on {values['machine']}")
+                    shown[name] = replace(shown[name], **values)
                 else:
                     shown[name] = replace(shown[name], state="training", **values)
                     progress.parts(list(shown.values()))
@@ -93,9 +99,12 @@ def prepare_calls(ray: Any, work: Work, shares: Mapping[str, int], settings: Map
     it reports."""
     settings = {**settings, **QUIET, **{name: str(shares["num_cpus"]) for name in THREADS}}
     settings |= {name: value for name, value in os.environ.items() if name.startswith("KCNN_")}
-    call = ray.remote(**shares, max_calls=1, max_retries=RETRIES, runtime_env={"env_vars": settings})(call_work)
+    # A worker that goes on to the next part keeps TensorFlow, but a graphics card too.
+    most = 1 if shares["num_gpus"] else 0
+    call = ray.remote(**shares, max_calls=most, max_retries=RETRIES, runtime_env={"env_vars": settings})(call_work)
+    # Soft, it is on another machine at times, whose loss ends all.
     node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-        ray.get_runtime_context().get_node_id(), soft=True
+        ray.get_runtime_context().get_node_id(), soft=False
     )
     return call, ray.remote(Board).options(num_cpus=0, scheduling_strategy=node).remote()
 
@@ -116,6 +125,7 @@ def collect(ray: Any, task: Any, name: str) -> Any:
 
 def call_work(work: Work, part: Any, name: str, board: Any) -> Any:
     """Do one part, in a worker."""
+    board.add.remote(name, "begin", {"machine": socket.gethostname()})
     return work(part, Sent(board, name))
 
 
@@ -144,7 +154,7 @@ class Sent(Silent):
     """A Progress of a worker, which sends epochs and notes to the board."""
 
     def __init__(self, board: Any, name: str):
-        self.board, self.name, self.machine = board, name, socket.gethostname()
+        self.board, self.name = board, name
 
     def report(self, **values: Any) -> None:
         """Send what `judge` is called with."""
@@ -160,7 +170,7 @@ class Sent(Silent):
             self.board.add.remote(self.name, "say", {"text": text})
 
     def fold(self, fold: int, images: int, steps: int, epochs: int, done: int) -> None:
-        self.board.add.remote(self.name, "epoch", {"machine": self.machine, "epoch": done, "epochs": epochs})
+        self.board.add.remote(self.name, "epoch", {"epoch": done, "epochs": epochs})
 
     def epoch(self, row: Mapping[str, float], better: bool, seconds: float) -> None:
         values = {"epoch": int(row["epoch"]), "row": dict(row), "seconds": seconds}
@@ -191,6 +201,18 @@ def join_cluster(address: str) -> Iterator[tuple[Any, dict[str, str]]]:
         yield ray, kept
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def explain_loss(ray: Any) -> Iterator[None]:
+    """Raise a KcnnError where, in the block, the process of Ray is lost through which this one is joined."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise KcnnError(
+            f"Ray on this machine has ended ({type(error).__name__})",
+            "what is done is kept: run the same command again, train with --resume; of a cluster, look at ray status",
+        ) from None
 
 
 @contextmanager

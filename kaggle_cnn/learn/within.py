@@ -63,7 +63,7 @@ class Speed:
 class Elsewhere:
     """How the models of a run are trained by other processes. `train(run, members)`: all these pairs of a seed and a
     fold. `measure(recipe, fold, members, seconds)`: the speed there, how many of so many members are trained at once,
-    and the seconds to start, which `compiled` has too, since each model is started anew."""
+    and the seconds to start. On a graphics card each model is started anew, and `compiled` has these seconds too."""
 
     train: Callable[[Run, list[tuple[int, int]]], object]
     measure: Callable[[Recipe, int, int, float], tuple[Speed, int, float]]

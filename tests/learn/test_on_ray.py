@@ -168,9 +168,10 @@ def test_a_time_counts_how_many_models_are_trained_at_once(here, keras, monkeypa
     def run_here(work, most, ask, end, address, progress):
         name, part = ask()
         assert ask() is None
-        speed, spent = work(part, progress)  # a real pilot, of a speed that is the same each time
+        speed, spent, anew = work(part, progress)  # a real pilot, of a speed that is the same each time
         assert speed.step > 0
-        end(name, (within.Speed(compiled=1.0, step=0.02, between=0.2, prediction=1.0), spent))
+        assert not anew
+        end(name, (within.Speed(compiled=1.0, step=0.02, between=0.2, prediction=1.0), spent, anew))
         return next(at_once)
 
     def train_none(work, parts, address, progress):
