@@ -17,7 +17,7 @@ import numpy as np
 
 from kaggle_cnn.competition.metrics import Array
 from kaggle_cnn.data.mixing import cut_and_mix, mix_up
-from kaggle_cnn.data.order import count_block, images_of_step, steps_per_epoch
+from kaggle_cnn.data.order import BLOCK, count_block, find_blocks, images_of_step, steps_per_epoch
 from kaggle_cnn.data.training_set import TrainingSet
 from kaggle_cnn.errors import KcnnError
 from kaggle_cnn.recipe import explain_failure
@@ -25,7 +25,12 @@ from kaggle_cnn.recipe import explain_failure
 Batch = tuple[Any, ...]  # images, or these and metadata; targets; and weights where the training set has any
 BatchMaker = Callable[[int], Batch]
 BITS = 2**64 - 1
+FEW = 4  # steps: after so many, pages of a mapped file are released, and others asked for
+MANY = (
+    64  # steps: of images that are taken by blocks, the next batches need the same pages. 27 us an image, 31 with FEW
+)
 READ_AHEAD = 8  # steps
+FAR = 4  # times a block's bytes
 
 
 def scramble(number: int) -> int:
@@ -163,7 +168,7 @@ def training_batch(
     epoch, index = divmod(step, steps_per_epoch(len(chosen.rows), batch))
     mixes = mixing is not None and bool(mixing.mixup or mixing.cutmix)
     places = take_places(pixels, chosen.rows, batch, augment.seed, step, WHOLE if mixes else share)
-    pixels = unmapped(pixels, step)
+    pixels = unmapped(pixels, step, MANY if count_block(pixels, batch) else FEW)
     images = fill_batch([int(row) for row in chosen.rows[places]], pixels, augment, epoch)
     targets = chosen.targets[places]
     weights = np.ones(len(places), np.float32) if chosen.weights is None else chosen.weights[places]
@@ -196,7 +201,10 @@ def plain_batch(
     None, since that model has them, their row numbers int32 (batch,)."""
     places = take_places(pixels, chosen.rows, batch, seed, step, share)
     rows = chosen.rows[places]
-    images = rows.astype(np.int32) if pixels is None else unmapped(pixels, step)[rows]
+    if pixels is None:
+        images = rows.astype(np.int32)
+    else:
+        images = unmapped(pixels, step, MANY if count_block(pixels, batch) else FEW)[rows]
     made = (images, chosen.targets[places])
     return made if chosen.weights is None else (*made, chosen.weights[places])
 
@@ -208,27 +216,35 @@ def centres(pixels: Array, rows: Array, size: int) -> Array:
 
 
 def take_places(pixels: Array | None, rows: Array, batch: int, seed: int, step: int, share: Share) -> Array:
-    """Return which of `rows` make up a share of a batch, and have the blocks read that a step needs which comes soon.
-    Images that a device has, of which `pixels` is None, are taken in any order."""
+    """Return which of `rows` make up a share of a batch, and every few steps have the blocks read that steps need which
+    come soon. Images that a device has, of which `pixels` is None, are taken in any order."""
     block = 0 if pixels is None else count_block(pixels, batch)
-    if block and pixels is not None and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
-        soon = step + READ_AHEAD
-        coming = rows[share.cut(images_of_step(len(rows), batch, seed, soon, block))]
-        read_ahead(pixels, coming, block, soon // steps_per_epoch(len(rows), batch), step % 4 == 0)
+    if block and step % FEW == 0 and pixels is not None and (memory := find_map(pixels)):
+        soon = range(step + READ_AHEAD, step + READ_AHEAD + FEW)
+        coming = np.concatenate([share.cut(images_of_step(len(rows), batch, seed, each, block)) for each in soon])
+        spans = [(rows[begin], rows[end - 1] + 1) for begin, end in find_blocks(coming, len(rows), batch, block)]
+        read_ahead(memory, pixels, spans, soon[0] // steps_per_epoch(len(rows), batch))
     return share.cut(images_of_step(len(rows), batch, seed, step, block))
 
 
-def read_ahead(pixels: Array, rows: Array, block: int, epoch: int, alone: bool) -> None:
-    """Ask the system to read the blocks of rows of a mapped file; `alone` tells it again to read nothing else: Linux
-    may be set to read 8 MiB around each image that is not in memory, of which a million then never end (LOG.md)."""
+def find_map(pixels: Array | None) -> mmap.mmap | None:
+    """Return what maps the file of these images; None where they are in memory, or there is no `madvise`."""
+    base = None if pixels is None else pixels.base
+    return base if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM") else None
+
+
+def read_ahead(memory: mmap.mmap, pixels: Array, spans: list[tuple[int, int]], epoch: int) -> None:
+    """Ask the system to read rows of a mapped file, from so many to so many, and nothing else: Linux may be set to read
+    8 MiB around each image that is not in memory, of which a million then never end (LOG.md). Rows that are far from
+    each other, since those between are of no use, are read one by one."""
     mapped: Any = pixels
-    memory = mapped.base
-    if alone:
-        memory.madvise(mmap.MADV_RANDOM)
-    size, begin = block * pixels[0].nbytes, mapped.offset % mmap.ALLOCATIONGRANULARITY
-    for number in np.unique(rows // block).tolist():
-        start = (begin + number * size) // mmap.PAGESIZE * mmap.PAGESIZE
-        ask_for(memory, start, min(size + mmap.PAGESIZE, len(memory) - start), epoch)
+    memory.madvise(mmap.MADV_RANDOM)
+    size, begin = pixels[0].nbytes, mapped.offset % mmap.ALLOCATIONGRANULARITY
+    for first, end in spans:
+        start = int(begin + first * size) // mmap.PAGESIZE * mmap.PAGESIZE
+        length = int(begin + end * size) - start
+        if 0 < length <= FAR * BLOCK:
+            ask_for(memory, start, length, epoch)
 
 
 @lru_cache(maxsize=2**16)
@@ -239,18 +255,18 @@ def ask_for(memory: mmap.mmap, start: int, length: int, epoch: int) -> None:
 
 def read_in_order(pixels: Array) -> None:
     """Let the system read ahead by itself again, for rows in their order."""
-    if isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_NORMAL"):
-        pixels.base.madvise(mmap.MADV_NORMAL)
+    if memory := find_map(pixels):
+        memory.madvise(mmap.MADV_NORMAL)
 
 
-def unmapped(pixels: Array, step: int = 0) -> Array:
+def unmapped(pixels: Array, step: int = 0, every: int = FEW) -> Array:
     """Return `pixels` as a plain array: a row of a memmap is a memmap again, and takes longer to make than to read.
 
-    At every fourth `step`, pages of the map that have been read are released; the system keeps them in its own cache.
-    Of 100,000 images of 64 pixels 1.2 GiB would count as this process' memory otherwise. To release takes 90 us.
+    After so many steps, pages of the map that have been read are released; the system keeps them in its own cache. Of
+    100,000 images of 64 pixels 1.2 GiB would count as this process' memory otherwise. To release takes 90 us.
     """
-    if step % 4 == 0 and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        pixels.base.madvise(mmap.MADV_DONTNEED)
+    if step % every == 0 and (memory := find_map(pixels)):
+        memory.madvise(mmap.MADV_DONTNEED)
     return np.asarray(pixels)
 
 

@@ -51,20 +51,37 @@ def block_order(images: int, batch: int, seed: int, epoch: int, block: int) -> A
 
     The images are lanes of equal length, each a part of the whole, since neighbours often have one class. Each batch
     has as many images of every lane: of several processes, each reads its own lanes. A lane is its blocks, shuffled;
-    then the images of WINDOW of them are shuffled.
+    then the images of WINDOW of them are shuffled. The lanes come to their next windows one after the other: a disk
+    could not read the blocks of all at once in time.
     """
-    draw, lanes = np.random.default_rng((seed, epoch)), math.gcd(batch, LANES)
+    draw, edges = np.random.default_rng((seed, epoch)), find_lanes(images, batch)
+    lanes = len(edges) - 1
     length, of_batch = images // lanes, batch // lanes
-    edges = np.linspace(0, images, lanes + 1).astype(int)
     order = np.empty((lanes, length), np.int64)
     for lane, (begin, end) in enumerate(pairwise(edges)):
-        order[lane] = begin + shuffle_blocks(end - begin, block, draw)[:length]
+        order[lane] = begin + shuffle_blocks(end - begin, block, lane / lanes, draw)[:length]
     steps = length // of_batch
     return order[:, : steps * of_batch].reshape(lanes, steps, of_batch).transpose(1, 0, 2).ravel()
 
 
-def shuffle_blocks(count: int, block: int, draw: np.random.Generator) -> Array:
-    """Return 0 to `count`, shuffled by blocks, which begin at another place each time, and in windows of them."""
-    places = draw.permutation(-(-count // block))[:, None] * block + np.arange(block)
-    places = (places[places < count] + draw.integers(block)) % count
-    return places[np.argsort(np.arange(count) // (WINDOW * block) + draw.random(count))]
+@lru_cache(maxsize=4)
+def find_lanes(images: int, batch: int) -> Array:
+    """Return where each lane begins, and the end of the last one."""
+    return np.linspace(0, images, math.gcd(batch, LANES) + 1).astype(int)
+
+
+def shuffle_blocks(count: int, block: int, begun: float, draw: np.random.Generator) -> Array:
+    """Return 0 to `count`, shuffled by blocks, and in windows of them, of the first of which `begun` is left out."""
+    blocks = draw.permutation(-(-count // block))[:, None]
+    places = blocks * block + np.arange(block)
+    windows = (np.arange(len(blocks))[:, None] + int(begun * WINDOW)) // WINDOW
+    there = places < count
+    return places[there][np.argsort(np.broadcast_to(windows, places.shape)[there] + draw.random(count))]
+
+
+def find_blocks(places: Array, images: int, batch: int, block: int) -> list[tuple[int, int]]:
+    """Return the blocks in which `places` are, each from its first place to after its last."""
+    lanes = find_lanes(images, batch)
+    lane = np.searchsorted(lanes, places, side="right") - 1
+    begins, where = np.unique(places - (places - lanes[lane]) % block, return_index=True)
+    return list(zip(begins.tolist(), np.minimum(begins + block, lanes[lane[where] + 1]).tolist(), strict=True))

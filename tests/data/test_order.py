@@ -8,7 +8,7 @@ import pytest
 
 from kaggle_cnn.data import batches, order
 from kaggle_cnn.data.batches import Augmenter, Share, plain_batch, training_batch
-from kaggle_cnn.data.order import BLOCK, LANES, LARGE, WINDOW, block_order, count_block, images_of_step
+from kaggle_cnn.data.order import BLOCK, LANES, LARGE, WINDOW, block_order, count_block, find_blocks, images_of_step
 from kaggle_cnn.data.training_set import TrainingSet
 
 IMAGES, BATCH, SIZE = 100_003, 96, 42  # 32 lanes
@@ -41,13 +41,28 @@ def test_a_batch_has_as_many_images_of_each_part(epochs):
 
 
 def test_neighbours_on_the_disk_come_soon_after_each_other(epochs):
-    """What a batch and those soon after it need is a small part of all, and each block is read once."""
-    steps = WINDOW * SIZE // 3  # of a window of each lane
-    for begin in (0, 2 * steps):
-        touched = np.unique(epochs[0][begin * BATCH : (begin + steps) * BATCH] // SIZE)
-        assert len(touched) * SIZE < 2.2 * steps * BATCH  # a block that begins elsewhere touches two
-    far = np.random.default_rng(0).permutation(IMAGES)[: steps * BATCH] // SIZE
-    assert len(np.unique(far)) > 0.99 * IMAGES / SIZE
+    """From the first to the last image of a block are as many steps as a window of its lane has; and in any few steps,
+    as many blocks are begun as in others."""
+    steps, begun = {}, np.zeros(IMAGES // BATCH)
+    for step, batch in enumerate(epochs[0].reshape(-1, BATCH)):
+        for block in find_blocks(batch, IMAGES, BATCH, SIZE):
+            begun[step] += block not in steps
+            steps.setdefault(block, []).append(step)
+    assert all(end - begin <= SIZE for begin, end in steps)
+    assert sum(end - begin for begin, end in steps) == IMAGES
+    window = WINDOW * SIZE / 3
+    assert max(each[-1] - each[0] for each in steps.values()) <= window
+    few = begun[: len(begun) // 35 * 35].reshape(-1, 35).sum(axis=1)
+    assert few[1:-1].max() < 3 * few[1:-1].mean()  # where lanes begin their windows together, 5 times
+
+
+def test_a_block_is_in_one_lane():
+    places = np.arange(1000)
+    blocks = find_blocks(places, 1000, 96, 7)  # 32 lanes of 31 or 32 images
+    assert [end for _, end in blocks[:-1]] == [begin for begin, _ in blocks[1:]]
+    lanes = np.linspace(0, 1000, 33).astype(int)
+    assert {begin for begin, _ in blocks} >= set(lanes[:-1].tolist())
+    assert find_blocks(np.array([40, 39, 33]), 1000, 96, 7) == [(31, 38), (38, 45)]
 
 
 def test_images_of_a_block_are_in_different_batches(epochs):
@@ -82,13 +97,24 @@ def test_the_blocks_that_come_soon_are_asked_for(monkeypatch, tmp_path):
     pixels, asked = np.load(tmp_path / "pixels.npy", mmap_mode="r"), []
     monkeypatch.setattr(batches, "ask_for", lambda memory, start, length, epoch: asked.append((start, start + length)))
     chosen = TrainingSet(np.arange(8, 96), np.eye(88, dtype=np.float32))
-    plain_batch(pixels, chosen, 16, 9, 2)
     mapped = pixels.ctypes.data - pixels.offset
-    for row in chosen.rows[images_of_step(88, 16, 9, 2 + batches.READ_AHEAD, 5)]:
-        begin = pixels[row].ctypes.data - mapped
-        assert any(start <= begin and begin + pixels[row].nbytes <= end for start, end in asked)
+    for step in range(5, 13):
+        plain_batch(pixels, chosen, 16, 9, step)
+        for row in chosen.rows[images_of_step(88, 16, 9, step + 4, 5)] if step > 8 else ():
+            begin = pixels[row].ctypes.data - mapped
+            assert any(start <= begin and begin + pixels[row].nbytes <= end for start, end in asked)
     assert all(start % mmap.PAGESIZE == 0 for start, _ in asked)
     assert max(end for _, end in asked) <= len(pixels.base)
+    asked.clear()
+    plain_batch(pixels, TrainingSet(chosen.rows[::-1], chosen.targets), 16, 9, 8)  # not in the file's order
+    assert sum(end - start for start, end in asked) < 12_288  # of blocks of two, the beginning of the file
+    far = TrainingSet(np.arange(0, 96, 6), chosen.targets)  # five of them in 25 images
+    plain_batch(pixels, far, 16, 9, 8)
+    assert asked
+    asked.clear()
+    monkeypatch.setattr(batches, "FAR", 1)
+    plain_batch(pixels, far, 16, 9, 8)
+    assert not asked
     monkeypatch.undo()
     batches.ask_for(pixels.base, 0, mmap.PAGESIZE, 0)
 
