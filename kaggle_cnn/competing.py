@@ -102,7 +102,10 @@ def compete(
     stopped; once it has ended, it begins anew. `on` is as in train. Raises KcnnError where the time is too short for a
     first trial.
     """
+    from kaggle_cnn.learn.backend import start_backend
+
     begun = time.monotonic()
+    start_backend(backend)  # before any recipe is loaded, which imports Keras
     workspace, progress = workspace or Workspace.find(), progress or Silent()
     found = open_competition(workspace, competition)
     path = workspace.runs(found.name) / FILE

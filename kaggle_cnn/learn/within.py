@@ -166,8 +166,8 @@ def choose_epochs(
     if steps < 1:
         needed = seconds - usable + members * (speed.step + speed.between)
         raise TooShortError(
-            f"--within is too short: {seconds:,.0f} s are left, and one step of {count_of(members, 'model')} with what "
-            f"is around it takes {needed:,.0f} s",
+            f"--within is too short: {max(seconds, 0):,.0f} s are left, and one step of {count_of(members, 'model')} "
+            f"with what is around it takes {needed:,.0f} s",
             "give more time, or train fewer folds or smaller images: --folds 0, --set size=VALUE",
         )
     training.progress.say(

@@ -34,6 +34,12 @@ def here(tiny_workspace, monkeypatch, keras):
     return tiny_workspace
 
 
+def test_the_backend_is_started_before_a_recipe_is_loaded(here, refused):
+    """A recipe imports Keras: it would start TensorFlow, also with --backend jax, and print what `refused` refuses."""
+    said = refused("compete", "--within", "1s", cwd=here.root, afresh=True)
+    assert said.startswith("--within is too short: ")
+
+
 def test_all_of_it_in_a_time_and_on_where_it_was_stopped(here):
     """Stopped in the second trial: the first is not made again, its submission is there. The same command ends it."""
 
