@@ -2,17 +2,21 @@
 
     python benchmarks/many.py                                     # 100,000 images of 64 pixels beside 5,000
     python benchmarks/many.py 100000 1000000 --size 32 --limit 2  # a million, in 2 GiB of memory, on Linux as root
+    python benchmarks/many.py 100000 --size 32 --limit 2 --folder ~/many --epochs 11
 
 The same tiny network, kcnn's own way from JPEGs to predictions, `fetch` and `train` each in a process of its own.
 'folds' is what the first fetch adds to listing: every image is opened for its copies, and folds are drawn.
 Peak memory counts the pages of the cache that are mapped, which the system takes back when it needs them. With a limit
 the process, with its part of the system's cache of files, is in a control group of so much memory, and the disk is read
-anew.
+anew. In a `folder` the images are kept, fetched and decoded: called again, it trains alone, so that few and many come
+soon after each other, on a machine whose speed drifts.
 """
 
 import argparse
+import math
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -67,8 +71,8 @@ def draw_folds(folder: Path) -> None:
     print(seconds[0] - seconds[1], peak())
 
 
-def train_small(folder: Path, size: int) -> None:
-    """As `kcnn train`. Prints the seconds to list and decode the images, and those of an epoch."""
+def train_small(folder: Path, size: int, epochs: int) -> None:
+    """As `kcnn train`. Prints the seconds to list and decode the images, and those of an epoch after the first."""
     from competitions import Times
 
     from kaggle_cnn.competition.opening import open_competition
@@ -91,11 +95,11 @@ def train_small(folder: Path, size: int) -> None:
     from kaggle_cnn.learn.train import train
     from kaggle_cnn.recipe import load_recipe
 
-    (folder / "small.py").write_text(RECIPE.replace("SIZE", str(size)))
+    (folder / "small.py").write_text(RECIPE.replace("SIZE", str(size)).replace("epochs=2", f"epochs={epochs}"))
     times = Times()
     recipe = load_recipe(folder / "small.py")
     train(workspace, dataset, recipe, folder / "small.py", [0], times)
-    print(listed - begun, decoded - listed, times.seconds[-1], peak())
+    print(listed - begun, decoded - listed, statistics.mean(times.seconds[1:]), peak())
 
 
 def peak() -> float:
@@ -119,17 +123,20 @@ def limited(gibibytes: float, name: str = "") -> Iterator[Path | None]:
         group.rmdir()
 
 
-def measure(count: int, size: int, limit: float) -> list[float]:
-    """Microseconds an image of each part, and the peak MiB of each process."""
-    with tempfile.TemporaryDirectory(dir=Path.home()) as folder, limited(limit) as group:
-        make_images(Path(folder), count, size)
-        found: list[float] = []
-        for part in ("fetch", "train"):
+def measure(folder: Path, count: int, size: int, limit: float, epochs: int) -> list[float]:
+    """Microseconds an image of each part, and the peak MiB of each process; no number where a part was done before."""
+    with limited(limit) as group:
+        found = [math.nan, math.nan]
+        parts = ["train"]
+        if not (folder / "work").is_dir():
+            make_images(folder, count, size)
+            found, parts = [], ["fetch", "train"]
+        for part in parts:
             if group:
                 os.sync()
                 Path("/proc/sys/vm/drop_caches").write_text("3")
             begin = f"echo $$ > {group}; exec" if group else "exec"
-            command = f"{begin} {sys.executable} {__file__} --size {size} --part {part} {folder}"
+            command = f"{begin} {sys.executable} {__file__} --size {size} --epochs {epochs} --part {part} {folder}"
             done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=True)
             *seconds, most = map(float, done.stdout.split())
             found += [*(value / count * 1e6 for value in seconds), most]
@@ -141,19 +148,23 @@ def main() -> None:
     parser.add_argument("counts", nargs="*", default=["5000", "100000"], help="numbers of images")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--limit", type=float, default=0.0, help="GiB")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where to keep the images")
     parser.add_argument("--part", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part:
         folder = Path(given.counts[0])
-        return draw_folds(folder) if given.part == "fetch" else train_small(folder, given.size)
+        return draw_folds(folder) if given.part == "fetch" else train_small(folder, given.size, given.epochs)
     limit = f", {given.limit:g} GiB of memory" if given.limit else ""
     table = Table(title=f"images of {given.size} pixels, a tiny network{limit}", title_justify="left")
     for heading in ("images", "folds us", "peak MiB", "listing us", "decoding us", "an epoch us", "peak MiB"):
         table.add_column(heading, justify="right")
-    for count in map(int, given.counts):
-        values = measure(count, given.size, given.limit)
-        table.add_row(f"{count:,}", *(f"{value:,.1f}" for value in values))
-        print(count, *values, file=sys.stderr)
+    with tempfile.TemporaryDirectory(dir=Path.home()) as temporary:
+        for count in map(int, given.counts):
+            folder = (given.folder or Path(temporary)) / str(count)
+            values = measure(folder, count, given.size, given.limit, given.epochs)
+            table.add_row(f"{count:,}", *("" if math.isnan(value) else f"{value:,.1f}" for value in values))
+            print(count, *values, file=sys.stderr)
     Console(width=100).print(table)
     return None
 

@@ -1,6 +1,7 @@
 """Which images make up a batch, where there are so many that a disk is read block by block."""
 
-import mmap
+import os
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -95,16 +96,14 @@ def test_the_blocks_that_come_soon_are_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(order, "LANES", 4)
     np.save(tmp_path / "pixels.npy", np.zeros((96, 64, 64, 3), np.uint8))
     pixels, asked = np.load(tmp_path / "pixels.npy", mmap_mode="r"), []
-    monkeypatch.setattr(batches, "ask_for", lambda memory, start, length, epoch: asked.append((start, start + length)))
+    monkeypatch.setattr(batches, "ask_for", lambda path, start, length, epoch: asked.append((start, start + length)))
     chosen = TrainingSet(np.arange(8, 96), np.eye(88, dtype=np.float32))
-    mapped = pixels.ctypes.data - pixels.offset
     for step in range(5, 13):
         plain_batch(pixels, chosen, 16, 9, step)
         for row in chosen.rows[images_of_step(88, 16, 9, step + 4, 5)] if step > 8 else ():
-            begin = pixels[row].ctypes.data - mapped
+            begin = pixels.offset + row * pixels[0].nbytes
             assert any(start <= begin and begin + pixels[row].nbytes <= end for start, end in asked)
-    assert all(start % mmap.PAGESIZE == 0 for start, _ in asked)
-    assert max(end for _, end in asked) <= len(pixels.base)
+    assert max(end for _, end in asked) <= (tmp_path / "pixels.npy").stat().st_size
     asked.clear()
     plain_batch(pixels, TrainingSet(chosen.rows[::-1], chosen.targets), 16, 9, 8)  # not in the file's order
     assert sum(end - start for start, end in asked) < 12_288  # of blocks of two, the beginning of the file
@@ -116,7 +115,35 @@ def test_the_blocks_that_come_soon_are_asked_for(monkeypatch, tmp_path):
     plain_batch(pixels, far, 16, 9, 8)
     assert not asked
     monkeypatch.undo()
-    batches.ask_for(pixels.base, 0, mmap.PAGESIZE, 0)
+    batches.ask_for(pixels.filename, 0, 4096, 0)
+    batches.ask_for(tmp_path / "removed.npy", 0, 4096, 0)
+
+
+def test_what_is_asked_for_is_read(tmp_path):
+    """Without that anything waits for it."""
+    path = tmp_path / "pixels.npy"
+    path.write_bytes(bytes(2**20))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+        def is_there(place):
+            """Whether the system has a page of the file in memory."""
+            try:
+                return os.preadv(file.fileno(), [bytearray(4096)], place, os.RWF_NOWAIT) > 0
+            except BlockingIOError:
+                return False
+
+        try:
+            if is_there(2**19):
+                pytest.skip("the system keeps this file in memory")
+        except OSError:
+            pytest.skip("this file system does not say what is in memory")
+        batches.ask_for(path, 2**19, 2**17, 0)
+        deadline = time.monotonic() + 10
+        while not (is_there(2**19) and is_there(2**19 + 2**17 - 4096)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_batches_take_them_by_blocks(monkeypatch):
