@@ -27,9 +27,7 @@ Batch = tuple[Any, ...]  # images, or these and metadata; targets; and weights w
 BatchMaker = Callable[[int], Batch]
 BITS = 2**64 - 1
 FEW = 4  # steps: after so many, pages of a mapped file are released, and others asked for
-MANY = (
-    64  # steps: of images that are taken by blocks, the next batches need the same pages. 27 us an image, 31 with FEW
-)
+MANY = 64  # the same, of images that are taken by blocks: the next batches need these pages. 27 us an image, not 31
 READ_AHEAD = 8  # steps
 FAR = 4  # times a block's bytes
 
@@ -169,7 +167,7 @@ def training_batch(
     epoch, index = divmod(step, steps_per_epoch(len(chosen.rows), batch))
     mixes = mixing is not None and bool(mixing.mixup or mixing.cutmix)
     places = take_places(pixels, chosen.rows, batch, augment.seed, step, WHOLE if mixes else share)
-    pixels = unmapped(pixels, step, MANY if count_block(pixels, batch) else FEW)
+    pixels = np.asarray(pixels)
     images = fill_batch([int(row) for row in chosen.rows[places]], pixels, augment, epoch)
     targets = chosen.targets[places]
     weights = np.ones(len(places), np.float32) if chosen.weights is None else chosen.weights[places]
@@ -202,10 +200,7 @@ def plain_batch(
     None, since that model has them, their row numbers int32 (batch,)."""
     places = take_places(pixels, chosen.rows, batch, seed, step, share)
     rows = chosen.rows[places]
-    if pixels is None:
-        images = rows.astype(np.int32)
-    else:
-        images = unmapped(pixels, step, MANY if count_block(pixels, batch) else FEW)[rows]
+    images = rows.astype(np.int32) if pixels is None else np.asarray(pixels)[rows]
     made = (images, chosen.targets[places])
     return made if chosen.weights is None else (*made, chosen.weights[places])
 
@@ -217,9 +212,12 @@ def centres(pixels: Array, rows: Array, size: int) -> Array:
 
 
 def take_places(pixels: Array | None, rows: Array, batch: int, seed: int, step: int, share: Share) -> Array:
-    """Return which of `rows` make up a share of a batch, and every few steps have the blocks read that steps need which
-    come soon. Images that a device has, of which `pixels` is None, are taken in any order."""
+    """Return which of `rows` make up a share of a batch. Every few steps, pages of a mapped file are released, and the
+    blocks read that steps need which come soon. Images that a device has, of which `pixels` is None, are taken in any
+    order."""
     block = 0 if pixels is None else count_block(pixels, batch)
+    if pixels is not None and step % (MANY if block else FEW) == 0:
+        release(pixels)
     if block and step % FEW == 0 and pixels is not None and (memory := find_map(pixels)):
         soon = range(step + READ_AHEAD, step + READ_AHEAD + FEW)
         coming = np.concatenate([share.cut(images_of_step(len(rows), batch, seed, each, block)) for each in soon])
@@ -228,10 +226,9 @@ def take_places(pixels: Array | None, rows: Array, batch: int, seed: int, step: 
     return share.cut(images_of_step(len(rows), batch, seed, step, block))
 
 
-def find_map(pixels: Array | None) -> mmap.mmap | None:
+def find_map(pixels: Array) -> mmap.mmap | None:
     """Return what maps the file of these images; None where they are in memory, or the system takes no advice."""
-    base = None if pixels is None else pixels.base
-    return base if isinstance(base, mmap.mmap) and hasattr(os, "posix_fadvise") else None
+    return pixels.base if isinstance(pixels.base, mmap.mmap) and hasattr(os, "posix_fadvise") else None
 
 
 def read_ahead(memory: mmap.mmap, pixels: Array, spans: list[tuple[int, int]], epoch: int) -> None:
@@ -250,7 +247,8 @@ def read_ahead(memory: mmap.mmap, pixels: Array, spans: list[tuple[int, int]], e
 @lru_cache(maxsize=2**16)
 def ask_for(path: Path, start: int, length: int, epoch: int) -> None:
     """Ask for a part of a file, once in an epoch. `madvise` would do it too, but no other thread of Python goes on
-    meanwhile: a million images took 1.2 times as long (LOG.md)."""
+    meanwhile: a million images took 1.2 times as long (LOG.md). Of a file that cannot be opened any more nothing is
+    asked: what is mapped is there all the same."""
     with suppress(OSError), path.open("rb") as file:
         os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
 
@@ -261,14 +259,17 @@ def read_in_order(pixels: Array) -> None:
         memory.madvise(mmap.MADV_NORMAL)
 
 
-def unmapped(pixels: Array, step: int = 0, every: int = FEW) -> Array:
-    """Return `pixels` as a plain array: a row of a memmap is a memmap again, and takes longer to make than to read.
-
-    After so many steps, pages of the map that have been read are released; the system keeps them in its own cache. Of
-    100,000 images of 64 pixels 1.2 GiB would count as this process' memory otherwise. To release takes 90 us.
-    """
-    if step % every == 0 and (memory := find_map(pixels)):
+def release(pixels: Array) -> None:
+    """Release the pages of a mapped file that have been read; the system keeps them in its own cache. Of 100,000 images
+    of 64 pixels 1.2 GiB would count as this process' memory otherwise. It takes 90 us."""
+    if memory := find_map(pixels):
         memory.madvise(mmap.MADV_DONTNEED)
+
+
+def unmapped(pixels: Array) -> Array:
+    """Return `pixels` as a plain array, its pages released: a row of a memmap is a memmap again, and takes longer to
+    make than to read."""
+    release(pixels)
     return np.asarray(pixels)
 
 

@@ -98,11 +98,14 @@ def test_the_blocks_that_come_soon_are_asked_for(monkeypatch, tmp_path):
     pixels, asked = np.load(tmp_path / "pixels.npy", mmap_mode="r"), []
     monkeypatch.setattr(batches, "ask_for", lambda path, start, length, epoch: asked.append((start, start + length)))
     chosen = TrainingSet(np.arange(8, 96), np.eye(88, dtype=np.float32))
-    for step in range(5, 13):
-        plain_batch(pixels, chosen, 16, 9, step)
-        for row in chosen.rows[images_of_step(88, 16, 9, step + 4, 5)] if step > 8 else ():
+    plain_batch(pixels, chosen, 16, 9, 8)
+    for step in range(8 + batches.READ_AHEAD, 8 + batches.READ_AHEAD + batches.FEW):
+        for row in chosen.rows[images_of_step(88, 16, 9, step, 5)]:
             begin = pixels.offset + row * pixels[0].nbytes
             assert any(start <= begin and begin + pixels[row].nbytes <= end for start, end in asked)
+    asked_once = len(asked)
+    plain_batch(pixels, chosen, 16, 9, 9)
+    assert len(asked) == asked_once
     assert max(end for _, end in asked) <= (tmp_path / "pixels.npy").stat().st_size
     asked.clear()
     plain_batch(pixels, TrainingSet(chosen.rows[::-1], chosen.targets), 16, 9, 8)  # not in the file's order
