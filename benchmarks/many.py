@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("counts", nargs="*", default=["5000", "100000"], help="numbers of images")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--limit", type=float, default=0.0, help="GiB")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=2, help="2 or more: the first is not counted")
     parser.add_argument("--folder", type=Path, help="where to keep the images")
     parser.add_argument("--part", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()

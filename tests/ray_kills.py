@@ -73,7 +73,7 @@ def main() -> None:
         run(["fetch", str(make_images_in(folder / "source" / "colours"))], folder)
         runs = folder / "runs" / "colours"
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-        # With an address of its own: else the command may join the machine that is killed, and end with it.
+        # With an address of its own, as another machine has.
         other = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2")
         on = ["--on", cluster.address]
 
